@@ -1,0 +1,1 @@
+"""The platforms: each turns its own events into messages, and replies into its own requests."""

@@ -1,0 +1,58 @@
+"""What `bot.app` needs of a platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from bot.messages import Address, Attachment, ChannelKey
+from bot.reply.surface import Surface
+from bot.turns.ports import Inbox
+
+
+class Adapter(Protocol):
+    """One platform: messages come in, surfaces and files go out.
+
+    Life: `open`, `serve` until it is cancelled, `close`. Between the end of `serve` and `close`
+    nothing comes in any more, and surfaces still work, so that running replies can be finished.
+    """
+
+    @property
+    def name(self) -> str:
+        """The platform's word in keys and logs: `"discord"`, `"telegram"` or `"web"`."""
+        ...
+
+    async def open(self) -> None:
+        """Log in. Waits for a platform that cannot be reached, and says so in the log.
+
+        Raises:
+            TokenRefused: the platform does not accept the token.
+            AdapterError: it can never work with these settings.
+        """
+        ...
+
+    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+        """Take messages in until cancelled.
+
+        Args:
+            inbox: where they go.
+            ready: called with true when connected and with false when the connection is lost.
+
+        Raises:
+            AdapterError: as in `open`.
+
+        Cancelling: stops taking messages in; surfaces go on working.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give connections back. Idempotent; also after a failed `open`."""
+        ...
+
+    def surface(self, address: Address) -> Surface:
+        """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
+        ...
+
+    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
+        """As `bot.turns.ports.Attachments.fetch`."""
+        ...

@@ -1,0 +1,214 @@
+"""What the provider yields.
+
+Text comes as `Text`, a `str` with only what is new. Nothing else that is yielded is a `str`, and
+everything has `.content`.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+
+class Text(str):
+    """A piece of the answer: exactly what was added since the last piece."""
+
+    __slots__ = ()
+
+    @property
+    def content(self) -> str:
+        """The piece itself."""
+        return str(self)
+
+
+class Stage(enum.StrEnum):
+    """Where a request stands, in the order in which it can happen."""
+
+    CONNECTING = "connecting"
+    """Finding the Space, uploading the picture, joining the queue."""
+    WAKING = "waking"
+    """The Space sleeps or is being built; it is being waited for."""
+    QUEUED = "queued"
+    """In the Space's queue; `rank`, `queue_size` and `eta` may be known."""
+    RUNNING = "running"
+    """The function runs; `index`/`length` or `fraction` may be known."""
+    FETCHING = "fetching"
+    """The answer is there, its pictures are being downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How far the request is. The newest one replaces the one before.
+
+    Attributes:
+        stage: where it stands.
+        rank: requests ahead in the Space's queue; 0 is next.
+        queue_size: requests waiting in the Space's queue.
+        eta: seconds until it starts (queued) or ends (running), as the Space estimates.
+        index: steps done, 0 to `length`.
+        length: steps in all.
+        fraction: share done, 0.0 to 1.0, where the Space counts no steps.
+        unit: what a step is, e.g. `"tokens"`.
+        note: words of the Space: what it does now, or a log line. Untrusted text, HTML removed.
+        level: `"info"`, `"warning"`, `"success"` or `"error"` when `note` is a log line.
+    """
+
+    stage: Stage
+    rank: int | None = None
+    queue_size: int | None = None
+    eta: float | None = None
+    index: float | None = None
+    length: float | None = None
+    fraction: float | None = None
+    unit: str = ""
+    note: str = ""
+    level: str = ""
+
+    @property
+    def done(self) -> float | None:
+        """Share done, 0.0 to 1.0, from the steps or from `fraction`; `None` if unknown."""
+        if self.index is not None and self.length:
+            return min(1.0, max(0.0, self.index / self.length))
+        return self.fraction
+
+    @property
+    def content(self) -> str:
+        """One plain line for a log or a pipe, e.g. `queued 3/7`."""
+        words = [str(self.stage)]
+        if self.rank is not None:
+            of = f"/{self.queue_size}" if self.queue_size is not None else ""
+            words.append(f"{self.rank + 1}{of}")
+        if self.index is not None and self.length:
+            words.append(f"{self.index:g}/{self.length:g} {self.unit}".rstrip())
+        elif self.fraction is not None:
+            words.append(f"{self.fraction:.0%}")
+        if self.note:
+            words.append(self.note)
+        return " ".join(words)
+
+    def __str__(self) -> str:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that makes an image again on the same Space.
+
+    Attributes:
+        prompt: as sent to the Space.
+        seed: 0 to 2**32 - 1.
+        guidance: classifier-free guidance weight, 1.0 to 10.0.
+        temperature: sampling temperature, above 0.0 up to 1.0.
+        space: the Space's id, or the address of a server that is not a Hugging Face Space.
+        index: which of the images of one call, from 0.
+    """
+
+    prompt: str
+    seed: int
+    guidance: float
+    temperature: float
+    space: str
+    index: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedImage:
+    """One image that the Space made.
+
+    Attributes:
+        data: the file as the Space sent it.
+        media_type: found from its first bytes, e.g. `"image/webp"`.
+        recipe: how to make it again.
+    """
+
+    data: bytes = field(repr=False)
+    media_type: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResponse:
+    """All images of one call.
+
+    Attributes:
+        images: in the Space's order; never empty.
+    """
+
+    images: list[GeneratedImage]
+
+    @property
+    def content(self) -> str:
+        """One line that says what was made."""
+        recipe = self.images[0].recipe
+        return f"{len(self.images)} images of {recipe.prompt!r} (seed {recipe.seed})"
+
+    def __str__(self) -> str:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class JsonConversation:
+    """What the provider needs to go on in a channel, beside the history.
+
+    Never holds the Hugging Face token of the operator, and its own tokens are in neither `repr`
+    nor exports.
+
+    Attributes:
+        session_hash: names the newest request to the Space's queue; `""` before the first.
+        zerogpu_uuid: id of this client on ZeroGPU Spaces; `""` if unknown.
+        zerogpu_token: short-lived JWT for ZeroGPU Spaces; `""` if there is none.
+        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    session_hash: str = ""
+    zerogpu_uuid: str = ""
+    zerogpu_token: str = field(default="", repr=False)
+    token_expires: float = 0.0
+
+    @property
+    def content(self) -> str:
+        """Empty: a conversation has nothing to show."""
+        return ""
+
+    def token_at(self, now: float | None = None) -> str:
+        """The ZeroGPU token if it is still good at `now` (Unix seconds), else `""`."""
+        moment = time.time() if now is None else now
+        return self.zerogpu_token if moment < self.token_expires else ""
+
+    def without_secrets(self) -> Self:
+        """The same conversation without its token, for exports."""
+        return replace(self, zerogpu_token="", token_expires=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The conversation as a JSON object with a version; tokens included, so not for export."""
+        return {"version": self.VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote, of this or an older version.
+
+        Raises:
+            ValueError: written by a newer version.
+        """
+        version = data.get("version", 1)
+        if version > cls.VERSION:
+            raise ValueError(f"conversation of version {version}, newer than {cls.VERSION}")
+        names = ("session_hash", "zerogpu_uuid", "zerogpu_token", "token_expires")
+        return cls(**{name: data[name] for name in names if name in data})
+
+
+Response = Text | Reasoning | ImageResponse | JsonConversation
+"""Everything that a provider may yield."""

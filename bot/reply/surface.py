@@ -1,0 +1,134 @@
+"""The port through which one reply is shown.
+
+Each platform implements `Surface`; what it can do and how much it takes is data (`Limits`), so that
+nothing in `reply` or `turns` ever asks which platform it is talking to.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+Receipt: TypeAlias = dict[str, Any]
+"""How a surface finds a message again, as JSON. Only the surface that made it reads it."""
+
+
+class Mood(enum.StrEnum):
+    """What a message is at the moment, for surfaces that colour it or mark it."""
+
+    WORKING = "working"
+    DONE = "done"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send.
+
+    Attributes:
+        name: plain ASCII file name with the right suffix.
+        data: the bytes.
+        media_type: e.g. `"image/webp"`.
+        alt: what the picture shows, for people who do not see it; 1,024 characters at most.
+        key: the picture's SHA-256 in hexadecimal, by which two uploads are compared.
+    """
+
+    name: str
+    data: bytes = field(repr=False, compare=False)
+    media_type: str
+    alt: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that one message shows; an edit always states the whole of it.
+
+    Attributes:
+        text: Markdown as the model or the bot wrote it. Untrusted: a surface makes sure that it
+            pings nobody. May be empty only if there are files.
+        files: pictures in order, `Limits.files` at most.
+        mood: working, done, failed or stopped.
+    """
+
+    text: str
+    files: tuple[Upload, ...] = ()
+    mood: Mood = Mood.WORKING
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a surface can do in this chat.
+
+    Attributes:
+        text: units that `Surface.measure` may reach in one message.
+        caption: the same for a message with files.
+        files: files in one message.
+        interval: seconds between two intermediate edits in this chat that never earn a 429.
+        previews: drafts are possible: shown to the person, gone by themselves, and replaced by
+            one real message at the end.
+        attach: files can be added to a message that is already there.
+    """
+
+    text: int
+    caption: int
+    files: int
+    interval: float
+    previews: bool = False
+    attach: bool = True
+
+
+class Surface(Protocol):
+    """Shows one reply on one platform, in the place that its `Address` names.
+
+    Every method but `measure` may raise `RateLimited`, `SurfaceUnavailable`, `SurfaceForbidden`
+    or `ContentRefused`, and nothing else that is not listed with it. None retries by itself.
+
+    Cancelling: a cancelled call may or may not have reached the platform.
+    """
+
+    @property
+    def limits(self) -> Limits:
+        """What can be done here; may change after a `PreviewUnsupported`."""
+        ...
+
+    def measure(self, text: str) -> int:
+        """Length of `text` in the platform's units after rendering."""
+        ...
+
+    async def create(self, content: Content, nonce: str) -> Receipt:
+        """Show a new message.
+
+        Args:
+            content: what it shows.
+            nonce: the same for every try at the same message (25 characters at most), so that a
+                platform which knows nonces stores it once.
+
+        Raises:
+            DeliveryUnknown: it may have been stored.
+        """
+        ...
+
+    async def edit(self, receipt: Receipt, content: Content) -> None:
+        """Make an existing message show `content`. Nothing to change counts as success.
+
+        Raises:
+            MessageGone: it does not exist any more.
+            DeliveryUnknown: the change may have been made; repeating it is harmless.
+        """
+        ...
+
+    async def delete(self, receipt: Receipt) -> None:
+        """Remove a message. One that is gone already counts as success."""
+        ...
+
+    async def preview(self, content: Content) -> None:
+        """Show a draft in the person's chat; the newest replaces the one before.
+
+        Raises:
+            PreviewUnsupported: not here, or not on this server; `limits.previews` is false from
+                now on.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Everything on disk: turns, conversations, pictures."""

@@ -1,0 +1,175 @@
+"""A turn: one request of a person in a channel, and the one reply that it gets."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+
+MAX_SEED = 2**32 - 1
+MIN_GUIDANCE, MAX_GUIDANCE = 1.0, 10.0
+"""Ranges that the Space's functions take (facts of the Space; values outside fail there)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question, about a picture if there is one. An empty one means "describe it"."""
+
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Imagine:
+    """Draw something.
+
+    Attributes:
+        prompt: what to draw; never empty.
+        seed: 0 to `MAX_SEED`; `None` for a random one.
+        guidance: `MIN_GUIDANCE` to `MAX_GUIDANCE`; `None` for the default.
+    """
+
+    prompt: str
+    seed: int | None = None
+    guidance: float | None = None
+
+
+_ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
+"""Digits and letters that nobody mistakes for one another when reading an id aloud."""
+
+
+class TurnState(enum.StrEnum):
+    """Where a turn stands; `TRANSITIONS` says what may follow what."""
+
+    ACCEPTED = "accepted"
+    """Committed; nothing done yet."""
+    QUEUED = "queued"
+    """Waits in the lane of its channel."""
+    RUNNING = "running"
+    """The provider works on it."""
+    DELIVERING = "delivering"
+    """The answer is stored and owed to the channel."""
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+FINAL = frozenset({TurnState.DONE, TurnState.FAILED, TurnState.CANCELLED})
+"""States that nothing follows."""
+
+TRANSITIONS: dict[TurnState, frozenset[TurnState]] = {
+    TurnState.ACCEPTED: frozenset({TurnState.QUEUED, TurnState.DELIVERING, TurnState.CANCELLED}),
+    TurnState.QUEUED: frozenset({TurnState.RUNNING, TurnState.DELIVERING, TurnState.CANCELLED}),
+    # Running to queued: the process stops or died, and the turn will be taken up again.
+    TurnState.RUNNING: frozenset({TurnState.QUEUED, TurnState.DELIVERING, TurnState.CANCELLED}),
+    TurnState.DELIVERING: FINAL,
+    TurnState.DONE: frozenset(),
+    TurnState.FAILED: frozenset(),
+    TurnState.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a turn came to, as it will stand in the channel for good.
+
+    Attributes:
+        outcome: the state that the turn ends in once the reply is acknowledged.
+        text: Markdown; for a failed turn the sentence that explains it.
+        pictures: SHA-256 of the images made, in order, each in the picture store.
+    """
+
+    outcome: TurnState
+    text: str
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request and its reply, complete: it can be resumed from this alone.
+
+    Attributes:
+        id: short id that people, logs and replies quote.
+        channel: where it was asked.
+        message_id: the platform's id of the request; unique in the channel.
+        person: who asked.
+        command: what was asked.
+        address: where the reply goes.
+        seed: fixed when accepted, so that a resumed turn makes the same answer.
+        accepted_at: Unix seconds.
+        attachments: files that came with it, not fetched yet.
+        reply_to: the message that it answers, if any.
+        state: see `TurnState`.
+        attempts: how often the provider was asked.
+        pictures: SHA-256 of the pictures that it is about, once they are fetched.
+        answer: what is owed or was delivered; `None` until there is one.
+    """
+
+    id: str
+    channel: ChannelKey
+    message_id: str
+    person: Person
+    command: Ask | Imagine
+    address: Address
+    seed: int
+    accepted_at: float
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str | None = None
+    state: TurnState = TurnState.ACCEPTED
+    attempts: int = 0
+    pictures: tuple[str, ...] = ()
+    answer: Answer | None = field(default=None)
+
+    @classmethod
+    def accept(cls, message: IncomingMessage, command: Ask | Imagine) -> Self:
+        """A new turn for a message, with a fresh id and its seed fixed."""
+        wanted = command.seed if isinstance(command, Imagine) else None
+        return cls(
+            id=new_id(),
+            channel=message.channel,
+            message_id=message.message_id,
+            person=message.person,
+            command=command,
+            address=message.address,
+            seed=secrets.randbelow(MAX_SEED + 1) if wanted is None else wanted,
+            accepted_at=time.time(),
+            attachments=message.attachments,
+            reply_to=message.reply_to,
+        )
+
+    def to(self, state: TurnState, **changes: Any) -> Self:
+        """This turn in another state, with `changes` to other fields.
+
+        Raises:
+            ValueError: the transition is not allowed.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise ValueError(f"turn {self.id} cannot go from {self.state} to {state}")
+        return replace(self, state=state, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One finished turn as history: what was asked and what was answered.
+
+    Attributes:
+        turn_id: the turn's id.
+        person: display name of who asked.
+        question: the text asked, or the prompt.
+        answer: the text answered; empty for images.
+        pictures: SHA-256 of pictures shown with the question, then of those made.
+    """
+
+    turn_id: str
+    person: str
+    question: str
+    answer: str
+    pictures: tuple[str, ...] = ()
+
+
+def new_id() -> str:
+    """A random id of ten characters, about 49 bits."""
+    return "".join(secrets.choice(_ID_ALPHABET) for _ in range(10))

@@ -1,0 +1,1 @@
+"""Turns: from an accepted request to an answer that is owed."""
