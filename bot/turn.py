@@ -73,6 +73,23 @@ TRANSITIONS: dict[TurnState, frozenset[TurnState]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture with its bytes.
+
+    Attributes:
+        key: SHA-256 of `data` in hexadecimal.
+        data: the file.
+        media_type: found from its first bytes, e.g. `"image/webp"`.
+        alt: what it shows, for people who do not see it.
+    """
+
+    key: str
+    data: bytes = field(repr=False)
+    media_type: str
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a turn came to, as it will stand in the channel for good.
 

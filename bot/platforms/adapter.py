@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from bot.messages import Address, Attachment, ChannelKey
@@ -42,6 +42,14 @@ class Adapter(Protocol):
             AdapterError: as in `open`.
 
         Cancelling: stops taking messages in; surfaces go on working.
+        """
+        ...
+
+    async def advice(self) -> Sequence[str]:
+        """What this account may not do, and how to change it; after `open`, for `doctor`.
+
+        Raises:
+            AdapterError: the platform does not say.
         """
         ...
 

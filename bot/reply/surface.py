@@ -70,6 +70,8 @@ class Limits:
         previews: drafts are possible: shown to the person, gone by themselves, and replaced by
             one real message at the end.
         attach: files can be added to a message that is already there.
+        moods: people can see a message's mood, so a change of it alone is worth an edit.
+        rate: requests per second that the whole bot may make on this platform.
     """
 
     text: int
@@ -78,6 +80,8 @@ class Limits:
     interval: float
     previews: bool = False
     attach: bool = True
+    moods: bool = False
+    rate: float = 25.0
 
 
 class Surface(Protocol):

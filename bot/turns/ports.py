@@ -5,13 +5,14 @@ Storage, the provider, replies and the platforms know nothing of each other: the
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.messages import Attachment, ChannelKey, IncomingMessage
+from bot.errors import SurfaceError
+from bot.messages import Attachment, ChannelKey, IncomingMessage, Person
 from bot.provider.response import JsonConversation, Recipe, Response
-from bot.turn import Answer, Exchange, Turn, TurnState
+from bot.turn import Answer, Exchange, Picture, Turn, TurnState
 from bot.turns.commands import Command
 
 
@@ -48,6 +49,18 @@ class TurnStore(Protocol):
 
         Called once, when the answer is complete and before it is delivered. From here on the
         exchange is history.
+        """
+        ...
+
+    async def accepted_since(
+        self, person: Person, since: float, *, drawings: bool
+    ) -> Sequence[float]:
+        """Unix times, oldest first, at which turns of a person were accepted after `since`.
+
+        Args:
+            person: whose.
+            since: Unix time.
+            drawings: only those that draw.
         """
         ...
 
@@ -124,12 +137,12 @@ class Reply(Protocol):
         """Say that the bot was restarted and the turn goes on."""
         ...
 
-    async def finish(self, answer: Answer, pictures: Sequence[tuple[bytes, str, str]]) -> None:
+    async def finish(self, answer: Answer, pictures: Sequence[Picture]) -> None:
         """Show the final state and return when the platform has acknowledged all of it.
 
         Args:
             answer: what is owed.
-            pictures: bytes, media type and key of each of `answer.pictures`.
+            pictures: those of `answer.pictures` that are still there, in order.
 
         Raises:
             SurfaceError: it can never be shown there: gone, forbidden or refused.
@@ -150,8 +163,14 @@ class Reply(Protocol):
 class Replies(Protocol):
     """Opens replies."""
 
-    async def open(self, turn: Turn) -> Reply:
-        """The reply of a turn; one that was begun before goes on with its own messages."""
+    async def open(self, turn: Turn, on_lost: Callable[[SurfaceError], None]) -> Reply:
+        """The reply of a turn; one that was begun before goes on with its own messages.
+
+        Args:
+            turn: whose.
+            on_lost: called once when the reply can never be finished: a person deleted it, or the
+                bot may not write there any more.
+        """
         ...
 
 

@@ -1,0 +1,194 @@
+"""The command line: each command parses, calls, and turns failures into a sentence.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot import __version__
+from bot.config import Config, SpaceSection, load
+from bot.errors import BotError, ConfigError
+
+cli = typer.Typer(
+    name="janus-bot",
+    help="A Discord and Telegram bot that chats, looks at pictures and draws with Janus-Pro-7B.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="TOML file; ./config.toml if it is there.", dir_okay=False),
+]
+SpaceOption = Annotated[
+    str | None, typer.Option(help="A Space's id (owner/name) or the address of a Gradio server.")
+]
+
+
+@cli.command()
+def run(config: ConfigOption = None) -> None:
+    """Run all configured adapters; without any token the web chat alone."""
+    from bot.app import App  # noqa: PLC0415 - loads both platform libraries
+
+    with _failures():
+        settings = _prepare(config)
+        code = asyncio.run(App(settings).run())
+    raise typer.Exit(code)
+
+
+@cli.command()
+def demo(config: ConfigOption = None) -> None:
+    """Serve the web chat with an offline stand-in for the model: no account, no network."""
+    from bot.demo import run_demo  # noqa: PLC0415 - loads the web chat
+
+    with _failures():
+        settings = _prepare(config)
+        code = asyncio.run(run_demo(settings))
+    raise typer.Exit(code)
+
+
+@cli.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What to ask; may be empty with a picture.")],
+    image: Annotated[
+        Path | None, typer.Option(help="A picture to ask about.", exists=True, dir_okay=False)
+    ] = None,
+    space: SpaceOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Ask one question in the terminal."""
+    from bot.terminal import ask_once  # noqa: PLC0415 - loads the provider
+
+    with _failures():
+        asyncio.run(ask_once(_at_space(_prepare(config, quiet=True), space), question, image))
+
+
+@cli.command()
+def imagine(
+    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="The same seed draws the same again.")
+    ] = None,
+    guidance: Annotated[
+        float | None, typer.Option(min=1, max=10, help="How strictly to follow the words.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the pictures.", file_okay=False)
+    ] = Path(),
+    space: SpaceOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Draw five pictures in the terminal, and save them with their recipe."""
+    from bot.terminal import imagine_once  # noqa: PLC0415 - loads the provider
+    from bot.turns.commands import CommandError  # noqa: PLC0415 - same
+    from bot.turns.commands import imagine as checked  # noqa: PLC0415 - same
+
+    with _failures():
+        try:
+            command = checked(prompt, seed, guidance)
+        except CommandError as error:
+            raise ConfigError(str(error)) from error
+        asyncio.run(imagine_once(_at_space(_prepare(config, quiet=True), space), command, output))
+
+
+@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def space(context: typer.Context) -> None:
+    """Serve a Space of your own; today that is the stand-in without weights."""
+    _exec_module("bot.space", context.args)
+
+
+@cli.command()
+def doctor(config: ConfigOption = None) -> None:
+    """Check configuration, tokens, intents, Spaces and database, and say what to do."""
+    from bot.doctor import examine  # noqa: PLC0415 - loads everything
+
+    with _failures():
+        healthy = asyncio.run(examine(_prepare(config, quiet=True)))
+    raise typer.Exit(0 if healthy else 1)
+
+
+@cli.command()
+def export(
+    channel: Annotated[
+        str, typer.Argument(help="telegram:<chat>[:<topic>], discord:<channel> or web:<room>")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File; named after the channel.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Write everything stored about a channel to a JSON file."""
+    from bot.export import export_channel  # noqa: PLC0415 - loads the storage
+
+    with _failures():
+        written = asyncio.run(export_channel(_prepare(config, quiet=True), channel, output))
+    typer.echo(f"Written to {written}")
+
+
+@cli.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of `janus-bot` and `python -m bot`."""
+    cli()
+
+
+def _prepare(path: Path | None, *, quiet: bool = False) -> Config:
+    """Read the configuration and set logging up; `quiet` for commands that talk to a person."""
+    from bot.logs import configure  # noqa: PLC0415 - keeps `--help` fast
+
+    config = load(path, os.environ)
+    level = "error" if quiet and config.log.level in {"info", "warning"} else config.log.level
+    configure(level, config.log.format, secrets=config.secrets())
+    return config
+
+
+def _at_space(config: Config, space: str | None) -> Config:
+    """The configuration with one Space, if the command line names one."""
+    if space is None:
+        return config
+    try:
+        section = SpaceSection(url=space) if "://" in space else SpaceSection(id=space)
+    except ValueError as error:
+        raise ConfigError(
+            f"--space {space} is neither a Space (owner/name) nor an address (http://…)."
+        ) from error
+    return config.model_copy(update={"spaces": (section,)})
+
+
+def _exec_module(module: str, arguments: list[str]) -> None:
+    """Become another program: signals then reach it and nothing else."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own module
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """An expected failure is a sentence on standard error and an exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    except BotError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,0 +1,227 @@
+"""Read the configuration once, or say everything that is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import EnvSettingsSource, InitSettingsSource
+
+from bot.config.sections import NO_SECRET
+from bot.config.settings import PREFIX, Config
+from bot.config.toml_lines import Place, line_of
+from bot.errors import ConfigError
+
+DEFAULT_FILE = Path("config.toml")
+"""Read when no file is named, if it is there."""
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read the file and put the environment on top.
+
+    Args:
+        path: the file; `None` for `DEFAULT_FILE`, which may be missing.
+        environ: the environment; nothing else of the process is looked at.
+
+    Raises:
+        ConfigError: with all problems, each with its key, and its line or variable.
+    """
+    text = _read(path)
+    file = _File(path or DEFAULT_FILE, text)
+    environment = _Environment(environ)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax_problem(file.path, str(error))) from None
+    unknown, suspicious = _unknown_variables(environ)
+    problems = list(unknown)
+    config = Config()
+    try:
+        sources = (environment, InitSettingsSource(Config, table))
+        config = Config(_build_sources=(sources, {}))  # type: ignore[call-arg] # of BaseSettings
+    except ValidationError as error:
+        problems += [
+            _problem(details, file, environ)
+            for details in error.errors(include_input=False, include_url=False)
+        ]
+    # Not inside the handler: the foreign error holds the values, and would ride along as context.
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return _without_stray_tokens(config, suspicious)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """The configuration file and what is in it."""
+
+    path: Path
+    text: str
+
+    def says(self, place: Place) -> str | None:
+        """`config.toml:7` for the line of a value; `None` if the file does not mention it."""
+        line = line_of(self.text, place)
+        return None if line is None else f"{self.path}:{line}"
+
+
+class _Environment(EnvSettingsSource):
+    """The given environment, and not the process's own."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(Config)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._environ.items()}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Leave broken JSON alone: the model complains, beside all other problems."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def _read(path: Path | None) -> str:
+    try:
+        return (path or DEFAULT_FILE).read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        if path is None:
+            return ""
+        raise ConfigError(f"There is no configuration file {path}.") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path or DEFAULT_FILE}:{line}: the file is not UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(
+            f"The configuration file {path or DEFAULT_FILE} cannot be read: {error.strerror}."
+        ) from None
+
+
+def _syntax_problem(path: Path, message: str) -> str:
+    found = re.fullmatch(r"(.*?) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    if found is None:
+        return f"{path}: {message}"
+    where = f"{path}:{found[2]}" if found[2] else f"{path}, at its end"
+    column = f" at column {found[3]}" if found[3] else ""
+    return f"{where}: this is not TOML: {found[1].lower()}{column}"
+
+
+def _problem(details: ErrorDetails, file: _File, environ: Mapping[str, str]) -> str:
+    """One line: where it was written, the key, and what is wrong."""
+    place: Place = details["loc"]
+    variable = _variable_for(place, environ)
+    where = variable or file.says(place)
+    key = _key(place)
+    message = _sentence(details, place, from_environment=variable is not None)
+    return f"{where}: {key}: {message}" if where else f"{key}: {message}"
+
+
+def _key(place: Place) -> str:
+    """`[telegram] token`, `[[spaces]] no. 2, url`."""
+    section, *rest = place
+    if section == "spaces":
+        entry = f" no. {rest[0] + 1}" if rest and isinstance(rest[0], int) else ""
+        return ", ".join([f"[[spaces]]{entry}", *(str(part) for part in rest[1:2])])
+    return " ".join([f"[{section}]", *(part for part in rest if isinstance(part, str))])
+
+
+def _sentence(details: ErrorDetails, place: Place, *, from_environment: bool) -> str:
+    """Pydantic's message in the words of somebody who edits a file."""
+    match details["type"], from_environment:
+        case "extra_forbidden", _:
+            sentence = _unknown_key(place)
+        case "tuple_type", True:
+            sentence = 'must be a JSON list, such as ["a", "b"]'
+        case "tuple_type", False:
+            sentence = "must be a list in square brackets"
+        case (("model_type" | "model_attributes_type"), True):
+            sentence = f"must be a JSON object; single keys go into {_variable((*place, 'KEY'))}"
+        case (("model_type" | "model_attributes_type"), False):
+            sentence = "is a section, not a single value"
+        case _:
+            message = details["msg"].removeprefix("Value error, ")
+            sentence = message.replace("Input should", "must").replace("String should", "must")
+    return sentence
+
+
+def _unknown_key(place: Place) -> str:
+    known = _known_keys(place[:-1])
+    close = difflib.get_close_matches(str(place[-1]).lower(), known, n=1)
+    if close:
+        return f"unknown key; did you mean {close[0]!r}?"
+    return f"unknown key; known are {', '.join(known)}"
+
+
+def _known_keys(place: Place) -> list[str]:
+    """The keys that may stand in the table at `place`."""
+    model: type[BaseModel] = Config
+    if place:
+        default = getattr(Config(), str(place[0]))
+        model = type(default[0] if isinstance(default, tuple) else default)
+    return list(model.model_fields)
+
+
+def _variable(place: Place) -> str:
+    return PREFIX + "__".join(str(part) for part in place).upper()
+
+
+def _variable_for(place: Place, environ: Mapping[str, str]) -> str | None:
+    """The variable that set this value: of the key itself, of its section, or of a part of it."""
+    names = {name.upper(): name for name in environ}
+    for length in range(len(place), 0, -1):
+        wanted = _variable(place[:length])
+        if wanted in names:
+            return names[wanted]
+    parts = (name for name in names if name.startswith(_variable(place) + "__"))
+    return next(map(names.__getitem__, parts), None)
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Variables that are nobody's: those that must be mistakes, and those that may be.
+
+    Platforms that run containers add variables of their own with the name of the service in
+    front, such as `JANUS_BOT_SERVICE_HOST`; these must not keep the bot from starting.
+    """
+    wrong: list[str] = []
+    suspicious: list[str] = []
+    meant = {
+        f"{section}_{key}": (section, key)
+        for section in Config.model_fields
+        for key in _known_keys((section,))
+    }
+    for name in environ:
+        rest = name.upper().removeprefix(PREFIX).lower()
+        if not name.upper().startswith(PREFIX) or rest.split("__")[0] in Config.model_fields:
+            continue
+        if rest in meant:
+            wrong.append(f"{name}: unknown; did you mean {_variable(meant[rest])}?")
+        elif "__" in rest:
+            wrong.append(f"{name}: unknown section; known are {', '.join(Config.model_fields)}")
+        else:
+            suspicious.append(f"{name} means nothing to this program and is ignored.")
+    return wrong, suspicious
+
+
+def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
+    """Drop tokens of Hugging Face that would go elsewhere, and attach all warnings."""
+    spaces = []
+    for number, space in enumerate(config.spaces, start=1):
+        if space.hf_token.get_secret_value() and not space.on_hugging_face:
+            host = urlsplit(space.url).hostname
+            warnings.append(
+                f"[[spaces]] no. {number}: hf_token is ignored, because {host} is not a host of"
+                " Hugging Face reached over https."
+            )
+            spaces.append(space.model_copy(update={"hf_token": NO_SECRET}))
+        else:
+            spaces.append(space)
+    return config.model_copy(update={"spaces": tuple(spaces)}).with_warnings(warnings)

@@ -1,0 +1,130 @@
+"""Logging: one format for our own events and for those of the libraries, and no secrets in it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Literal, TextIO
+from urllib.parse import quote
+
+import structlog
+from structlog.typing import Processor
+
+CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic.runtime.plugins", "discord.client")
+"""Loggers with a line for every request or step; from them only warnings are of use.
+
+Lines of `httpx` hold the Telegram token besides: it is a part of the URL.
+"""
+
+SHORTEST_SECRET = 4
+"""Replacing anything shorter would garble ordinary words."""
+
+
+def configure(
+    level: str = "info",
+    format: Literal["auto", "console", "json"] = "auto",  # noqa: A002 - the key's name
+    *,
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+) -> None:
+    """Set logging up for this process; a later call replaces an earlier one.
+
+    Args:
+        level: `debug`, `info`, `warning`, `error` or `critical`: the least that is written.
+        format: `auto` is `console` if `stream` is a terminal, `json` otherwise.
+        secrets: texts that never appear in a line, a traceback included. Those shorter than
+            `SHORTEST_SECRET` are not looked for.
+        stream: where lines go; standard error by default.
+    """
+    stream = sys.stderr if stream is None else stream
+    common: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *common,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    handler = _Handler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=common,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(format, stream),
+            ],
+        )
+    )
+    handler.redact = Redactor(secrets)
+    _install(handler, level.upper())
+
+
+class Redactor:
+    """Replaces secrets in text, however the text was escaped."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {
+            form
+            for secret in secrets
+            if len(secret) >= SHORTEST_SECRET
+            for form in (
+                secret,
+                quote(secret, safe=""),  # in a URL
+                json.dumps(secret)[1:-1],  # in a JSON line
+                repr(secret)[1:-1],  # in a traceback
+                json.dumps(repr(secret)[1:-1])[1:-1],  # in a traceback in a JSON line
+            )
+        }
+        # The longest first, so that a secret within another leaves no rest of the longer one.
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """`text` with `[secret]` in place of each secret."""
+        return self._pattern.sub("[secret]", text) if self._pattern else text
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Marks the handler that `configure` installed, and redacts what is about to be written."""
+
+    redact = Redactor(())
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Last of all, because only here the line is complete: fields, traceback and stack.
+        return self.redact(super().format(record))
+
+
+def _renderers(style: str, stream: TextIO) -> list[Processor]:
+    if style == "console" or (style == "auto" and stream.isatty()):
+        # Rich tracebacks show local variables and wrap lines, which would cut a secret in two.
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str),
+    ]
+
+
+def _install(handler: _Handler, level: str) -> None:
+    root = logging.getLogger()
+    for old in [one for one in root.handlers if isinstance(one, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -1,0 +1,69 @@
+"""Builds parts of the bot from the configuration, for the bot itself and for single commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bot.config import Config
+from bot.platforms.adapter import Adapter
+from bot.provider import DeepseekAI_JanusPro7b, Spaces
+from bot.provider.wire import open_session
+from bot.turns.access import Allowance
+
+
+def has_platform(config: Config) -> bool:
+    """Whether any chat platform has a token."""
+    return bool(config.telegram.token.get_secret_value() or config.discord.token.get_secret_value())
+
+
+def chat_adapters(config: Config) -> Sequence[Adapter]:
+    """The adapters of all chat platforms that have a token, not opened yet."""
+    adapters: list[Adapter] = []
+    if token := config.telegram.token.get_secret_value():
+        from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415 - half a second
+
+        adapters.append(TelegramAdapter(token=token, api_url=config.telegram.api_url))
+    if token := config.discord.token.get_secret_value():
+        from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415 - likewise
+
+        adapters.append(
+            DiscordAdapter(
+                token=token,
+                api_url=config.discord.api_url,
+                gateway_url=config.discord.gateway_url,
+                guild_ids=config.discord.guild_ids,
+            )
+        )
+    return adapters
+
+
+@asynccontextmanager
+async def open_spaces(config: Config) -> AsyncIterator[Spaces]:
+    """All configured Spaces over one session, tried in their order."""
+    proxy = config.provider.proxy.get_secret_value() or None
+    async with open_session(proxy) as session:
+        providers = [
+            DeepseekAI_JanusPro7b(
+                space=section.id or None,
+                api_url=section.url or None,
+                hf_token=section.hf_token.get_secret_value() or None,
+                session=session,
+                proxy=proxy,
+                timeout=config.provider.timeout or None,
+            )
+            for section in config.spaces
+        ]
+        yield Spaces(providers, concurrency=[section.concurrency for section in config.spaces])
+
+
+def database_location(config: Config) -> str | Path:
+    """The configured database: a URL, or the SQLite file in the data folder."""
+    return config.storage.url.get_secret_value() or config.bot.data_dir / "janus.sqlite3"
+
+
+def allowance(config: Config) -> Allowance:
+    """The limits per person."""
+    limits = config.limits
+    return Allowance(limits.turns_per_minute, limits.images_per_day, limits.queued_turns)

@@ -1,0 +1,193 @@
+"""Discord as one of the bot's platforms."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import aiohttp
+import discord
+import discord.gateway
+import discord.http
+import structlog
+import yarl
+
+from bot.errors import AdapterError, TokenRefused
+from bot.messages import Address, Attachment, ChannelKey
+from bot.platforms.discord import files
+from bot.platforms.discord.client import BotClient
+from bot.platforms.discord.intake import Intake
+from bot.platforms.discord.surface import DiscordSurface
+from bot.platforms.discord.sync import sync_commands
+from bot.turns.ports import Inbox
+
+log = structlog.get_logger(__name__)
+
+API_URL: Final = "https://discord.com/api/v10"
+_GATEWAY: Final = yarl.URL("wss://gateway.discord.gg/")
+"""What discord.py starts with."""
+
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries to reach Discord."""
+
+GRACE = 3.0
+"""Seconds that messages already received have to be accepted when serving ends."""
+
+REFUSED = (
+    "Discord does not accept the bot token. "
+    "Copy it anew from the application's Bot page into [discord] token."
+)
+INTENTS = (
+    "Discord does not let the bot use the intents that it asks for. Switch them on at "
+    "https://discord.com/developers/applications, on the application's Bot page."
+)
+
+
+class DiscordAdapter:
+    """A `bot.platforms.adapter.Adapter` over discord.py.
+
+    Args:
+        token: the bot's token.
+        api_url: REST API, with its version; a slash at the end does not matter.
+        gateway_url: empty for Discord's own.
+        guild_ids: servers in which commands are registered, at once; empty for everywhere.
+
+    discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
+    two adapters in one process share them.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        api_url: str = API_URL,
+        gateway_url: str = "",
+        guild_ids: Sequence[int] = (),
+    ) -> None:
+        self._token = token
+        self._api_url = api_url.rstrip("/")
+        self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
+        self._guild_ids = tuple(guild_ids)
+        self._client: BotClient | None = None
+        self._downloads: aiohttp.ClientSession | None = None
+
+    @property
+    def name(self) -> str:
+        """`"discord"`."""
+        return "discord"
+
+    async def open(self) -> None:
+        """Log in. Waits for Discord if it cannot be reached, and says so in the log.
+
+        Raises:
+            TokenRefused: Discord does not accept the token.
+            AdapterError: what answers under `api_url` is not Discord's API.
+
+        Cancelling: connections are given back by `close`.
+        """
+        discord.http.Route.BASE = self._api_url
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = self._gateway_url
+        self._downloads = aiohttp.ClientSession()
+        for pause in _pauses():
+            # A client whose login failed cannot log in again: its connector is gone.
+            self._client = BotClient()
+            try:
+                await self._client.login(self._token)
+            except discord.LoginFailure as error:
+                raise TokenRefused(REFUSED) from error
+            except discord.HTTPException as error:
+                await self._client.close()
+                if error.status < 500 and error.status != 429:  # noqa: PLR2004 - HTTP status
+                    raise AdapterError(
+                        f"{self._api_url} answers {error.status} to a login. "
+                        "Is [discord] api_url Discord's API, or a proxy of it?"
+                    ) from error
+                log.warning("discord has trouble", status=error.status, next_try=pause)
+            except (aiohttp.ClientError, discord.RateLimited, OSError) as error:
+                await self._client.close()
+                log.warning("discord cannot be reached", error=str(error), next_try=pause)
+            except (KeyError, TypeError) as error:
+                # discord.py reads what it gets without looking: no user, no application in it.
+                raise AdapterError(f"{self._api_url} does not answer like Discord.") from error
+            else:
+                return
+            await asyncio.sleep(pause)
+
+    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+        """As `Adapter.serve`. Commands are registered first, if Discord has others.
+
+        Raises:
+            TokenRefused: the token was withdrawn.
+            AdapterError: Discord ended the session for good.
+
+        Cancelling: hangs up on the gateway and gives messages that are just being accepted
+        `GRACE` seconds; requests go on working.
+        """
+        client = self._opened()
+        intake = Intake(inbox)
+        client.take_in(intake, ready)
+        try:
+            await sync_commands(client.tree, self._guild_ids)
+            await self._receive(client)
+        finally:
+            try:
+                await client.hang_up()
+                await intake.finish(GRACE)
+            finally:
+                ready(False)
+
+    async def close(self) -> None:
+        """Give connections back. Idempotent; also after a failed `open`."""
+        if self._client is not None:
+            await self._client.close()
+        if self._downloads is not None:
+            await self._downloads.close()
+
+    def surface(self, address: Address) -> DiscordSurface:
+        """The surface for a reply; `address` was made here, perhaps before a restart."""
+        return DiscordSurface(self._opened().http, address)
+
+    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
+        """As `bot.turns.ports.Attachments.fetch`."""
+        del channel
+        if self._downloads is None:
+            raise RuntimeError("open() comes first")
+        return await files.fetch(self._downloads, attachment, limit)
+
+    async def _receive(self, client: BotClient) -> None:
+        """Stay connected; only what a person must repair ends it."""
+        for pause in _pauses():
+            try:
+                await client.connect()
+            except discord.PrivilegedIntentsRequired as error:
+                if not client.reads_messages:
+                    raise AdapterError(INTENTS) from error
+                client.reads_messages = False
+                log.warning("going on without the message content intent", remedy=INTENTS)
+            except discord.ConnectionClosed as error:
+                if error.code == 4004:  # noqa: PLR2004 - gateway: authentication failed
+                    raise TokenRefused(REFUSED) from error
+                raise AdapterError(f"Discord ended the session with code {error.code}.") from error
+            except (AttributeError, LookupError, TypeError, ValueError):
+                # discord.py parses events inside `connect`, so one that it does not understand
+                # would end the bot.
+                log.exception("event not understood", next_try=pause)
+                await client.on_disconnect()
+                await client.hang_up()
+                await asyncio.sleep(pause)
+            else:
+                return  # somebody closed the client
+
+    def _opened(self) -> BotClient:
+        if self._client is None:
+            raise RuntimeError("open() comes first")
+        return self._client
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait after each failure in a row: 1, 2, 4, … `LONGEST_PAUSE`."""
+    pause = 1.0
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)

@@ -1,0 +1,184 @@
+"""The two ways to the same message: the token of an interaction, and the bot's own.
+
+Both speak through `discord.http.HTTPClient`, so that discord.py's rate limiting applies, with data
+instead of cached objects: after a restart there are none.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import discord
+from discord.http import HTTPClient, MultipartParameters, Route, handle_message_parameters
+
+from bot.messages import JsonObject
+from bot.platforms.discord.faults import UNKNOWN_MESSAGE
+from bot.reply.surface import Content, Upload
+
+_ORIGINAL = "@original"
+"""Discord's name for the first answer to an interaction."""
+
+
+class Endpoint(Protocol):
+    """Makes, changes and removes messages.
+
+    Raises:
+        discord.DiscordException, aiohttp.ClientError, OSError: from any method, untranslated.
+    """
+
+    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
+        """Make a message and return it; `first` if it takes the placeholder's place."""
+        ...
+
+    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+        """Change a message; `keep` the attachments that it has instead of sending them again."""
+        ...
+
+    async def delete(self, message_id: str) -> None:
+        """Remove a message."""
+        ...
+
+
+class ChannelEndpoint:
+    """Ordinary messages of the bot in a channel, thread or direct message.
+
+    Args:
+        http: logged in.
+        channel_id: where.
+        reply_to: the message that new ones refer to, if any.
+        placeholder: a message that the first one should take the place of, if it is there.
+    """
+
+    def __init__(
+        self, http: HTTPClient, channel_id: int, reply_to: int | None, placeholder: str | None
+    ) -> None:
+        self._http = http
+        self._channel_id = channel_id
+        self._reply_to = reply_to
+        self._placeholder = placeholder
+
+    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
+        """Send a message; Discord stores it once per nonce for some minutes."""
+        if first and self._placeholder is not None:
+            try:
+                return await self._patch(self._placeholder, content, keep=False)
+            except (discord.NotFound, discord.Forbidden):
+                # The bot is not in the channel, or the placeholder was deleted.
+                self._placeholder = None
+        options: dict[str, Any] = {"nonce": nonce}
+        if self._reply_to is not None:
+            options["message_reference"] = {
+                "message_id": self._reply_to,
+                "channel_id": self._channel_id,
+                "fail_if_not_exists": False,
+            }
+        with _body(content, keep=not content.files, **options) as body:
+            return _message(await self._http.send_message(self._channel_id, params=body))
+
+    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+        """Change a message of the bot, also one that an interaction made."""
+        await self._patch(message_id, content, keep=keep)
+
+    async def delete(self, message_id: str) -> None:
+        """Remove a message of the bot."""
+        await self._http.delete_message(self._channel_id, int(message_id))
+
+    async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
+        with _body(content, keep=keep) as body:
+            return _message(
+                await self._http.edit_message(self._channel_id, int(message_id), params=body)
+            )
+
+
+class InteractionEndpoint:
+    """The answer to an interaction, and messages that follow it.
+
+    The first message takes the place of the deferred answer, so that a repeated create is
+    harmless; those that follow have no nonce on Discord's side.
+
+    Args:
+        http: logged in.
+        application_id: whose interaction.
+        token: works for 15 minutes.
+    """
+
+    def __init__(self, http: HTTPClient, application_id: int, token: str) -> None:
+        self._http = http
+        self._ids: dict[str, Any] = {"webhook_id": application_id, "webhook_token": token}
+
+    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
+        """Fill the deferred answer in, or send a message after it."""
+        del nonce  # not known on these routes
+        if first:
+            try:
+                return await self._patch(_ORIGINAL, content, keep=not content.files)
+            except discord.NotFound as error:
+                if error.code != UNKNOWN_MESSAGE:
+                    raise
+                # Somebody removed the placeholder; the answer is owed all the same.
+        route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", **self._ids)
+        with _body(content, keep=not content.files) as body:
+            return await self._request(route, body, params={"wait": "true"})
+
+    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+        """Change the answer or a message that followed it."""
+        await self._patch(message_id, content, keep=keep)
+
+    async def delete(self, message_id: str) -> None:
+        """Remove the answer or a message that followed it."""
+        await self._http.request(self._route("DELETE", message_id))
+
+    async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
+        with _body(content, keep=keep) as body:
+            return await self._request(self._route("PATCH", message_id), body)
+
+    def _route(self, method: str, message_id: str) -> Route:
+        webhook = "/webhooks/{webhook_id}/{webhook_token}/messages/"
+        if message_id == _ORIGINAL:  # not as a parameter: it would be quoted
+            return Route(method, webhook + _ORIGINAL, **self._ids)
+        return Route(method, webhook + "{message_id}", message_id=message_id, **self._ids)
+
+    async def _request(self, route: Route, body: MultipartParameters, **options: Any) -> JsonObject:
+        if body.files:
+            options |= {"files": body.files, "form": body.multipart}
+        else:
+            options["json"] = body.payload
+        return _message(await self._http.request(route, **options))
+
+
+def _body(content: Content, *, keep: bool, **options: Any) -> MultipartParameters:
+    """The request for `content`. Nothing in it can ping anybody or unfold a link's preview.
+
+    Args:
+        content: all that the message shows.
+        keep: leave the attachments alone that the message has.
+        options: further arguments of `handle_message_parameters`.
+    """
+    if not keep:
+        options["attachments"] = _files(content.files)
+    return handle_message_parameters(
+        content=content.text or None,
+        allowed_mentions=discord.AllowedMentions.none(),
+        flags=discord.MessageFlags(suppress_embeds=True),
+        **options,
+    )
+
+
+def _files(uploads: Sequence[Upload]) -> list[discord.File]:
+    return [
+        discord.File(io.BytesIO(upload.data), upload.name, description=upload.alt or None)
+        for upload in uploads
+    ]
+
+
+def _message(data: Any) -> JsonObject:
+    """The message in an answer.
+
+    Raises:
+        discord.DiscordException: something that is not Discord answered with a success.
+    """
+    if not isinstance(data, dict) or "id" not in data:
+        raise discord.InvalidData("no message in the answer")
+    return data

@@ -1,0 +1,93 @@
+"""Discord's and the network's errors become `SurfaceError`s here, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    MessageGone,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
+
+UNKNOWN_MESSAGE = 10008
+_TOKEN_CODES: Final = frozenset({10015, 10062, 50027})
+"""Unknown webhook, unknown interaction, invalid webhook token: an interaction has ended."""
+
+_BUSY_CODES: Final = frozenset({20028, 30046, 40062})
+"""Write limit of a channel, edits of an old message, a resource that is limited: with a 4xx other
+than 429 at times."""
+
+_BUSY_PAUSE = 6.0
+"""Seconds to wait where Discord names none; edits of old messages come back 3 in 6 s."""
+
+_FORBIDDEN: Final = {
+    10003: "This channel does not exist any more, or I cannot see it.",
+    50001: "I cannot see this channel: I lack the permission View Channel.",
+    50005: "I cannot change a message that somebody else wrote.",
+    50007: "This person does not take direct messages from me.",
+    50013: "I lack a permission here: Send Messages, Attach Files or Send Messages in Threads.",
+    160002: "I cannot reply here: I lack the permission Read Message History.",
+    160005: "This thread is locked.",
+}
+"""Discord's JSON error codes, each with the sentence that helps."""
+
+
+def interaction_ended(error: discord.HTTPException) -> bool:
+    """Whether an interaction's token does not work any more (401 or one of three codes)."""
+    return error.status == 401 or error.code in _TOKEN_CODES  # noqa: PLR2004 - HTTP status
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise `SurfaceError`s instead of what discord.py and aiohttp raise.
+
+    A request that was cut off counts as `DeliveryUnknown`. Repeating it is harmless: a new message
+    carries a nonce by which Discord knows it again, and an edit states the whole message.
+    """
+    try:
+        yield
+    except discord.RateLimited as error:
+        raise RateLimited(error.retry_after) from error
+    except discord.HTTPException as error:
+        raise _from_status(error) from error
+    except aiohttp.ClientConnectorError as error:
+        raise SurfaceUnavailable("Discord cannot be reached.") from error
+    except (aiohttp.ClientError, TimeoutError, OSError, discord.InvalidData) as error:
+        raise DeliveryUnknown("The connection to Discord broke before it answered.") from error
+
+
+def _from_status(error: discord.HTTPException) -> SurfaceError:
+    match error.status:
+        case 429:
+            return RateLimited(_retry_after(error))
+        case status if status >= 500:  # noqa: PLR2004 - HTTP status
+            return SurfaceUnavailable(f"Discord has trouble ({status}).")
+        case _ if error.code in _BUSY_CODES:
+            return RateLimited(_retry_after(error))
+        case 404 if error.code == UNKNOWN_MESSAGE:
+            return MessageGone("The message was deleted.")
+        case 401 | 403 | 404:
+            return SurfaceForbidden(
+                _FORBIDDEN.get(error.code, f"Discord does not let me write here ({error.code}).")
+            )
+        case _:
+            return ContentRefused(f"Discord refuses this message: {error.text or error.status}")
+
+
+def _retry_after(error: discord.HTTPException) -> float:
+    """Seconds from the header; discord.py keeps no body of a 429 that it gives up on."""
+    value = error.response.headers.get("Retry-After", "")
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        return _BUSY_PAUSE

@@ -1,0 +1,185 @@
+"""From Discord's objects to the bot's values. Pure: nothing here waits or talks to Discord."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import discord
+
+from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+
+PLATFORM = "discord"
+
+TOKEN_LIFE = 15 * 60
+"""Seconds for which an interaction's token works (Discord: "Receiving and Responding")."""
+
+_PICTURE_SUFFIXES = frozenset(
+    {"png", "jpg", "jpeg", "webp", "gif", "bmp", "tif", "tiff", "heic", "heif", "avif"}
+)
+"""Also what the Space cannot read: saying so is better than not noticing the picture."""
+
+_MENTION = re.compile(r"<(@!?|@&|#)(\d+)>")
+_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
+_ANSWERABLE = frozenset({discord.MessageType.default, discord.MessageType.reply})
+"""Everything else (pins, joins, boosts, …) is written by Discord and not by a person."""
+
+
+def from_message(message: discord.Message, me: discord.ClientUser) -> IncomingMessage:
+    """A message that is addressed to the bot; its text is `question`.
+
+    Pictures of the message that it answers come along if somebody else posted them: the bot's own
+    are found through `reply_to`.
+    """
+    answered = replied_to(message)
+    attachments = pictures(message)
+    if answered is not None and answered.author.id != me.id:
+        attachments += pictures(answered)
+    reply_to = message.reference.message_id if is_reply(message) and message.reference else None
+    channel = str(message.channel.id)
+    return IncomingMessage(
+        channel=ChannelKey(PLATFORM, (channel,)),
+        person=_person(message.author),
+        message_id=str(message.id),
+        address=Address(PLATFORM, channel, {"channel_id": channel, "reply_to": str(message.id)}),
+        attachments=attachments,
+        reply_to=None if reply_to is None else str(reply_to),
+    )
+
+
+def from_interaction(
+    interaction: discord.Interaction,
+    channel_id: int,
+    placeholder: int | None,
+    attachments: tuple[Attachment, ...] = (),
+    reply_to: int | None = None,
+) -> IncomingMessage:
+    """A slash command or context menu, after it was deferred.
+
+    Args:
+        interaction: as delivered.
+        channel_id: where; the same as `interaction.channel_id`, which is known by now.
+        placeholder: id of the "thinking" message that deferring made, if Discord told it.
+        attachments: files given with the command.
+        reply_to: the message that the command is about.
+    """
+    channel = str(channel_id)
+    token = {
+        "application_id": str(interaction.application_id),
+        "token": interaction.token,
+        "expires": interaction.created_at.timestamp() + TOKEN_LIFE,
+        "message_id": None if placeholder is None else str(placeholder),
+    }
+    return IncomingMessage(
+        channel=ChannelKey(PLATFORM, (channel,)),
+        person=_person(interaction.user, interaction.locale.value),
+        message_id=str(interaction.id),
+        address=Address(
+            PLATFORM,
+            channel,
+            {
+                "channel_id": channel,
+                "interaction": token,
+                "member": not is_only_user_installed(interaction),
+            },
+        ),
+        attachments=attachments,
+        reply_to=None if reply_to is None else str(reply_to),
+    )
+
+
+def is_only_user_installed(interaction: discord.Interaction) -> bool:
+    """Whether a person brought the app along to a place where the bot itself is not."""
+    return (
+        interaction.is_user_integration()
+        and not interaction.is_guild_integration()
+        and not interaction.context.dm_channel
+    )
+
+
+def is_direct(message: discord.Message) -> bool:
+    """Whether a message was written in a direct message."""
+    return isinstance(message.channel, discord.DMChannel)
+
+
+def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
+    """Whether the bot should answer: a direct message, a mention, or a reply to the bot."""
+    if message.author.bot or message.webhook_id is not None or message.type not in _ANSWERABLE:
+        return False
+    if is_direct(message) or me in message.mentions:
+        return True
+    if any(_is_own_role(role, me) for role in message.role_mentions):
+        return True
+    answered = replied_to(message)
+    return answered is not None and answered.author.id == me.id
+
+
+def is_reply(message: discord.Message) -> bool:
+    """Whether a message answers another one; a forwarded one does not."""
+    return (
+        message.reference is not None
+        and message.reference.type is discord.MessageReferenceType.reply
+    )
+
+
+def replied_to(message: discord.Message) -> discord.Message | None:
+    """The message that this one answers, if Discord sent it along."""
+    if not is_reply(message) or message.reference is None:
+        return None
+    resolved = message.reference.resolved
+    return resolved if isinstance(resolved, discord.Message) else None
+
+
+def question(message: discord.Message, me: discord.ClientUser) -> str:
+    """The text without the mention of the bot, other mentions by name as people see them."""
+    users = {user.id: user.display_name for user in message.mentions}
+    roles = {role.id: role.name for role in message.role_mentions}
+    channels = {channel.id: channel.name for channel in message.channel_mentions}
+    own = {me.id} | {role.id for role in message.role_mentions if _is_own_role(role, me)}
+
+    def named(match: re.Match[str]) -> str:
+        kind, number = match[1], int(match[2])
+        if number in own:
+            return ""
+        if kind == "#":
+            return f"#{channels.get(number, 'channel')}"
+        names = roles if kind == "@&" else users
+        return f"@{names.get(number, 'somebody')}"
+
+    text = _EMOJI.sub(r"\1", _MENTION.sub(named, message.content))
+    return re.sub(r"[ \t]{2,}", " ", text).strip()
+
+
+def pictures(message: discord.Message) -> tuple[Attachment, ...]:
+    """Attachments that look like pictures, forwarded ones included."""
+    forwarded = (item for snapshot in message.message_snapshots for item in snapshot.attachments)
+    return attachments((*message.attachments, *forwarded))
+
+
+def attachments(items: Iterable[discord.Attachment]) -> tuple[Attachment, ...]:
+    """Those that look like pictures."""
+    return tuple(attachment(item) for item in items if _looks_like_picture(item))
+
+
+def attachment(item: discord.Attachment) -> Attachment:
+    """Any one file, as data. Its address is signed and works for about a day."""
+    return Attachment(
+        name=item.filename,
+        source={"url": item.url, "id": str(item.id)},
+        size=item.size,
+        media_type=item.content_type,
+    )
+
+
+def _looks_like_picture(item: discord.Attachment) -> bool:
+    claimed = (item.content_type or "").startswith("image/")
+    return claimed or item.filename.rpartition(".")[2].lower() in _PICTURE_SUFFIXES
+
+
+def _is_own_role(role: discord.Role, me: discord.ClientUser) -> bool:
+    """People pick the role that Discord made for the bot as easily as the bot itself."""
+    return role.tags is not None and role.tags.bot_id == me.id
+
+
+def _person(user: discord.User | discord.Member, language: str = "") -> Person:
+    return Person(PLATFORM, str(user.id), user.display_name, language)

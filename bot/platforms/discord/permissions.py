@@ -1,0 +1,89 @@
+"""What the bot must be allowed to do before it starts to work, and how to say what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import discord
+
+from bot.turn import Imagine
+from bot.turns.commands import Command, Retry
+
+_NAMES: Final = {
+    "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
+    "attach_files": "Attach Files",
+    "read_message_history": "Read Message History",
+}
+"""Permissions and their names in Discord's own settings."""
+
+
+def of_interaction(interaction: discord.Interaction) -> discord.Permissions | None:
+    """What the bot may do where a command was given; `None` if that does not matter or is unknown.
+
+    Discord says it with the interaction. Nothing at all counts as not said, because then the
+    server's roles, which the gateway sent, know better.
+    """
+    if interaction.guild_id is None:
+        return None
+    if interaction.app_permissions.value:
+        return interaction.app_permissions
+    return _computed(interaction.guild, interaction.channel)
+
+
+def of_message(message: discord.Message) -> discord.Permissions | None:
+    """What the bot may do where a message was written; `None` as in `of_interaction`."""
+    return _computed(message.guild, message.channel)
+
+
+def missing(
+    allowed: discord.Permissions | None, channel: object, command: Command, *, replies: bool
+) -> tuple[str, ...]:
+    """Names of the permissions that answering needs and the bot lacks.
+
+    Args:
+        allowed: what it may do; `None` for "all".
+        channel: where; a thread has a permission of its own.
+        command: pictures are only attached to what draws.
+        replies: the answer refers to a message, which Discord shows only to those who may read
+            the history.
+    """
+    if allowed is None:
+        return ()
+    in_thread = isinstance(channel, discord.Thread)
+    needed = ["send_messages_in_threads" if in_thread else "send_messages"]
+    if isinstance(command, Imagine | Retry):
+        needed.append("attach_files")
+    if replies:
+        needed.append("read_message_history")
+    return tuple(_NAMES[name] for name in needed if not getattr(allowed, name))
+
+
+def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
+    """Whether the bot can say anything there at all."""
+    if allowed is None:
+        return True
+    in_thread = isinstance(channel, discord.Thread)
+    return allowed.send_messages_in_threads if in_thread else allowed.send_messages
+
+
+def sentence(names: Sequence[str]) -> str:
+    """Tell a person what is missing and who can change it."""
+    listed = ", ".join(f"**{name}**" for name in names)
+    word = "permission" if len(names) == 1 else "permissions"
+    return (
+        f"I cannot answer in this channel: I lack the {word} {listed}. "
+        "Somebody who manages this server can give it to me in the channel's settings."
+    )
+
+
+def _computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:
+    """From the roles and overwrites that the gateway sent, as far as it did."""
+    if guild is None or guild.me is None:
+        return None
+    if isinstance(channel, discord.Thread):
+        return channel.permissions_for(guild.me) if channel.parent is not None else None
+    if isinstance(channel, discord.abc.GuildChannel):
+        return channel.permissions_for(guild.me)
+    return None

@@ -1,0 +1,180 @@
+"""One reply on Discord."""
+
+from __future__ import annotations
+
+import re
+import time
+from asyncio import timeout
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import discord
+import structlog
+from discord.http import HTTPClient
+
+from bot.errors import (
+    DeliveryUnknown,
+    MessageGone,
+    PreviewUnsupported,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
+from bot.messages import Address, JsonObject
+from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
+from bot.platforms.discord.faults import interaction_ended, translated
+from bot.reply.surface import Content, Limits, Receipt
+
+log = structlog.get_logger(__name__)
+
+LIMITS: Final = Limits(
+    text=2000,
+    caption=2000,
+    files=10,
+    # 5 edits per 5 s and channel. At 1.2 s the fifth takes the window's last token near its end:
+    # discord.py then holds that one answer back for a moment, and a final edit is never late.
+    interval=1.2,
+    attach=True,
+    # 50 per second for the bot; answers to interactions do not count, commands and downloads do.
+    rate=40.0,
+)
+
+MARGIN = 60.0
+"""Seconds before the end of an interaction's token at which the reply leaves it."""
+
+REQUEST_TIMEOUT = 120.0
+"""Seconds for one request with discord.py's own tries: five after a 500, with 25 s between them."""
+
+T = TypeVar("T")
+
+
+class DiscordSurface:
+    """A reply under an `Address` of this platform.
+
+    An interaction's reply goes through its token, which needs no permission and counts towards no
+    limit, until `MARGIN` before the token ends; then the same messages are changed with the bot's
+    own token. Nothing but the address and the receipts is needed, so a surface made after a
+    restart goes on where the old one stopped.
+
+    Args:
+        http: of a client that is logged in.
+        address: made by this platform's adapter.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self, http: HTTPClient, address: Address, clock: Callable[[], float] = time.time
+    ) -> None:
+        data = address.data
+        interaction: JsonObject | None = data.get("interaction")
+        reply_to = data.get("reply_to")
+        self._clock = clock
+        self._channel = ChannelEndpoint(
+            http,
+            int(data["channel_id"]),
+            None if reply_to is None else int(reply_to),
+            interaction["message_id"] if interaction else None,
+        )
+        self._interaction: InteractionEndpoint | None = None
+        self._leave_at = 0.0
+        if interaction is not None:
+            self._interaction = InteractionEndpoint(
+                http, int(interaction["application_id"]), interaction["token"]
+            )
+            self._leave_at = interaction["expires"] - MARGIN
+        self._member: bool = data.get("member", True)
+        self._first_nonce: str | None = None
+        self._files: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def limits(self) -> Limits:
+        """The same everywhere on Discord."""
+        return LIMITS
+
+    def measure(self, text: str) -> int:
+        """UTF-16 units: never fewer than what Discord counts."""
+        return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+    async def create(self, content: Content, nonce: str) -> Receipt:
+        """As `Surface.create`. After a `DeliveryUnknown` the same nonce makes no second message."""
+        first = self._is_first(nonce)
+
+        async def request(endpoint: Endpoint) -> str:
+            return str((await endpoint.create(content, nonce, first=first))["id"])
+
+        try:
+            message_id = await self._send(request)
+        except MessageGone as error:  # of a create: not a person's doing, so try again
+            raise SurfaceUnavailable("Discord lost the message.") from error
+        self._files[message_id] = _keys(content)
+        return {"ids": [message_id]}
+
+    async def edit(self, receipt: Receipt, content: Content) -> None:
+        """As `Surface.edit`. Files that the message is known to have are not sent again."""
+        (message_id,) = receipt["ids"]
+        keep = self._files.get(message_id) == _keys(content)
+
+        async def request(endpoint: Endpoint) -> None:
+            await endpoint.edit(message_id, content, keep=keep)
+
+        try:
+            await self._send(request)
+        except DeliveryUnknown:
+            self._files.pop(message_id, None)
+            raise
+        self._files[message_id] = _keys(content)
+
+    async def delete(self, receipt: Receipt) -> None:
+        """As `Surface.delete`."""
+        (message_id,) = receipt["ids"]
+
+        async def request(endpoint: Endpoint) -> None:
+            await endpoint.delete(message_id)
+
+        try:
+            await self._send(request)
+        except MessageGone:
+            pass
+        except DeliveryUnknown as error:
+            raise SurfaceUnavailable("Discord did not say whether it was deleted.") from error
+
+    async def preview(self, content: Content) -> None:
+        """Discord has no drafts.
+
+        Raises:
+            PreviewUnsupported: always.
+        """
+        del content
+        raise PreviewUnsupported("Discord has no drafts.")
+
+    async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """Through the interaction while it lives, then through the channel."""
+        with translated():
+            async with timeout(REQUEST_TIMEOUT):
+                if self._interaction is not None and self._clock() < self._leave_at:
+                    try:
+                        return await request(self._interaction)
+                    except discord.HTTPException as error:
+                        if not interaction_ended(error):
+                            raise
+                        log.info("interaction ended early", code=error.code)
+                        self._interaction = None
+                if not self._member:
+                    raise SurfaceForbidden("Discord takes my answers here for 15 minutes only.")
+                return await request(self._channel)
+
+    def _is_first(self, nonce: str) -> bool:
+        """Whether a message is the reply's first, which takes the placeholder's place.
+
+        A nonce that ends in the message's number ("…-0") says so, after a restart as well; with
+        any other the first one seen counts.
+        """
+        numbered = re.search(r"[-.:](\d+)$", nonce)
+        if numbered is not None:
+            return int(numbered[1]) == 0
+        if self._first_nonce is None:
+            self._first_nonce = nonce
+        return nonce == self._first_nonce
+
+
+def _keys(content: Content) -> tuple[str, ...]:
+    return tuple(upload.key for upload in content.files)

@@ -1,0 +1,176 @@
+"""Telegram: messages come in by long polling, replies go out through the Bot API."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+
+import httpx
+import structlog
+from telegram import Bot, BotCommand, Message
+from telegram.error import InvalidToken, TelegramError
+
+from bot.errors import RateLimited, SurfaceError, SurfaceUnavailable, TokenRefused
+from bot.messages import Address, Attachment, ChannelKey
+from bot.platforms.telegram.client import make_bot
+from bot.platforms.telegram.files import fetch
+from bot.platforms.telegram.incoming import PLATFORM, read
+from bot.platforms.telegram.polling import DEFAULT_TIMING, REFUSED, Backoff, Polling, Timing
+from bot.platforms.telegram.redaction import redacted
+from bot.platforms.telegram.surface import Discoveries, TelegramSurface
+from bot.reply.surface import Content, Mood
+from bot.turns.commands import WORDS
+from bot.turns.ports import Inbox
+
+_log = structlog.get_logger(__name__)
+
+_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
+_NOTICE_TRIES = 4
+_NOTICE_GRACE = 2.0
+"""Seconds that notices on their way get when the adapter closes."""
+
+
+class TelegramAdapter:
+    """Telegram as a platform; implements `bot.platforms.adapter.Adapter`.
+
+    Args:
+        token: from @BotFather.
+        api_url: root of the Bot API server, the official one or a self-hosted one.
+        timing: how long to wait for what.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        api_url: str = "https://api.telegram.org",
+        timing: Timing = DEFAULT_TIMING,
+    ) -> None:
+        self._token = token
+        self._api_url = api_url
+        self._timing = timing
+        self._known = Discoveries()
+        self._stack = AsyncExitStack()
+        self._notices: set[asyncio.Task[None]] = set()
+        self._bot: Bot | None = None
+        self._web: httpx.AsyncClient | None = None
+
+    @property
+    def name(self) -> str:
+        """`"telegram"`."""
+        return PLATFORM
+
+    async def open(self) -> None:
+        """Log in, and put the commands into Telegram's menu.
+
+        Waits for a server that cannot be reached, with pauses that grow to 30 s.
+
+        Raises:
+            TokenRefused: malformed, or Telegram does not accept it.
+        """
+        if not _TOKEN.fullmatch(self._token):
+            raise TokenRefused(REFUSED)
+        self._stack.enter_context(redacted(self._token))
+        self._bot = make_bot(self._token, self._api_url)
+        self._stack.push_async_callback(self._bot.shutdown)
+        self._web = await self._stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        await self._log_in(self._bot)
+        await self._publish_commands(self._bot)
+
+    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+        """Take messages in until cancelled; see `bot.platforms.adapter.Adapter.serve`.
+
+        Raises:
+            TokenRefused: Telegram does not accept the token any more.
+
+        Cancelling: what was committed is confirmed (two seconds at most), the rest is delivered
+        again after the next start.
+        """
+        bot = self._opened()
+
+        async def commit(messages: Sequence[Message]) -> None:
+            wish = read(messages, bot.bot)
+            if wish is None:
+                return
+            if wish.command is None:
+                self._tell(wish.message.address, wish.refusal)
+            elif notice := await inbox.handle(wish.message, wish.command):
+                self._tell(wish.message.address, notice.text)
+
+        await Polling(bot, commit, self._timing).run(ready)
+
+    async def close(self) -> None:
+        """Let notices on their way arrive, then give connections back. Idempotent."""
+        if self._notices:
+            _, late = await asyncio.wait(self._notices, timeout=_NOTICE_GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._stack.aclose()
+
+    def surface(self, address: Address) -> TelegramSurface:
+        """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
+        return TelegramSurface(self._opened(), address, self._known)
+
+    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
+        """As `bot.turns.ports.Attachments.fetch`; Telegram itself hands out up to 20 MB."""
+        del channel
+        if self._web is None:
+            raise RuntimeError("open() comes first")
+        return await fetch(self._opened(), self._web, attachment, limit)
+
+    def _opened(self) -> Bot:
+        if self._bot is None:
+            raise RuntimeError("open() comes first")
+        return self._bot
+
+    async def _log_in(self, bot: Bot) -> None:
+        backoff = Backoff(self._timing)
+        refused = False
+        while not refused:
+            try:
+                await bot.initialize()
+            except InvalidToken:
+                refused = True
+            except TelegramError as error:
+                pause = backoff.next()
+                _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
+                await asyncio.sleep(pause)
+            else:
+                _log.info("telegram logged in", bot=bot.username)
+                return
+        # Raised out here, the original is not chained: its text quotes the token.
+        raise TokenRefused(REFUSED)
+
+    async def _publish_commands(self, bot: Bot) -> None:
+        menu = tuple(BotCommand(word, text) for word, text in WORDS.items())
+        try:
+            if await bot.get_my_commands() != menu:
+                await bot.set_my_commands(menu)
+        except TelegramError as error:
+            _log.warning("command menu not set", error=str(error))
+
+    def _tell(self, address: Address, text: str) -> None:
+        """Answer in the background: the next update must not wait for Telegram."""
+        task = asyncio.create_task(self._send_notice(address, text))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+    async def _send_notice(self, address: Address, text: str) -> None:
+        backoff = Backoff(self._timing)
+        content = Content(text, mood=Mood.DONE)
+        for _ in range(_NOTICE_TRIES):
+            try:
+                await self.surface(address).create(content, "")
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after)
+            except SurfaceUnavailable:
+                await asyncio.sleep(backoff.next())
+            except SurfaceError as error:
+                _log.warning("notice not delivered", chat=address.chat, error=str(error))
+                return
+            else:
+                return
+        _log.warning("notice given up", chat=address.chat)

@@ -1,0 +1,68 @@
+"""The Bot API client: the real one of python-telegram-bot, with bounds that suit a bot of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from telegram import Bot, Update
+from telegram.request import HTTPXRequest
+
+_log = structlog.get_logger(__name__)
+
+_READ_TIMEOUT = 30.0
+"""Seconds. With the library's 5, `TimedOut` comes although the message was stored (measured)."""
+_POLL_MARGIN = 10.0
+"""Seconds on top of a long poll after which the connection counts as dead."""
+_UPLOAD_TIMEOUT = 120.0
+_CONNECTIONS = 256
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+
+
+class UpdatesRequest(HTTPXRequest):
+    """Reads updates one by one.
+
+    The library parses all updates of an answer or none; a single one that it cannot read would
+    come again for ever, and everything behind it never.
+    """
+
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """As in `BaseRequest`; an update that cannot be read is left with nothing but its id."""
+        answer = HTTPXRequest.parse_json_payload(payload)
+        result = answer.get("result")
+        if isinstance(result, list):
+            answer["result"] = [_readable(update) for update in result]
+        return answer
+
+
+def _readable(update: dict[str, Any]) -> dict[str, Any]:
+    try:
+        Update.de_json(update)
+    except _UNREADABLE as error:
+        _log.warning("update cannot be read", update=update["update_id"], error=repr(error))
+        return {"update_id": update["update_id"]}
+    return update
+
+
+def make_bot(token: str, api_url: str) -> Bot:
+    """A client, not initialised yet.
+
+    Args:
+        token: `<digits>:<secret>`.
+        api_url: root of the Bot API server, e.g. `https://api.telegram.org`.
+    """
+    root = api_url.rstrip("/")
+    return Bot(
+        token,
+        base_url=f"{root}/bot",
+        base_file_url=f"{root}/file/bot",
+        request=HTTPXRequest(
+            connection_pool_size=_CONNECTIONS,
+            read_timeout=_READ_TIMEOUT,
+            write_timeout=_READ_TIMEOUT,
+            pool_timeout=_READ_TIMEOUT,
+            media_write_timeout=_UPLOAD_TIMEOUT,
+        ),
+        get_updates_request=UpdatesRequest(connection_pool_size=2, read_timeout=_POLL_MARGIN),
+    )

@@ -1,0 +1,147 @@
+"""Markdown to Telegram's text and entities.
+
+A parse mode is never used: a message with entities cannot fail to parse, whatever the model wrote.
+Offsets and lengths are UTF-16 code units (Bot API, `MessageEntity`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import telegramify_markdown
+from telegram import MessageEntity
+from telegramify_markdown.entity import MessageEntity as Rendering
+
+_SHOWN = frozenset(
+    {
+        "blockquote",
+        "bold",
+        "code",
+        "expandable_blockquote",
+        "italic",
+        "pre",
+        "spoiler",
+        "strikethrough",
+        "text_link",
+        "underline",
+    }
+)
+"""Entities that only change how text looks. The others address people or load things."""
+
+_LITERAL = frozenset({"code", "pre"})
+"""Entities in which Telegram finds no mentions."""
+
+_LESS_THAN = "\ufdd0"
+"""Stands for `<` while rendering; a noncharacter of one UTF-16 unit that no text contains."""
+
+_MENTION = re.compile(r"(?<!\w)@(?=[a-z0-9_]{2})", re.IGNORECASE | re.ASCII)
+_WORD_JOINER = "\u2060"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What a message shows.
+
+    Attributes:
+        text: plain text, blank only if the Markdown was.
+        entities: how parts of it look, within the text, by offset.
+    """
+
+    text: str
+    entities: tuple[MessageEntity, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Length of the text in UTF-16 code units."""
+        return utf16_length(self.text)
+
+
+def utf16_length(text: str) -> int:
+    """Length of `text` in UTF-16 code units; a lone surrogate is one."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def render(markdown: str, *, quiet: bool = False) -> Rendered:
+    """Render untrusted Markdown; unfinished Markdown shows its own characters.
+
+    HTML is no Markdown of ours, so that `vector<int>` keeps its brackets. Links lead to web
+    addresses only: `tg://user` would notify somebody.
+
+    Args:
+        markdown: what the model or the bot wrote.
+        quiet: take the effect out of `@name`, which Telegram would make a mention by itself.
+    """
+    source = _well_formed(markdown).replace("<", _LESS_THAN)
+    text, found = telegramify_markdown.convert(source, config=_config())
+    text = text.replace(_LESS_THAN, "<").rstrip()
+    if not text.strip():
+        # A comment, a bare link target: rendered to nothing, but it was not nothing.
+        text, found = _well_formed(markdown).strip(), []
+    entities = [entity for entity in found if entity.type in _SHOWN and _leads_to_web(entity)]
+    if quiet:
+        text, entities = _without_mentions(text, entities)
+    return Rendered(text, tuple(_fitted(entities, utf16_length(text))))
+
+
+def _config() -> telegramify_markdown.RenderConfig:
+    config = telegramify_markdown.RenderConfig.isolated()
+    symbols = config.markdown_symbol
+    symbols.heading_level_1 = symbols.heading_level_2 = ""
+    symbols.heading_level_3 = symbols.heading_level_4 = ""
+    symbols.image = ""
+    symbols.unordered_list_item = "\N{BULLET}"
+    return config
+
+
+def _well_formed(text: str) -> str:
+    """Join surrogate pairs that arrived in two pieces, and replace halves without a partner."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _leads_to_web(entity: Rendering) -> bool:
+    if entity.type != "text_link":
+        return True
+    try:
+        parts = urlsplit(entity.url or "")
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and "." in parts.netloc
+
+
+def _without_mentions(text: str, entities: Sequence[Rendering]) -> tuple[str, list[Rendering]]:
+    """Put a word joiner behind each `@` that would start a mention."""
+    literal = [(e.offset, e.offset + e.length) for e in entities if e.type in _LITERAL]
+    pieces: list[str] = []
+    joints: list[int] = []
+    done = 0
+    for match in _MENTION.finditer(text):
+        offset = utf16_length(text[: match.end()])
+        if not any(start < offset <= end for start, end in literal):
+            pieces += (text[done : match.end()], _WORD_JOINER)
+            joints.append(offset)
+            done = match.end()
+    if not joints:
+        return text, list(entities)
+    moved = [
+        replace(
+            entity,
+            offset=entity.offset + sum(joint <= entity.offset for joint in joints),
+            length=entity.length
+            + sum(entity.offset < joint < entity.offset + entity.length for joint in joints),
+        )
+        for entity in entities
+    ]
+    return "".join((*pieces, text[done:])), moved
+
+
+def _fitted(entities: Sequence[Rendering], length: int) -> Iterator[MessageEntity]:
+    """The entities as the client library wants them, none reaching beyond the text."""
+    for entity in entities:
+        room = min(entity.length, length - entity.offset)
+        if room > 0:
+            yield MessageEntity(
+                entity.type, entity.offset, room, url=entity.url, language=entity.language
+            )

@@ -1,0 +1,178 @@
+"""The one place where failures of the client library become ours.
+
+Statuses and texts are those of the official Bot API server (10.0). The client library capitalises
+the texts, so they are compared in lower case.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import httpx
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    MessageGone,
+    PreviewUnsupported,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
+
+
+class Request(enum.Enum):
+    """What was asked of Telegram; the same refusal means different things."""
+
+    CREATE = enum.auto()
+    EDIT = enum.auto()
+    DELETE = enum.auto()
+    PREVIEW = enum.auto()
+
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+"""Nothing of the request reached Telegram."""
+
+_FORBIDDEN = {
+    "bot was blocked by the user": "This person has blocked the bot on Telegram.",
+    "user is deactivated": "This Telegram account does not exist any more.",
+    "bot can't initiate conversation": "This person must write to the bot on Telegram first.",
+    "bot was kicked": "The bot was removed from this Telegram group.",
+    "bot is not a member": "The bot is not a member of this Telegram chat.",
+    "group chat was deleted": "This Telegram group was deleted.",
+}
+_NO_RIGHTS = {
+    "not enough rights to send photos": "The bot may not send photos in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "chat_send_photos_forbidden": "The bot may not send photos in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "not enough rights": "The bot lacks a right in this Telegram group; "
+    "an administrator can grant it.",
+    "have no rights to send": "The bot may not write in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "chat_write_forbidden": "The bot may not write in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "topic_closed": "This Telegram topic is closed; an administrator can reopen it.",
+    "message thread not found": "This Telegram topic does not exist any more.",
+    "chat not found": "This Telegram chat does not exist any more, or never wrote to the bot.",
+}
+_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+_NOT_A_PHOTO = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
+_NO_DRAFTS = ("textdraft_peer_invalid", "peer_id_invalid")
+
+
+def seconds_to_wait(error: RetryAfter) -> float:
+    """How long a flood wait lasts, in seconds."""
+    wait = error.retry_after
+    return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+
+
+def is_unknown_method(error: TelegramError) -> bool:
+    """Whether this server has no such method. A refused token is 401 and not meant."""
+    text = error.message.lower()
+    if isinstance(error, InvalidToken):
+        return text.startswith("not found")
+    return isinstance(error, BadRequest) and "method not found" in text
+
+
+def is_not_a_photo(error: BadRequest) -> bool:
+    """Whether Telegram takes this picture as a file only."""
+    return _names(error, _NOT_A_PHOTO)
+
+
+def is_without_drafts(error: BadRequest) -> bool:
+    """Whether this chat can show no drafts."""
+    return _names(error, _NO_DRAFTS)
+
+
+@contextmanager
+def translated(request: Request) -> Iterator[None]:
+    """Turn every `TelegramError` into a `SurfaceError`, or into success where nothing is left.
+
+    A group that moved (`ChatMigrated`) passes: who sends knows where to.
+    """
+    try:
+        yield
+    except ChatMigrated:
+        raise
+    except TelegramError as error:
+        failure = surface_error(error, request)
+        if failure is not None:
+            raise failure from error
+
+
+def surface_error(error: TelegramError, request: Request) -> SurfaceError | None:
+    """What a failure means for a reply; `None` if what was wanted is so already."""
+    match error:
+        case RetryAfter():
+            return RateLimited(seconds_to_wait(error))
+        case Forbidden():
+            return SurfaceForbidden(_sentence(error, _FORBIDDEN) or _not_allowed(error))
+        case BadRequest():
+            return _bad_request(error, request)
+        case InvalidToken() if request is Request.PREVIEW and is_unknown_method(error):
+            return PreviewUnsupported("This Telegram server has no drafts.")
+        case InvalidToken():
+            # Polling ends with `TokenRefused`; what is owed stays owed until there is a new token.
+            return SurfaceUnavailable("Telegram does not accept the bot token.")
+        case _:
+            return _unanswered(error, request)
+
+
+def _bad_request(error: BadRequest, request: Request) -> SurfaceError | None:
+    text = error.message.lower()
+    if sentence := _sentence(error, _NO_RIGHTS):
+        return SurfaceForbidden(sentence)
+    if request is Request.EDIT and "message is not modified" in text:
+        return None
+    if request is Request.EDIT and _names(error, _GONE):
+        return MessageGone("The message was deleted on Telegram.")
+    if request is Request.DELETE and "message to delete not found" in text:
+        return None
+    if request is Request.PREVIEW and (is_without_drafts(error) or is_unknown_method(error)):
+        return PreviewUnsupported("This Telegram chat has no drafts.")
+    return ContentRefused(f"Telegram refused the message: {error.message}.")
+
+
+def _unanswered(error: TelegramError, request: Request) -> SurfaceError:
+    """No answer, or none that can be read; an HTTP cause says how far the request got."""
+    cause = error.__cause__
+    in_doubt = isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NEVER_SENT)
+    garbled = not isinstance(error, NetworkError)
+    if (in_doubt or garbled) and request in {Request.CREATE, Request.EDIT}:
+        return DeliveryUnknown("Telegram did not answer; the message may be there.")
+    if isinstance(error, TimedOut):
+        return SurfaceUnavailable("Telegram did not answer in time.")
+    return SurfaceUnavailable(f"Telegram cannot be reached: {error.message}.")
+
+
+def _not_allowed(error: Forbidden) -> str:
+    return f"Telegram does not let the bot write here: {error.message}."
+
+
+def _names(error: TelegramError, texts: tuple[str, ...]) -> bool:
+    return any(text in error.message.lower() for text in texts)
+
+
+def _sentence(error: TelegramError, sentences: dict[str, str]) -> str | None:
+    return next((s for text, s in sentences.items() if text in error.message.lower()), None)

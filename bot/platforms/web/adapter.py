@@ -1,0 +1,197 @@
+"""The web chat as a platform, and the pages for operators on the same port."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from bot.errors import AdapterError
+from bot.messages import Address, Attachment, ChannelKey
+from bot.platforms.web.chat import PLATFORM, Chat
+from bot.platforms.web.guard import Guard
+from bot.platforms.web.live import LiveRooms
+from bot.platforms.web.markup import Markup
+from bot.platforms.web.pages import Pages
+from bot.platforms.web.ports import Archive, UploadLimits
+from bot.platforms.web.surface import WebSurface
+from bot.platforms.web.uploads import Spool
+from bot.turns.ports import Inbox
+
+SHUTDOWN_SECONDS = 2.0
+"""How long requests under way may take at the end; event streams end at once."""
+SWEEP_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+class WebAdapter:
+    """A `bot.platforms.adapter.Adapter` that serves the chat page, and who watches the bot.
+
+    Args:
+        host: address to bind.
+        port: 0 for any free one.
+        access_token: asked for everywhere but at `/healthz` and `/readyz`; empty: never.
+        archive: transcripts and pictures.
+        health: adapter name → connected, for every enabled adapter.
+        metrics: Prometheus' text format.
+        spool: folder for uploads until they are fetched.
+        stand_in: a sentence shown above the chat when no real model answers; empty: none.
+        names: further host names, under which a proxy on this machine publishes the chat.
+        uploads: how much one message may carry.
+
+    Raises:
+        AdapterError: others could connect to `host`, and there is no access token.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default
+        self,
+        *,
+        archive: Archive,
+        health: Callable[[], Mapping[str, bool]],
+        metrics: Callable[[], bytes],
+        spool: Path,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        access_token: str = "",
+        stand_in: str = "",
+        names: Collection[str] = (),
+        uploads: UploadLimits | None = None,
+    ) -> None:
+        limits = uploads or UploadLimits()
+        self._host = host
+        self._port = port
+        self._health = health
+        self._metrics = metrics
+        self._rooms = LiveRooms()
+        self._markup = Markup()
+        self._spool = Spool(spool, limits)
+        pages = Pages.load(banner=stand_in, limits=limits)
+        self._guard = Guard(host=host, access_token=access_token, names=names, pages=pages)
+        self._chat = Chat(
+            archive=archive,
+            rooms=self._rooms,
+            spool=self._spool,
+            pages=pages,
+            markup=self._markup,
+        )
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def name(self) -> str:
+        """`"web"`."""
+        return PLATFORM
+
+    @property
+    def url(self) -> str:
+        """Where the page is, e.g. `http://127.0.0.1:8080/`; after `open`."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}/"
+
+    async def open(self) -> None:
+        """Bind the port: pages and health checks are answered from here on.
+
+        Raises:
+            AdapterError: the address cannot be bound.
+
+        Cancelling: `close` cleans up.
+        """
+        runner = web.AppRunner(
+            self._application(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=SHUTDOWN_SECONDS,
+        )
+        self._runner = runner
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError as error:
+            await self.close()
+            raise AdapterError(self._why(error)) from error
+        self._port = int(runner.addresses[0][1])
+        log.info("web chat open", url=self.url)
+
+    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+        """Take messages in until cancelled, and clean the spool once an hour.
+
+        Cancelling: messages are answered with 503 from here on; streams and surfaces go on.
+        """
+        self._chat.inbox = inbox
+        ready(True)
+        try:
+            while True:
+                removed = await asyncio.to_thread(self._spool.sweep)
+                log.debug("spool swept", removed=removed)
+                await asyncio.sleep(SWEEP_SECONDS)
+        finally:
+            self._chat.inbox = None
+            ready(False)
+
+    async def close(self) -> None:
+        """End every stream and free the port. Idempotent; also after a failed `open`."""
+        self._rooms.close()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    def surface(self, address: Address) -> WebSurface:
+        """The surface of a reply, in whichever process its address was made."""
+        data = address.data
+        return WebSurface(
+            self._rooms, self._markup, room=str(data["room"]), reply_id=str(data["reply"])
+        )
+
+    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:  # noqa: ARG002 - the port's signature
+        """The bytes of an upload.
+
+        Raises:
+            ImageTooLarge: more than `limit` bytes; not read.
+            ImageUnreadable: it is not there any more.
+        """
+        return await self._spool.fetch(attachment, limit)
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._guard.middleware()])
+        application.on_response_prepare.append(self._guard.add_headers)
+        application.add_routes(self._chat.routes())
+        application.add_routes(
+            [
+                web.post("/login", self._guard.login),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics_page),
+            ]
+        )
+        return application
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"alive": True}, headers={"Cache-Control": "no-store"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        connected = dict(self._health())
+        ready = bool(connected) and all(connected.values())
+        return web.json_response(
+            {"ready": ready, "adapters": connected},
+            status=200 if ready else 503,
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _metrics_page(self, _request: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics(),
+            headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
+        )
+
+    def _why(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return (
+                f"Port {self._port} on {self._host} is taken by another program. Stop it, "
+                "or set another [http] port."
+            )
+        return f"The web chat cannot use {self._host} port {self._port}: {error.strerror}."

@@ -1,0 +1,164 @@
+// Where a message is written: text, pictures picked, dropped or pasted, and the one button.
+
+import { button, byId, element, icon } from "./dom.js";
+
+const LARGEST_HEIGHT = 220;
+
+export class Composer {
+  #form = byId("composer");
+  #text = byId("text");
+  #added = byId("added");
+  #send = byId("send");
+  #drop = byId("drop");
+  #files = [];
+  #working = false;
+  #handlers;
+  #limits;
+
+  /** `onSend({text, files})`, `onStop()`, `onProblem(sentence)`. */
+  constructor(handlers, limits) {
+    this.#handlers = handlers;
+    this.#limits = limits;
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.#text.addEventListener("input", () => this.#refresh());
+    this.#text.addEventListener("keydown", (event) => this.#onKey(event));
+    const picker = byId("files");
+    byId("pick").addEventListener("click", () => picker.click());
+    picker.addEventListener("change", () => {
+      this.add(picker.files);
+      picker.value = "";
+    });
+    document.addEventListener("paste", (event) => {
+      if (event.clipboardData.files.length === 0) return;
+      event.preventDefault();
+      this.add(event.clipboardData.files);
+    });
+    this.#listenForDrops();
+  }
+
+  get isEmpty() {
+    return this.#text.value.trim() === "" && this.#files.length === 0;
+  }
+
+  /** Put text into the box, ready to be changed. */
+  fill(text, files = []) {
+    this.#text.value = text;
+    this.add(files);
+    this.#refresh();
+    this.focus();
+  }
+
+  focus() {
+    this.#text.focus();
+  }
+
+  clear() {
+    this.#text.value = "";
+    this.#files = [];
+    this.#showFiles();
+    this.#refresh();
+  }
+
+  /** Whether there is something to stop. */
+  set working(working) {
+    this.#working = working;
+    this.#refresh();
+  }
+
+  add(files) {
+    for (const file of files) {
+      if (!file.type.startsWith("image/")) {
+        this.#handlers.onProblem(`“${file.name}” is not a picture.`);
+      } else if (file.size > this.#limits.bytes) {
+        const megabytes = Math.floor(this.#limits.bytes / 1024 ** 2);
+        this.#handlers.onProblem(`“${file.name}” is too large: ${megabytes} MiB at most.`);
+      } else if (this.#files.length >= this.#limits.files) {
+        this.#handlers.onProblem(`${this.#limits.files} pictures at most in one message.`);
+      } else {
+        this.#files.push(file);
+      }
+    }
+    this.#showFiles();
+    this.#refresh();
+  }
+
+  #submit() {
+    if (this.#stops()) {
+      this.#handlers.onStop();
+    } else if (!this.isEmpty) {
+      const message = { text: this.#text.value.trim(), files: this.#files };
+      if (new TextEncoder().encode(message.text).length > this.#limits.text) {
+        this.#handlers.onProblem("This text is too long for one message.");
+        return;
+      }
+      this.clear();
+      this.#handlers.onSend(message);
+    }
+    this.focus();
+  }
+
+  #stops() {
+    return this.#working && this.isEmpty;
+  }
+
+  #onKey(event) {
+    // On a phone Enter makes a new line: its keyboard has no Shift+Enter.
+    const sends = event.key === "Enter" && !event.shiftKey && !event.isComposing;
+    if (!sends || matchMedia("(pointer: coarse)").matches) return;
+    event.preventDefault();
+    if (!this.isEmpty) this.#submit();
+  }
+
+  #refresh() {
+    this.#text.style.height = "auto";
+    this.#text.style.height = `${Math.min(this.#text.scrollHeight, LARGEST_HEIGHT)}px`;
+    const label = this.#stops() ? "Stop" : "Send";
+    if (this.#send.ariaLabel !== label) {
+      this.#send.ariaLabel = this.#send.title = label;
+      this.#send.replaceChildren(icon(label.toLowerCase()));
+    }
+    this.#send.disabled = this.isEmpty && !this.#working;
+  }
+
+  #showFiles() {
+    for (const image of this.#added.querySelectorAll("img")) URL.revokeObjectURL(image.src);
+    this.#added.replaceChildren(...this.#files.map((file) => this.#thumbnail(file)));
+    this.#added.hidden = this.#files.length === 0;
+  }
+
+  #thumbnail(file) {
+    const image = element("img");
+    image.src = URL.createObjectURL(file);
+    image.alt = file.name;
+    const remove = button("remove", "", () => {
+      this.#files = this.#files.filter((other) => other !== file);
+      this.#showFiles();
+      this.#refresh();
+      this.focus();
+    }, "close");
+    remove.ariaLabel = `Remove ${file.name}`;
+    return element("li", "", image, remove);
+  }
+
+  #listenForDrops() {
+    const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+    document.addEventListener("dragover", (event) => {
+      if (!carriesFiles(event)) return;
+      event.preventDefault();
+      this.#drop.hidden = false;
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) this.#drop.hidden = true;
+    });
+    document.addEventListener("drop", (event) => {
+      this.#drop.hidden = true;
+      if (!carriesFiles(event)) return;
+      event.preventDefault();
+      this.add(event.dataTransfer.files);
+      this.focus();
+    });
+  }
+}

@@ -1,0 +1,84 @@
+// Everything that goes over the network: one event stream per room, transcripts, messages.
+
+const FIRST_DELAY = 1000;
+const LONGEST_DELAY = 15000;
+
+/** A message was not taken. `message` is a sentence; `again` says whether the same may work later. */
+export class NotTaken extends Error {
+  constructor(sentence, again) {
+    super(sentence);
+    this.again = again;
+  }
+}
+
+/**
+ * The live connection to a room.
+ *
+ * `onReply` gets the newest state of a reply, `onReady` is called when nothing can be missed any
+ * more (the time to read the transcript), and `onState` is told whether the stream is up.
+ */
+export class Connection {
+  #room;
+  #handlers;
+  #source = null;
+  #timer = 0;
+  #delay = FIRST_DELAY;
+
+  constructor(room, handlers) {
+    this.#room = encodeURIComponent(room);
+    this.#handlers = handlers;
+  }
+
+  open() {
+    const source = new EventSource(`/api/rooms/${this.#room}/events`);
+    this.#source = source;
+    source.addEventListener("reply", (event) => this.#handlers.onReply(JSON.parse(event.data)));
+    source.addEventListener("ready", () => {
+      this.#delay = FIRST_DELAY;
+      this.#handlers.onState(true);
+      this.#handlers.onReady();
+    });
+    source.addEventListener("error", () => {
+      this.#handlers.onState(false);
+      // A browser retries a lost stream by itself, but gives up after an error status.
+      if (source.readyState !== EventSource.CLOSED) return;
+      this.#timer = setTimeout(() => this.open(), this.#delay);
+      this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+    });
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+  }
+
+  /** The room's turns from the archive, oldest first. */
+  async turns() {
+    const response = await this.#fetch(`/api/rooms/${this.#room}/turns`);
+    return (await response.json()).turns;
+  }
+
+  /** Send a message. Sending it again under the same id answers it once. */
+  async send({ id, text, files = [] }) {
+    const form = new FormData();
+    form.append("id", id);
+    form.append("text", text);
+    for (const file of files) form.append("file", file, file.name || "picture");
+    const response = await this.#fetch(`/api/rooms/${this.#room}/messages`, { method: "POST", body: form });
+    return response.json();
+  }
+
+  async #fetch(url, options = {}) {
+    let response;
+    try {
+      response = await fetch(url, options);
+    } catch {
+      throw new NotTaken("The bot cannot be reached.", true);
+    }
+    if (response.status === 401) location.reload();
+    if (response.ok) return response;
+    const answer = await response.json().catch(() => ({}));
+    const sentence = answer.error ?? `The bot answered with an error (${response.status}).`;
+    throw new NotTaken(sentence, response.status >= 500 || response.status === 408);
+  }
+}

@@ -1,0 +1,215 @@
+"""Messages that a page sends: read within limits, pictures kept on disk until they are fetched.
+
+A file in the spool outlives the process, because the turn that it belongs to does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
+
+from bot.errors import ImageTooLarge, ImageUnreadable
+from bot.messages import Attachment
+from bot.platforms.web.ports import UploadLimits
+
+KEEP_SECONDS = 24 * 3600.0
+"""A file older than this belongs to no turn that is still going to fetch it."""
+
+_CHUNK = 64 * 1024
+_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+log = structlog.get_logger(__name__)
+
+
+class FormRefused(Exception):
+    """A message that is not taken.
+
+    Attributes:
+        status: the HTTP status that says so; the text is a sentence for the person.
+    """
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A message as the page sent it.
+
+    Attributes:
+        message_id: the page's id of it, the same when it is sent again.
+        text: what was written, without space around it.
+        attachments: what was added, in order; the files are in the spool.
+    """
+
+    message_id: str
+    text: str
+    attachments: tuple[Attachment, ...]
+
+
+class Spool:
+    """Reads messages into memory and a folder.
+
+    Args:
+        folder: where files are kept; made when it is needed.
+        limits: how much is taken.
+    """
+
+    def __init__(self, folder: Path, limits: UploadLimits) -> None:
+        self._folder = folder
+        self.limits = limits
+
+    async def receive(self, request: web.Request) -> Form:
+        """Read a multipart message, counting while it comes in.
+
+        Raises:
+            FormRefused: too much, too slow, or not such a form.
+
+        Cancelling: files read so far are removed.
+        """
+        if request.content_type != "multipart/form-data":
+            raise FormRefused(415, "A message is sent as multipart/form-data.")
+        if (request.content_length or 0) > self.limits.total_bytes:
+            raise FormRefused(413, self._too_large())
+        attachments: list[Attachment] = []
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                fields = await self._read(request, attachments)
+            return _form(fields, tuple(attachments))
+        except TimeoutError:
+            self.discard(attachments)
+            raise FormRefused(408, "The upload took too long. Try a smaller picture.") from None
+        except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
+            # What aiohttp raises for a multipart body that is broken in one way or another.
+            self.discard(attachments)
+            log.info("broken form", reason=str(error))
+            raise FormRefused(400, "This is not a multipart form.") from None
+        except BaseException:
+            self.discard(attachments)
+            raise
+
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
+        """The bytes of a file in the spool.
+
+        Raises:
+            ImageTooLarge: more than `limit` bytes; not read.
+            ImageUnreadable: not here any more.
+        """
+        path = self._path(attachment)
+        try:
+            return await asyncio.to_thread(_read, path, limit)
+        except FileNotFoundError:
+            raise ImageUnreadable("The picture is gone. Please add it again.") from None
+
+    def discard(self, attachments: list[Attachment] | tuple[Attachment, ...]) -> None:
+        """Remove the files of a message that became nothing."""
+        for attachment in attachments:
+            self._path(attachment).unlink(missing_ok=True)
+
+    def sweep(self, now: float | None = None) -> int:
+        """Remove files older than a day; how many. Blocks for as long as the disk does."""
+        oldest = (time.time() if now is None else now) - KEEP_SECONDS
+        removed = 0
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._folder.iterdir():
+                if _UPLOAD_ID.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def _path(self, attachment: Attachment) -> Path:
+        upload = str(attachment.source.get("upload", ""))
+        if _UPLOAD_ID.fullmatch(upload) is None:
+            raise ImageUnreadable("This file did not come through the web chat.")
+        return self._folder / upload
+
+    def _too_large(self) -> str:
+        return f"A picture may have {self.limits.file_bytes // 1024**2} MiB at most."
+
+    async def _read(self, request: web.Request, attachments: list[Attachment]) -> dict[str, str]:
+        fields: dict[str, str] = {}
+        reader = await request.multipart()
+        while (part := await reader.next()) is not None:
+            if isinstance(part, BodyPartReader) and part.name == "file":
+                await self._take(part, attachments)
+            elif isinstance(part, BodyPartReader) and part.name in ("id", "text"):
+                fields[part.name] = await self._text(part)
+            else:
+                raise FormRefused(400, "A message has the fields id, text and file.")
+        return fields
+
+    async def _text(self, part: BodyPartReader) -> str:
+        data = bytearray()
+        while chunk := await part.read_chunk(_CHUNK):
+            data += chunk
+            if len(data) > self.limits.text_bytes:
+                kib = self.limits.text_bytes // 1024
+                raise FormRefused(413, f"A message may have {kib} KiB of text at most.")
+        return data.decode("utf-8", errors="replace").strip()
+
+    async def _take(self, part: BodyPartReader, attachments: list[Attachment]) -> None:
+        if len(attachments) >= self.limits.files:
+            raise FormRefused(413, f"A message may have {self.limits.files} pictures at most.")
+        upload = secrets.token_hex(16)
+        name = (part.filename or "picture")[:200]
+        media_type = part.headers.get("Content-Type")
+        # Listed before it is there, so that whatever happens from here on removes the file.
+        attachments.append(Attachment(name, {"upload": upload}, None, media_type))
+        size = await self._write(part, self._folder / upload)
+        attachments[-1] = Attachment(name, {"upload": upload}, size, media_type)
+
+    async def _write(self, part: BodyPartReader, path: Path) -> int:
+        file = await asyncio.to_thread(_create, path)
+        size = 0
+        try:
+            while chunk := await part.read_chunk(_CHUNK):
+                size += len(chunk)
+                if size > self.limits.file_bytes:
+                    raise FormRefused(413, self._too_large())
+                await asyncio.to_thread(_write_all, file, chunk)
+            await asyncio.to_thread(os.fsync, file)
+        finally:
+            os.close(file)
+        return size
+
+
+def _form(fields: dict[str, str], attachments: tuple[Attachment, ...]) -> Form:
+    text = fields.get("text", "")
+    if not text and not attachments:
+        raise FormRefused(422, "Write something, or add a picture.")
+    message_id = fields.get("id") or secrets.token_urlsafe(16)
+    if _MESSAGE_ID.fullmatch(message_id) is None:
+        raise FormRefused(400, "The id of a message has 8 to 64 letters, digits, - or _.")
+    return Form(message_id, text, attachments)
+
+
+def _create(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _read(path: Path, limit: int) -> bytes:
+    size = path.stat().st_size
+    if size > limit:
+        raise ImageTooLarge(
+            f"The picture has {size / 1024**2:.1f} MiB; {limit / 1024**2:g} MiB is the most."
+        )
+    return path.read_bytes()

@@ -1,0 +1,256 @@
+"""A client of one Gradio server, version 4.44 to 6, as far as a queue of long calls needs it.
+
+One `session_hash` per call: on a shared one, a broken stream would take all other calls with it.
+Every error of the network leaves as a `ProviderError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+
+from bot.errors import (
+    GenerationCancelled,
+    GenerationTimeout,
+    ProviderError,
+    SpaceUnreachable,
+    StreamLost,
+)
+from bot.provider.failures import failure
+from bot.provider.gradio_config import Function
+from bot.provider.gradio_events import (
+    Cancelled,
+    Completed,
+    Estimation,
+    Event,
+    EventParser,
+    Failed,
+    Generating,
+    Heartbeat,
+    Log,
+    ProcessStarts,
+    Progress,
+    StreamClosed,
+    UnexpectedError,
+)
+from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+from bot.provider.wire import foreign, translate
+
+MAX_STREAM = 64 * 1024 * 1024
+"""Bytes of one event stream."""
+_DRAIN = 0.5
+"""Seconds in which the end of a finished stream has to come for its connection to be kept."""
+
+CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
+"""What `GradioClient.call` yields: everything else either means nothing or is an exception."""
+
+_log = structlog.get_logger(__name__)
+
+
+class GradioClient:
+    """Calls functions of one Gradio server.
+
+    Args:
+        server: which.
+        join_headers: sent only when joining the queue, which is where ZeroGPU looks for its token.
+    """
+
+    def __init__(self, server: GradioServer, join_headers: Mapping[str, str] | None = None) -> None:
+        self._server = server
+        self._wire = server.wire
+        self._patience = server.wire.patience
+        # The `spaces` package puts hints for programs into its error texts for this user.
+        self._join_headers = {"x-gradio-user": "api", **(join_headers or {})}
+
+    async def start_join(
+        self, function: Function, data: Sequence[Any], session_hash: str
+    ) -> aiohttp.ClientResponse:
+        """Send the request that puts a call into the queue; the caller closes the response."""
+        config = await self._server.config()
+        body: dict[str, Any] = {
+            "data": list(data),
+            "event_data": None,
+            "fn_index": function.fn_index,
+            "session_hash": session_hash,
+        }
+        if function.trigger_id is not None:
+            body["trigger_id"] = function.trigger_id
+        path = f"{config.prefix}/queue/join"
+        try:
+            return await self._wire.start("POST", path, json=body, headers=self._join_headers)
+        except SpaceUnreachable as error:
+            # A pooled connection that the server had closed: nothing has read the request.
+            if getattr(error.__cause__, "errno", None) not in {errno.ECONNRESET, errno.EPIPE}:
+                raise
+            return await self._wire.start("POST", path, json=body, headers=self._join_headers)
+
+    async def start_stream(self, session_hash: str) -> aiohttp.ClientResponse:
+        """Open the event stream of a session that has joined; the caller closes the response."""
+        config = await self._server.config()
+        return await self._wire.start(
+            "GET",
+            f"{config.prefix}/queue/data?session_hash={quote(session_hash, safe='')}",
+            headers={"Accept": "text/event-stream"},
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=self._patience.connect,
+                sock_read=self._patience.silence,
+            ),
+        )
+
+    async def call(
+        self, function: Function, data: Sequence[Any], session_hash: str
+    ) -> AsyncGenerator[CallEvent, None]:
+        """Run a function and yield what becomes of it; the last event is `Completed`.
+
+        Args:
+            function: from `config`.
+            data: a JSON value per input.
+            session_hash: any string that no other call uses.
+
+        Raises:
+            ProviderError: it did not come to an answer.
+
+        Cancelling: hangs up, which frees a place in the queue, and tells the Space, which frees a
+            running one; gives up after `Patience.cancel`. So does closing the generator. A running
+            function that does not stream goes on in its thread, to nobody.
+        """
+        event_id = await self._join(function, data, session_hash)
+        over = False
+        try:
+            async with aclosing(self._events(session_hash)) as events:
+                async for event in events:
+                    if getattr(event, "event_id", event_id) not in {event_id, ""}:
+                        continue
+                    over = isinstance(event, _LAST)
+                    _raise_for_event(event)
+                    if isinstance(event, _PASSED_ON):
+                        yield event
+            if not over:
+                raise StreamLost("The Space ended the stream before the answer was complete.")
+        finally:
+            if not over:
+                await self._cancel(function, session_hash, event_id)
+
+    async def _join(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
+        """Join the queue; the id of the event.
+
+        Cancelling: a request that the Space may have taken can be withdrawn only by the id in its
+            answer, so that answer is waited for, `Patience.cancel` at most.
+        """
+        joining = asyncio.create_task(self._event_id(function, data, session_hash))
+        try:
+            return await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            await asyncio.wait({joining}, timeout=self._patience.cancel)
+            if joining.done() and not joining.cancelled() and not joining.exception():
+                await self._cancel(function, session_hash, joining.result())
+            raise
+        finally:
+            if not joining.done():
+                joining.cancel()
+                await asyncio.wait({joining})
+
+    async def _event_id(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
+        response = await self.start_join(function, data, session_hash)
+        answer = await self._wire.read(response, limit=MAX_ANSWER)
+        self._server.expect_ok(answer)
+        match answer.json():
+            case {"event_id": str(event_id)}:
+                return event_id
+            case _:
+                raise self._server.not_gradio()
+
+    async def _events(self, session_hash: str) -> AsyncGenerator[Event, None]:
+        """Events of the stream, up to one of `_LAST` or the end of the connection."""
+        parser = EventParser()
+        deadline: float | None = None
+        size = 0
+        response = await self.start_stream(session_hash)
+        with self._wire.closing(response):
+            if response.status != HTTPStatus.OK:
+                self._server.expect_ok(await self._wire.read(response, limit=MAX_ANSWER))
+            while chunk := await self._chunk(response, deadline):
+                size += len(chunk)
+                if size > MAX_STREAM:
+                    raise StreamLost("The Space sent more than an answer needs.")
+                for event in parser.feed(chunk):
+                    if isinstance(event, ProcessStarts):
+                        deadline = asyncio.get_running_loop().time() + self._patience.generation
+                    yield event
+                    if isinstance(event, _LAST):
+                        await self._drain(response)
+                        return
+
+    async def _chunk(self, response: aiohttp.ClientResponse, deadline: float | None) -> bytes:
+        limit = asyncio.timeout_at(deadline)
+        try:
+            async with limit:
+                return await response.content.readany()
+        except foreign() as error:
+            if limit.expired():
+                seconds = self._patience.generation
+                raise GenerationTimeout(f"The Space took longer than {seconds:g} s.") from None
+            raise translate(error, self._wire.host, streaming=True) from error
+
+    async def _drain(self, response: aiohttp.ClientResponse) -> None:
+        """Read the end of a finished stream, so that its connection can be used again."""
+        try:
+            async with asyncio.timeout(_DRAIN):
+                for _ in range(8):
+                    if not await response.content.readany():
+                        return
+        except foreign():
+            return  # the answer is complete; only the connection is lost
+
+    async def _cancel(self, function: Function, session_hash: str, event_id: str) -> None:
+        """Tell the Space that nobody waits for an event any more. Never fails."""
+        body = {
+            "session_hash": session_hash,
+            "fn_index": function.fn_index,
+            "event_id": event_id,
+        }
+        config = self._server.cache.config
+        path = f"{config.prefix if config else ''}/cancel"
+        limits = aiohttp.ClientTimeout(total=self._patience.cancel)
+        try:
+            await self._wire.fetch("POST", path, limit=MAX_ANSWER, json=body, timeout=limits)
+        except ProviderError as error:
+            _log.debug("space not told of cancellation", host=self._wire.host, reason=str(error))
+
+
+_LAST = (Completed, Failed, Cancelled, StreamClosed, UnexpectedError)
+"""Nothing of interest follows these; an `UnexpectedError` may even be repeated for ever."""
+_PASSED_ON = (Estimation, ProcessStarts, Progress, Log, Generating, Completed)
+
+
+def _raise_for_event(event: Event) -> None:
+    match event:
+        case Failed(text=text, title=title):
+            raise failure(text, title)
+        case Cancelled():
+            raise GenerationCancelled("The Space says that the request was cancelled.")
+        case UnexpectedError(session_not_found=True):
+            raise StreamLost("The Space has forgotten the request; it was probably restarted.")
+        case UnexpectedError(message=message):
+            raise StreamLost(f"The Space broke off: {message}")
+        case StreamClosed():
+            raise StreamLost("The Space ended the stream before the answer was complete.")
+        case (
+            Estimation()
+            | ProcessStarts()
+            | Progress()
+            | Log()
+            | Heartbeat()
+            | Generating()
+            | Completed()
+        ):
+            return

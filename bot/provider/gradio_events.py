@@ -1,0 +1,274 @@
+"""Gradio's event stream as typed events; no input or output here.
+
+`EventParser` takes bytes as they come off the wire, cut anywhere, and gives back the events that
+they complete. Gradio sends values of a streamed answer once in full and then as differences; the
+parser applies them, so that every `Generating` states the whole value.
+
+Wire facts come from recordings of Gradio 4.44.1, 5.1.0 and 6.31.0, held in `tests/transcripts/`.
+Everything read here is untrusted: a missing or mistyped field becomes `None` or `""`, an event of
+an unknown kind is left out, and what cannot be an event stream at all is a `StreamLost`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from bot.errors import StreamLost
+from bot.provider.gradio_diffs import apply_diffs
+from bot.provider.sse import SseDecoder
+from bot.provider.words import plain, unquote
+
+
+@dataclass(frozen=True, slots=True)
+class Estimation:
+    """The event waits. Repeated whenever the queue moves.
+
+    Attributes:
+        event_id: whose.
+        rank: events ahead; 0 is next.
+        queue_size: events waiting.
+        eta: seconds until it starts, if the Space can tell.
+    """
+
+    event_id: str
+    rank: int | None
+    queue_size: int | None
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarts:
+    """The function begins; `eta` is how many seconds it usually takes, if known."""
+
+    event_id: str
+    eta: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressUnit:
+    """One progress bar: steps (`index` of `length`), a share (0.0 to 1.0), or only words."""
+
+    index: float | None
+    length: float | None
+    fraction: float | None
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the function is; nested bars from the outermost to the innermost, perhaps none."""
+
+    event_id: str
+    units: tuple[ProgressUnit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line that the function showed on purpose; `level` is info, warning, success or error."""
+
+    event_id: str
+    text: str
+    level: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sent every 15 s on every open stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generating:
+    """An answer in the making; `data` holds the whole value of each output so far."""
+
+    event_id: str
+    data: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The answer; `data` holds the final value of each output, also after a stream."""
+
+    event_id: str
+    data: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function raised.
+
+    Attributes:
+        event_id: whose.
+        text: what it said, HTML and quotes removed. Empty for an ordinary exception, of which
+            Gradio by default tells nothing (`{"error": null}`).
+        title: heading of the error, which ZeroGPU uses as a category; `""` before Gradio 5.12.
+    """
+
+    event_id: str
+    text: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Cancelled on the server: success without data."""
+
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """No event of this session is pending; the stream ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnexpectedError:
+    """The stream is of no use any more. Some versions repeat it every 50 ms until one hangs up.
+
+    Attributes:
+        message: what the server said.
+        session_not_found: it does not know the session, for example after a restart.
+    """
+
+    message: str
+    session_not_found: bool
+
+
+Event: TypeAlias = (
+    Estimation
+    | ProcessStarts
+    | Progress
+    | Log
+    | Heartbeat
+    | Generating
+    | Completed
+    | Failed
+    | Cancelled
+    | StreamClosed
+    | UnexpectedError
+)
+"""Everything that a stream can say."""
+
+
+class EventParser:
+    """Bytes in, events out; one parser per stream."""
+
+    def __init__(self) -> None:
+        self._decoder = SseDecoder()
+        self._values: dict[str, list[Any]] = {}
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Take bytes in and return the events that they complete, in order.
+
+        Raises:
+            StreamLost: an event is too large or cannot be read. The parser is of no use then.
+        """
+        events = map(self._event, self._decoder.feed(chunk))
+        return [event for event in events if event is not None]
+
+    def _event(self, payload: bytes) -> Event | None:
+        try:
+            message = json.loads(payload)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict):
+            raise StreamLost("The Space sent something that is not an event stream.")
+        kind, event_id = message.get("msg"), _text(message.get("event_id"))
+        if kind in {"process_generating", "process_completed"}:
+            return self._output(event_id, message, final=kind == "process_completed")
+        read = _READERS.get(kind) if isinstance(kind, str) else None
+        return read(event_id, message) if read else None
+
+    def _output(
+        self, event_id: str, message: dict[str, Any], *, final: bool
+    ) -> Completed | Generating | Failed | Cancelled | None:
+        output = message.get("output")
+        output = output if isinstance(output, dict) else {}
+        if message.get("success") is False:
+            self._values.pop(event_id, None)
+            # A function that fails midway has its title only inside the output.
+            title = _text(output.get("title")) or _text(message.get("title"))
+            return Failed(event_id, plain(unquote(_text(output.get("error")))), plain(title))
+        data = output.get("data")
+        if final:
+            self._values.pop(event_id, None)
+            return Completed(event_id, data) if isinstance(data, list) else Cancelled(event_id)
+        if not isinstance(data, list):
+            return None
+        if event_id in self._values:
+            data = apply_diffs(self._values[event_id], data)
+        self._values[event_id] = data
+        return Generating(event_id, data)
+
+
+def _estimation(event_id: str, message: dict[str, Any]) -> Estimation:
+    rank, size = _count(message.get("rank")), _count(message.get("queue_size"))
+    return Estimation(event_id, rank, size, _number(message.get("rank_eta")))
+
+
+def _starts(event_id: str, message: dict[str, Any]) -> ProcessStarts:
+    return ProcessStarts(event_id, _number(message.get("eta")))
+
+
+def _log(event_id: str, message: dict[str, Any]) -> Log:
+    text, title = plain(_text(message.get("log"))), plain(_text(message.get("title")))
+    return Log(event_id, text, _text(message.get("level")), title)
+
+
+def _progress(event_id: str, message: dict[str, Any]) -> Progress:
+    bars = message.get("progress_data")
+    return Progress(
+        event_id,
+        tuple(
+            ProgressUnit(
+                _number(bar.get("index")),
+                _number(bar.get("length")),
+                _number(bar.get("progress")),
+                plain(_text(bar.get("unit"))),
+                plain(_text(bar.get("desc"))),
+            )
+            for bar in (bars if isinstance(bars, list) else ())
+            if isinstance(bar, dict)
+        ),
+    )
+
+
+def _unexpected(_: str, message: dict[str, Any]) -> UnexpectedError:
+    text = plain(_text(message.get("message")))
+    # Up to 5.12 only the words tell that the session is unknown.
+    unknown = message.get("session_not_found") is True or "session not found" in text.lower()
+    return UnexpectedError(text, unknown)
+
+
+_READERS: dict[str, Callable[[str, dict[str, Any]], Event]] = {
+    "estimation": _estimation,
+    "process_starts": _starts,
+    "progress": _progress,
+    "log": _log,
+    "heartbeat": lambda _id, _message: Heartbeat(),
+    "close_stream": lambda _id, _message: StreamClosed(),
+    "unexpected_error": _unexpected,
+}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # an integer of more than 308 digits
+        return None
+
+
+def _count(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None or number < 0 else int(number)

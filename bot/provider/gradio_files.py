@@ -1,0 +1,123 @@
+"""Pictures to a Gradio server, and pictures from it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from bot.errors import GenerationFailed, SpaceUnreachable
+from bot.provider.failures import too_large
+from bot.provider.gradio_config import SpaceConfig
+from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+
+MAX_FILE = 32 * 1024 * 1024
+"""Bytes of one picture made by a Space; the original app's have 62 kB."""
+MAX_DATA_URL = 1024 * 1024
+"""Bytes of a picture up to which a data URL costs less than the round trip of an upload."""
+
+_MAX_REDIRECTS = 3
+
+
+async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[str, Any]:
+    """The value of an image input; uploads the picture where it cannot go in the request.
+
+    Args:
+        data: the file, sent as it is.
+        media_type: e.g. `"image/png"`.
+
+    Raises:
+        ImageTooLarge: above the limit of this Space.
+        ProviderError: the upload failed.
+    """
+    config = await server.config()
+    meta = {"_type": "gradio.FileData"}
+    if config.max_file_size is not None and len(data) > config.max_file_size:
+        raise too_large(len(data), config.max_file_size)
+    if config.takes_data_urls and len(data) <= MAX_DATA_URL:
+        encoded = base64.b64encode(data).decode("ascii")
+        url = f"data:{media_type};base64,{encoded}"
+        return {"path": None, "url": url, "meta": meta}
+    return {"path": await _upload(server, data, media_type, config), "meta": meta}
+
+
+async def _upload(server: GradioServer, data: bytes, media_type: str, config: SpaceConfig) -> str:
+    form = aiohttp.FormData()
+    # aiohttp percent-encodes other names, and Gradio keeps the encoding in the path.
+    name = f"picture.{media_type.partition('/')[2]}"
+    form.add_field("files", data, filename=name, content_type=media_type)
+    answer = await server.wire.fetch(
+        "POST",
+        f"{config.prefix}/upload",
+        limit=MAX_ANSWER,
+        data=form,
+        timeout=server.transfer_timeout,
+    )
+    if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        raise too_large(len(data), config.max_file_size)
+    server.expect_ok(answer)
+    match answer.json():
+        case [str(path), *_]:
+            return path
+        case _:
+            raise SpaceUnreachable(f"{server.wire.host} did not take the picture.")
+
+
+async def download(server: GradioServer, paths: Sequence[str]) -> list[bytes]:
+    """Fetch files that the Space made, all at once, in the order given.
+
+    Args:
+        paths: on the server, as an output names them.
+
+    Raises:
+        GenerationFailed: one is missing, too large, or kept elsewhere.
+        ProviderError: the network failed.
+    """
+    tasks = [asyncio.create_task(_file(server, path)) for path in paths]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _file(server: GradioServer, path: str) -> bytes:
+    config = await server.config()
+    # `/` and `:` are kept: that is how Gradio itself writes these addresses.
+    target = f"{config.prefix}/file={quote(path, safe='/:')}"
+    for _ in range(_MAX_REDIRECTS):
+        answer = await server.wire.fetch(
+            "GET", target, limit=MAX_FILE, timeout=server.transfer_timeout
+        )
+        if answer.status not in {301, 302, 303, 307, 308}:
+            break
+        target = _same_server(server, target, answer.headers.get("Location", ""))
+    if answer.status != HTTPStatus.OK:
+        raise GenerationFailed(
+            f"The Space made a picture that it does not hand out (HTTP {answer.status})."
+        )
+    return answer.body
+
+
+def _same_server(server: GradioServer, path: str, location: str) -> str:
+    """The path that a redirect leads to.
+
+    Raises:
+        GenerationFailed: it leads to another server.
+    """
+    here = URL(server.wire.base + path, encoded=True)
+    try:
+        there = here.join(URL(location, encoded=True))
+        base = str(there.origin()) == str(here.origin()) and server.wire.base
+    except ValueError:
+        base = False
+    if not base or not str(there).startswith(f"{base}/"):
+        raise GenerationFailed("The Space keeps its picture on another server.")
+    return str(there).removeprefix(base)

@@ -1,0 +1,233 @@
+"""HTTP to Spaces and to Hugging Face: the one place where aiohttp's errors become the bot's own.
+
+Nothing read here is unbounded, in size or in time, and no redirect is followed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from bot.errors import ConfigError, ProviderError, SpaceUnreachable, StreamLost
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long each step may take, in seconds.
+
+    Attributes:
+        connect: opening a connection.
+        answer: a short request, from sending it to the last byte of the answer.
+        transfer: an upload or a download of a picture.
+        silence: no byte on an event stream. Gradio sends a heartbeat every 15 s.
+        generation: from the moment the function starts; time in the queue does not count.
+        cancel: telling the Space that nobody waits any more.
+        wake: until a sleeping Space has to answer.
+        poll: between two looks at a Space that wakes.
+    """
+
+    connect: float = 15.0
+    answer: float = 30.0
+    transfer: float = 120.0
+    silence: float = 60.0
+    generation: float = 300.0
+    cancel: float = 2.0
+    wake: float = 300.0
+    poll: float = 2.0
+
+
+def foreign() -> tuple[type[BaseException], ...]:
+    """Every exception that a request may raise and that is not ours, for an `except` clause."""
+    ours = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
+    # aiohttp-socks raises plain exceptions, and is imported only where it is used.
+    socks = sys.modules.get("aiohttp_socks")
+    if socks is None:
+        return ours
+    return (*ours, socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError)
+
+
+def translate(error: BaseException, host: str, *, streaming: bool = False) -> ProviderError:
+    """The bot's error for one of `foreign`.
+
+    Args:
+        error: what was raised. Its own text is not used: it may hold addresses with secrets.
+        host: who was asked, for people.
+        streaming: an event stream was being read, so the request itself had been taken.
+    """
+    if streaming:
+        if isinstance(error, TimeoutError):
+            return StreamLost("The Space fell silent in the middle of the request.")
+        return StreamLost("The connection to the Space broke before the answer was complete.")
+    match error:
+        case aiohttp.InvalidURL():
+            text = f"{host!r} is not an address that can be asked."
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            text = f"The proxy on the way to {host} does not work."
+        case aiohttp.ClientConnectorDNSError():
+            text = f"The name {host} is not known."
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            text = f"The encrypted connection to {host} fails."
+        case TimeoutError():
+            text = f"{host} does not answer in time."
+        case _ if type(error).__module__.startswith("aiohttp_socks"):
+            text = f"The proxy on the way to {host} does not work."
+        case _:
+            text = f"{host} cannot be reached."
+    return SpaceUnreachable(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON, or `None` if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Requests to one server.
+
+    Attributes:
+        session: whose connections are used; stays open.
+        base: the server's root without a slash at the end.
+        proxy: HTTP proxy, or `None`.
+        headers: sent with every request, so credentials that this server may have.
+        patience: time limits.
+    """
+
+    session: aiohttp.ClientSession
+    base: str
+    proxy: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    patience: Patience = field(default_factory=Patience)
+
+    @property
+    def host(self) -> str:
+        """Name and port of the server, for people; never a user name or password in it."""
+        address = URL(self.base)
+        port = "" if address.is_default_port() else f":{address.port}"
+        return f"{address.host}{port}"
+
+    async def start(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own limits
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return when the answer's headers are there.
+
+        The caller closes the response; `path` begins with a slash.
+
+        Raises:
+            ProviderError: there is no answer.
+        """
+        limits = timeout or aiohttp.ClientTimeout(
+            total=self.patience.answer, sock_connect=self.patience.connect
+        )
+        try:
+            return await self.session.request(
+                method,
+                URL(self.base + path, encoded=True),
+                headers={**self.headers, **(headers or {})},
+                proxy=self.proxy,
+                timeout=limits,
+                allow_redirects=False,
+                **options,
+            )
+        except foreign() as error:
+            raise translate(error, self.host) from error
+
+    @contextmanager
+    def closing(self, response: aiohttp.ClientResponse) -> Iterator[None]:
+        """Give the connection of `response` back at the end, or close it.
+
+        It is closed if something of the answer was left, and after a 5xx: uvicorn closes it then,
+        and a request sent on it meanwhile would be lost.
+        """
+        try:
+            yield
+        finally:
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or not response.content.at_eof():
+                response.close()
+            else:
+                response.release()
+
+    async def read(self, response: aiohttp.ClientResponse, *, limit: int) -> Answer:
+        """The whole answer; `response` is closed then.
+
+        Args:
+            response: from `start`.
+            limit: bytes that the answer may have.
+
+        Raises:
+            ProviderError: the connection broke, or there are more than `limit` bytes.
+        """
+        body = bytearray()
+        with self.closing(response):
+            try:
+                while chunk := await response.content.readany():
+                    body += chunk
+                    if len(body) > limit:
+                        raise SpaceUnreachable(f"{self.host} sends more than anything needs.")
+            except foreign() as error:
+                raise translate(error, self.host) from error
+        return Answer(response.status, response.headers, bytes(body))
+
+    async def fetch(self, method: str, path: str, *, limit: int, **options: Any) -> Answer:
+        """`start` and `read`: the whole answer, whatever its status is."""
+        return await self.read(await self.start(method, path, **options), limit=limit)
+
+
+@asynccontextmanager
+async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session for Spaces: no cookies are kept, and a SOCKS proxy is dialled if one is given.
+
+    One session serves any number of providers. HTTP proxies are given to each request instead.
+
+    Args:
+        proxy: `socks4://`, `socks5://` or `socks5h://`; anything else is ignored here.
+
+    Raises:
+        ConfigError: it begins like a SOCKS proxy and is not an address.
+    """
+    connector: aiohttp.BaseConnector | None = None
+    if is_socks(proxy):
+        from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - most people have no proxy
+
+        try:
+            # The proxy resolves names in any case (rdns), which is what socks5h means.
+            connector = ProxyConnector.from_url(str(proxy).replace("socks5h:", "socks5:", 1))
+        except ValueError:
+            raise ConfigError("provider.proxy is not the address of a SOCKS proxy.") from None
+    else:
+        # The number of turns at once is limited elsewhere, and each holds one stream open.
+        connector = aiohttp.TCPConnector(limit=0)
+    jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        yield session
+
+
+def is_socks(proxy: str | None) -> bool:
+    """Whether a proxy has to be dialled by the session, because aiohttp speaks only HTTP ones."""
+    return proxy is not None and proxy.lower().startswith("socks")

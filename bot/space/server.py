@@ -1,0 +1,143 @@
+"""Runs a Space in this process until it is told to end.
+
+Importing this module is cheap: Gradio is imported by `serve`, after its environment is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import ConfigError
+
+if TYPE_CHECKING:  # importing it for real imports Gradio
+    from bot.space.app import Engine
+
+READY = "space ready: "
+"""Begins the one line on standard output; the rest of the line is the URL."""
+
+ENVIRONMENT = {
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+"""Nobody is told that this Space runs. Read by the libraries when they are imported."""
+
+
+def announce(url: str) -> None:
+    """Print the line that programs which start this one wait for."""
+    print(f"{READY}{url}", flush=True)  # noqa: T201 - this line is the interface
+
+
+def serve(
+    engine: Engine,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    queue_size: int = 32,
+    concurrency: int = 1,
+    ready: Callable[[str], None] = announce,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then end within about a second.
+
+    Must be called in the main thread, once in a process. Everything that is written lies in a
+    temporary folder, which is gone afterwards.
+
+    Args:
+        engine: answers and draws.
+        host: address to listen on; anybody who reaches it can use the Space.
+        port: 0 for any free one.
+        queue_size: requests that may wait; further ones are refused. 0 for no limit.
+        concurrency: calls of each function that run at the same time.
+        ready: called with the URL once requests are answered.
+
+    Raises:
+        ConfigError: Gradio is not installed, or the address cannot be used.
+    """
+    with (
+        _ended_by_signals(),
+        tempfile.TemporaryDirectory(prefix="janus-space-") as folder,
+        _environment({**ENVIRONMENT, "GRADIO_TEMP_DIR": folder}),
+        _listening(host, port) as listener,
+    ):
+        try:
+            from bot.space import app, hosting  # noqa: PLC0415 - reads the environment set above
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"Serving a Space needs {error.name}: pip install 'janus-bot[space]'"
+            ) from error
+        url = _url(host, listener.getsockname()[1])
+        server = hosting.server(
+            lambda stopping: app.build(
+                engine, queue_size=queue_size, concurrency=concurrency, stopping=stopping
+            ),
+            lambda: ready(url),
+        )
+        server.run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into an orderly end of the block, at any moment of it.
+
+    uvicorn handles both while it serves, and raises them again when it has ended.
+    """
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        raise _Ended
+
+    previous: dict[signal.Signals, Any] = {
+        number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        with contextlib.suppress(_Ended):
+            yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class _Ended(BaseException):
+    """A signal asked for the end. No failure, so no handler for failures may see it."""
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the block."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A listening socket. Bound before Gradio is imported, so that a port in use is known at once.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"Cannot listen on {host}:{port}: {reason}") from error
+    with listener:
+        yield listener
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,146 @@
+"""The one place that knows which database it is: addresses, connections, upserts.
+
+SQLite is run in earnest: write-ahead log, foreign keys, a busy timeout, one writer, and a flush to
+the disk before a commit returns where the caller asked for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bot.errors import StorageError
+
+_BUSY_MS = 5_000
+"""How long SQLite waits for another process, for example a backup of the operator."""
+_STARTING_MS = 60_000
+"""The same while starting: another process may be migrating."""
+_READERS = 4
+"""Connections that only read; each is a thread with SQLite, and a query takes a millisecond."""
+
+DURABLE = "janus_durable"
+"""Execution option of a write: its commit returns only when the disk has it."""
+
+
+def parse(where: str | Path) -> URL:
+    """The address of a database: a path, or a URL of SQLite or PostgreSQL.
+
+    Raises:
+        StorageError: neither of them. The text never holds a password.
+    """
+    if isinstance(where, Path):
+        return URL.create("sqlite+aiosqlite", database=str(where))
+    try:
+        url = make_url(where)
+    except ArgumentError as error:
+        raise StorageError(
+            "The storage URL cannot be read. Write sqlite:///FILE or postgresql://HOST/NAME."
+        ) from error
+    match url.get_backend_name():
+        case "sqlite" if url.database in {None, "", ":memory:"}:
+            raise StorageError("The storage URL names no file. Write sqlite:///FILE.")
+        case "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgresql":
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise StorageError(f"Storage on {other} is not supported; use SQLite or PostgreSQL.")
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of an SQLite database, `None` for a server."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(url.database)
+
+
+def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """One engine to read with and one to write with; on a server they are the same.
+
+    Raises:
+        StorageError: the driver of this database is not installed.
+    """
+    if file_of(url) is None:
+        try:
+            engine = create_async_engine(url)
+        except ModuleNotFoundError as error:
+            raise _driver_missing(error) from error
+        return engine, engine
+    reader = create_async_engine(
+        url,
+        pool_size=_READERS,
+        max_overflow=0,
+        # Every read is one statement, so no transaction has to be opened and given up for it.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+    )
+    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    _prepare_sqlite(reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA query_only=ON")
+    _prepare_sqlite(
+        writer.sync_engine,
+        f"PRAGMA busy_timeout={_BUSY_MS}",
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA foreign_keys=ON",
+    )
+    _begin_at_once(writer.sync_engine)
+    return reader, writer
+
+
+def open_for_migration(url: URL) -> Engine:
+    """A synchronous engine that opens a connection each time, to be used in a thread.
+
+    Foreign keys are not enforced: changing a table of SQLite means to copy and drop it.
+
+    Raises:
+        StorageError: the driver of this database is not installed.
+    """
+    if file_of(url) is None:
+        try:
+            return create_engine(url, poolclass=NullPool)
+        except ModuleNotFoundError as error:
+            raise _driver_missing(error) from error
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
+    _prepare_sqlite(engine, f"PRAGMA busy_timeout={_STARTING_MS}", "PRAGMA foreign_keys=OFF")
+    _begin_at_once(engine)
+    return engine
+
+
+def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An `INSERT` that knows `ON CONFLICT`, which SQLAlchemy has only per database."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def _driver_missing(error: ModuleNotFoundError) -> StorageError:
+    return StorageError(f"PostgreSQL needs the Python package {error.name}. Install it.")
+
+
+def _prepare_sqlite(engine: Engine, *pragmas: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        # Python's driver would begin and commit behind SQLAlchemy's back, and not around DDL.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        try:
+            for pragma in pragmas:
+                cursor.execute(pragma)
+        finally:
+            cursor.close()
+
+
+def _begin_at_once(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        level = "FULL" if connection.get_execution_options().get(DURABLE, True) else "NORMAL"
+        if connection.info.get("synchronous") != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
+        # The write lock is taken here, where waiting for it is possible; a transaction that begins
+        # by reading and is overtaken could only fail.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,159 @@
+"""Pictures as files, named by the SHA-256 of their bytes, with a row for each."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+from sqlalchemy import func, select
+
+from bot.errors import ImageError
+from bot.image import size
+from bot.provider.response import Recipe
+from bot.storage.database import Database
+from bot.storage.engines import insert
+from bot.storage.faults import translated
+from bot.storage.schema import images
+
+log = structlog.get_logger(__name__)
+
+_SUFFIXES = {
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "image/bmp": ".bmp",
+}
+
+
+class Pictures:
+    """A folder of pictures. A file is there, whole and on the disk, before its row is.
+
+    Args:
+        folder: where the files go, as `ab/<sha256>.<suffix>`; made when it is needed.
+        database: holds what is known about each.
+    """
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self._folder = folder
+        self._database = database
+
+    async def put(
+        self, data: bytes, media_type: str, *, turn_id: str, recipe: Recipe | None = None
+    ) -> str:
+        """Store a picture durably and return its key; the same bytes are stored once.
+
+        Args:
+            data: the file.
+            media_type: what `bot.image.is_accepted_format` says of it.
+            turn_id: of the turn in which it was shown or made.
+            recipe: how it was made, if the bot made it. Bytes that are there without a recipe
+                get this one; a recipe that is there stays.
+
+        Raises:
+            StorageError: the disk or the database refused.
+
+        Cancelling: stored as a whole or not at all; a file without a row is written again.
+        """
+        key, measured = await asyncio.to_thread(_examine, data)
+        stored = await self._media_type(key)
+        path = self._path(key, stored or media_type)
+        with translated():
+            await asyncio.to_thread(_write, path, data)
+        width, height = measured or (None, None)
+        async with self._database.write(durable=True) as connection:
+            row = insert(connection, images).values(
+                key=key,
+                media_type=media_type,
+                size=len(data),
+                width=width,
+                height=height,
+                turn_id=turn_id,
+                recipe=None if recipe is None else recipe.to_json(),
+                created_at=time.time(),
+            )
+            await connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[images.c.key],
+                    set_={"recipe": func.coalesce(images.c.recipe, row.excluded.recipe)},
+                )
+            )
+        return key
+
+    async def get(self, key: str) -> tuple[bytes, str]:
+        """Bytes and media type.
+
+        Raises:
+            KeyError: not here, removed since, or not the bytes that were stored.
+            StorageError: the disk or the database refused.
+        """
+        media_type = await self._media_type(key)
+        if media_type is None:
+            raise KeyError(key)
+        path = self._path(key, media_type)
+        with translated():
+            try:
+                data, read_key = await asyncio.to_thread(_read, path)
+            except FileNotFoundError:
+                raise KeyError(key) from None
+        if read_key != key:
+            log.error("picture damaged", key=key, file=str(path))
+            raise KeyError(key)
+        return data, media_type
+
+    async def recipe(self, key: str) -> Recipe | None:
+        """How a picture was made, `None` if it is not here or the bot did not make it."""
+        async with self._database.read() as connection:
+            recipe = await connection.scalar(select(images.c.recipe).where(images.c.key == key))
+        return None if recipe is None else Recipe.from_json(recipe)
+
+    async def _media_type(self, key: str) -> str | None:
+        async with self._database.read() as connection:
+            return await connection.scalar(select(images.c.media_type).where(images.c.key == key))
+
+    def _path(self, key: str, media_type: str) -> Path:
+        return self._folder / key[:2] / f"{key}{_SUFFIXES.get(media_type, '.bin')}"
+
+
+def _examine(data: bytes) -> tuple[str, tuple[int, int] | None]:
+    """Key, and width and height where the header says them."""
+    try:
+        measured = size(data)
+    except ImageError:
+        measured = None
+    return hashlib.sha256(data).hexdigest(), measured
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    data = path.read_bytes()
+    return data, hashlib.sha256(data).hexdigest()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file under its name only when all of it is on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # The new name is an entry of the folder, which has to reach the disk as well.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

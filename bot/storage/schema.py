@@ -1,0 +1,171 @@
+"""The tables. `migrations/` brings a database to this state; `python -m bot.storage` compares them.
+
+Nothing here is particular to SQLite. Every question that the bot asks is answered by one index in
+a number of steps that does not grow with the history of a channel:
+
+- the newest turns of a channel, and since its last reset: `turns (channel, epoch, position)`
+- a request delivered a second time: `turns (channel, message_id)`
+- what is unfinished: `turns (state)`
+- history: `messages (channel, epoch, role, position)`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Named constraints, because a migration can only change what has a name."""
+
+
+class Words(TypeDecorator[str]):
+    """Text as people and models write it.
+
+    Half a surrogate pair cannot be written as UTF-8, and PostgreSQL takes no NUL: both become
+    U+FFFD, so that no message is lost to a character.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Replace what not every database can hold."""
+        if value is None:
+            return None
+        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return whole.replace("\0", "\ufffd")
+
+
+def _position() -> Column[int]:
+    # SQLite numbers rows by itself only in a column whose type is exactly INTEGER.
+    return Column(
+        "position",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    )
+
+
+def _json(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, JSON(none_as_null=True), nullable=nullable)
+
+
+def _channel() -> Column[str]:
+    return Column("channel", Text, ForeignKey("channels.key"), nullable=False)
+
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("key", Text, primary_key=True),  # ChannelKey in its written form
+    # Counts resets. A turn belongs to the epoch in which it was accepted, and its exchange too.
+    Column("epoch", Integer, nullable=False),
+    _json("conversation", nullable=True),
+    Column("created_at", Double, nullable=False),  # Unix seconds, as in every table
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    _position(),
+    Column("id", String(32), nullable=False, unique=True),
+    _channel(),
+    Column("epoch", Integer, nullable=False),
+    Column("message_id", Words, nullable=False),
+    Column("person_platform", Text, nullable=False),
+    Column("person_id", Words, nullable=False),
+    Column("person_name", Words, nullable=False),
+    Column("person_language", Words, nullable=False),
+    _json("command"),
+    _json("address"),
+    _json("attachments"),
+    Column("reply_to", Words),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    _json("pictures"),
+    _json("answer", nullable=True),
+    Column("accepted_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),
+    UniqueConstraint("channel", "message_id"),
+    Index(None, "channel", "epoch", "position"),
+    sqlite_autoincrement=True,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _position(),
+    _channel(),
+    Column("epoch", Integer, nullable=False),
+    Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(16), nullable=False),  # "user" or "assistant"
+    Column("author", Words, nullable=False),
+    Column("text", Words, nullable=False),
+    _json("pictures"),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("turn_id", "role"),
+    Index(None, "channel", "epoch", "role", "position"),
+    sqlite_autoincrement=True,
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("key", String(64), primary_key=True),  # SHA-256 of the bytes
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),  # bytes
+    Column("width", Integer),  # pixels; null where the header cannot be read
+    Column("height", Integer),
+    # Where it was shown or made first. No foreign key: other turns may need it longer.
+    Column("turn_id", String(32), nullable=False, index=True),
+    _json("recipe", nullable=True),
+    Column("created_at", Double, nullable=False),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    _json("receipt"),
+    Column("digest", Text, nullable=False),  # of what the platform acknowledged last
+)
+
+reply_messages = Table(
+    "reply_messages",
+    metadata,
+    Column("channel", Text, ForeignKey("channels.key"), primary_key=True),
+    Column("message_id", Words, primary_key=True),
+    Column(
+        "turn_id",
+        String(32),
+        ForeignKey("turns.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+)

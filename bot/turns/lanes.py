@@ -1,0 +1,83 @@
+"""One turn at a time per channel, in the order in which they were accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.turn import Turn
+
+
+@dataclass(slots=True, eq=False)
+class Place:
+    """A turn's place in the lane of its channel."""
+
+    turn: Turn
+    _lanes: Lanes = field(repr=False)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    async def reached(self, on_move: Callable[[int, int], None]) -> None:
+        """Wait until this turn is the first of its channel.
+
+        Args:
+            on_move: called with the number of turns ahead, and how many of them are of the same
+                person, now and whenever that changes. Not called for the first in a lane.
+
+        Cancelling: the place is kept; `leave` gives it up.
+        """
+        while True:
+            ahead, mine = self._lanes.ahead(self)
+            if not ahead:
+                return
+            on_move(ahead, mine)
+            self._moved.clear()
+            await self._moved.wait()
+
+    def moved(self) -> None:
+        """Somebody ahead left."""
+        self._moved.set()
+
+    def leave(self) -> None:
+        """Let the next one go. Idempotent."""
+        self._lanes.leave(self)
+
+
+class Lanes:
+    """The lanes of all channels that have turns."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, deque[Place]] = {}
+
+    def join(self, turn: Turn) -> Place:
+        """Take the last place in the lane of the turn's channel."""
+        place = Place(turn, self)
+        self._lanes.setdefault(str(turn.channel), deque()).append(place)
+        return place
+
+    def ahead(self, place: Place) -> tuple[int, int]:
+        """How many turns are ahead, and how many of those are of the same person."""
+        before = []
+        for other in self._lanes[str(place.turn.channel)]:
+            if other is place:
+                break
+            before.append(other)
+        person = place.turn.person
+        mine = sum(
+            (other.turn.person.platform, other.turn.person.id) == (person.platform, person.id)
+            for other in before
+        )
+        return len(before), mine
+
+    def leave(self, place: Place) -> None:
+        """As `Place.leave`."""
+        key = str(place.turn.channel)
+        lane = self._lanes.get(key)
+        if lane is None or place not in lane:
+            return
+        lane.remove(place)
+        if not lane:
+            del self._lanes[key]
+        for other in lane:
+            other.moved()

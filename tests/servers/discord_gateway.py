@@ -1,0 +1,171 @@
+"""The gateway of the local Discord: HELLO, IDENTIFY, RESUME with replay, closes on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import WSMsgType, web
+
+from tests.servers.discord_world import Json, snowflake
+
+DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
+MESSAGE_CONTENT = 1 << 15
+
+
+@dataclass
+class Session:
+    """One gateway session, which outlives its connections.
+
+    Attributes:
+        sent: every event with its number, for replay.
+    """
+
+    intents: int
+    id: str = field(default_factory=snowflake)
+    sent: list[Json] = field(default_factory=list)
+    socket: web.WebSocketResponse | None = None
+    transport: asyncio.WriteTransport | None = None
+
+
+class Gateway:
+    """Accepts clients and sends them events.
+
+    Attributes:
+        close_next: close codes for coming IDENTIFYs, e.g. 4014.
+        identified: intents of each IDENTIFY that was accepted.
+        resumed: number of sessions resumed.
+        heartbeats: number received.
+        parted: close codes that clients sent.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        welcome: Callable[[Session], list[tuple[str, Json]]],
+        touch: Callable[[], None],
+    ) -> None:
+        self._token = token
+        self._welcome = welcome
+        self._touch = touch
+        self._sessions: dict[str, Session] = {}
+        self.privileged = 0
+        self.close_next: list[int] = []
+        self.identified: list[int] = []
+        self.resumed = 0
+        self.heartbeats = 0
+        self.parted: list[int | None] = []
+
+    @property
+    def live(self) -> list[Session]:
+        """Sessions with an open connection."""
+        return [one for one in self._sessions.values() if _is_open(one)]
+
+    async def dispatch(
+        self, event: str, data: Json, seen: Callable[[Session], Json] | None = None
+    ) -> None:
+        """Send an event to every session, now or when it resumes; `seen` adapts it to each."""
+        for session in self._sessions.values():
+            await self._send(session, event, seen(session) if seen is not None else data)
+
+    async def drop(self) -> None:
+        """Cut all connections without a goodbye."""
+        for session in self.live:
+            assert session.transport is not None
+            session.transport.abort()
+            session.socket = session.transport = None
+
+    async def close(self, code: int) -> None:
+        """Close all connections with a code."""
+        for session in self.live:
+            assert session.socket is not None
+            await session.socket.close(code=code)
+
+    async def ask_to_reconnect(self) -> None:
+        """Opcode 7."""
+        for session in self.live:
+            assert session.socket is not None
+            await session.socket.send_json({"op": RECONNECT, "d": None})
+
+    async def invalidate(self) -> None:
+        """Opcode 9, not resumable."""
+        for session in self.live:
+            del self._sessions[session.id]
+            assert session.socket is not None
+            await session.socket.send_json({"op": INVALID, "d": False})
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        """One connection."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41250}})
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            await self._received(request, socket, json.loads(message.data))
+            self._touch()
+        self.parted.append(socket.close_code)
+        for session in self._sessions.values():
+            if session.socket is socket:
+                session.socket = None
+        self._touch()
+        return socket
+
+    async def _received(
+        self, request: web.Request, socket: web.WebSocketResponse, message: Json
+    ) -> None:
+        data = message["d"]
+        match message["op"]:
+            case 1:
+                self.heartbeats += 1
+                await socket.send_json({"op": ACK, "d": None})
+            case 2:
+                await self._identify(request, socket, data)
+            case 6:
+                await self._resume(request, socket, data)
+
+    async def _identify(
+        self, request: web.Request, socket: web.WebSocketResponse, data: Json
+    ) -> None:
+        if data["token"] != self._token:
+            await socket.close(code=4004)
+        elif self.close_next:
+            await socket.close(code=self.close_next.pop(0))
+        elif data["intents"] & MESSAGE_CONTENT & ~self.privileged:
+            await socket.close(code=4014)
+        else:
+            self.identified.append(data["intents"])
+            session = Session(data["intents"], socket=socket, transport=request.transport)
+            self._sessions[session.id] = session
+            for event, payload in self._welcome(session):
+                if event == "READY":
+                    payload |= {"resume_gateway_url": f"ws://{request.host}/gateway"}
+                await self._send(session, event, payload)
+
+    async def _resume(
+        self, request: web.Request, socket: web.WebSocketResponse, data: Json
+    ) -> None:
+        session = self._sessions.get(data["session_id"])
+        if data["token"] != self._token:
+            await socket.close(code=4004)
+        elif session is None:
+            await socket.send_json({"op": INVALID, "d": False})
+        else:
+            session.socket, session.transport = socket, request.transport
+            for event in [one for one in session.sent if one["s"] > (data["seq"] or 0)]:
+                await socket.send_json(event)
+            self.resumed += 1
+            await self._send(session, "RESUMED", {})
+
+    async def _send(self, session: Session, event: str, data: Json) -> None:
+        message = {"op": DISPATCH, "t": event, "s": len(session.sent) + 1, "d": data}
+        session.sent.append(message)
+        if session.socket is not None and _is_open(session):
+            await session.socket.send_json(message)
+        self._touch()
+
+
+def _is_open(session: Session) -> bool:
+    return session.socket is not None and not session.socket.closed

@@ -1,0 +1,244 @@
+"""The Bot API methods that the bot uses, with the official server's own refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.servers.telegram_world import Chat, Json, Refusal, World, bad_request, units
+
+MOST_TEXT, MOST_CAPTION, MOST_FILE = 4096, 1024, 20_000_000
+MOST_PHOTO = 10_000_000
+
+
+@dataclass
+class File:
+    """A file of a multipart request."""
+
+    name: str
+    data: bytes
+    media_type: str
+
+
+@dataclass
+class Call:
+    """One request: values are strings or, where they were JSON, what that says."""
+
+    method: str
+    params: Json
+    files: dict[str, File]
+
+    def file(self, value: Any) -> File:
+        """The file that a value means: the part itself, or one that `attach://` names."""
+        part = self.files.get(str(value).removeprefix("attach://"))
+        if part is None:
+            raise bad_request("wrong remote file identifier specified: can't unserialize it")
+        return part
+
+
+class Methods:
+    """Calls on a world; results as the Bot API gives them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def find(self, method: str) -> Callable[[Call], Any]:
+        """The function for a method, whatever its case.
+
+        Raises:
+            Refusal: there is none.
+        """
+        found = getattr(self, f"do_{method.lower()}", None)
+        if found is None:
+            raise Refusal(404, "Not Found: method not found")
+        handler: Callable[[Call], Any] = found
+        return handler
+
+    def do_getme(self, call: Call) -> Json:
+        return self._world.me
+
+    def do_setmycommands(self, call: Call) -> bool:
+        self._world.commands = call.params["commands"]
+        return True
+
+    def do_getmycommands(self, call: Call) -> list[Json]:
+        return self._world.commands
+
+    def do_sendchataction(self, call: Call) -> bool:
+        self._world.find(call.params.get("chat_id"))
+        return True
+
+    def do_getfile(self, call: Call) -> Json:
+        stored = self._world.files.get(call.params["file_id"])
+        if stored is None:
+            raise bad_request("wrong file_id or the file is temporarily unavailable")
+        if stored.size > MOST_FILE:
+            raise bad_request("file is too big")
+        return {
+            "file_id": stored.file_id,
+            "file_unique_id": stored.file_id,
+            "file_size": stored.size,
+            "file_path": stored.path,
+        }
+
+    def do_sendmessage(self, call: Call) -> Json:
+        chat = self._world.find(call.params.get("chat_id"))
+        text = _text(call.params, "text", "entities", MOST_TEXT)
+        if not text:
+            raise bad_request("message text is empty")
+        return self._send(chat, call, text=text, entities=call.params.get("entities"))
+
+    def do_sendmessagedraft(self, call: Call) -> bool:
+        chat = self._world.find(call.params.get("chat_id"))
+        if not chat.is_private:
+            raise bad_request("TEXTDRAFT_PEER_INVALID")
+        if not call.params.get("draft_id"):
+            raise bad_request("draft identifier must be non-zero")
+        text = _text(call.params, "text", "entities", MOST_TEXT)
+        chat.drafts[int(call.params["draft_id"])] = text
+        return True
+
+    def do_sendphoto(self, call: Call) -> Json:
+        chat = self._world.find(call.params.get("chat_id"))
+        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        sizes = self._photo(call.file(call.params.get("photo", "photo")))
+        return self._send(
+            chat,
+            call,
+            photo=sizes,
+            caption=caption or None,
+            caption_entities=call.params.get("caption_entities"),
+        )
+
+    def do_senddocument(self, call: Call) -> Json:
+        chat = self._world.find(call.params.get("chat_id"))
+        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        file = call.file(call.params.get("document", "document"))
+        return self._send(
+            chat,
+            call,
+            document=self._world.document(file.data, file.name, file.media_type),
+            caption=caption or None,
+            caption_entities=call.params.get("caption_entities"),
+        )
+
+    def do_sendmediagroup(self, call: Call) -> list[Json]:
+        chat = self._world.find(call.params.get("chat_id"))
+        media: list[Json] = call.params["media"]
+        if not 2 <= len(media) <= 10:
+            raise bad_request("wrong number of items in the media group")
+        contents = []
+        for item in media:
+            caption = _text(item, "caption", "caption_entities", MOST_CAPTION)
+            file = call.file(item["media"])
+            content = {"caption": caption or None, "caption_entities": item.get("caption_entities")}
+            if item["type"] == "photo":
+                content["photo"] = self._photo(file)
+            else:
+                content["document"] = self._world.document(file.data, file.name, file.media_type)
+            contents.append(content)
+        group = str(len(chat.messages) + 1)
+        return [self._send(chat, call, media_group_id=group, **content) for content in contents]
+
+    def do_editmessagetext(self, call: Call) -> Json:
+        message = self._editable(call)
+        if "text" not in message:
+            raise bad_request("there is no text in the message to edit")
+        text = _text(call.params, "text", "entities", MOST_TEXT)
+        if not text:
+            raise bad_request("message text is empty")
+        return _changed(message, text=text, entities=call.params.get("entities"))
+
+    def do_editmessagecaption(self, call: Call) -> Json:
+        message = self._editable(call)
+        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        return _changed(
+            message,
+            caption=caption or None,
+            caption_entities=call.params.get("caption_entities"),
+        )
+
+    def do_deletemessage(self, call: Call) -> bool:
+        chat = self._world.find(call.params.get("chat_id"))
+        if chat.messages.pop(int(call.params["message_id"]), None) is None:
+            raise bad_request("message to delete not found")
+        return True
+
+    def _send(self, chat: Chat, call: Call, **content: Any) -> Json:
+        topic = call.params.get("message_thread_id")
+        if topic is not None and int(topic) not in chat.topics:
+            raise bad_request("message thread not found")
+        wanted = call.params.get("reply_parameters")
+        if wanted is not None:
+            answered = chat.messages.get(int(wanted["message_id"]))
+            if answered is None and not wanted.get("allow_sending_without_reply"):
+                raise bad_request("message to be replied not found")
+            content["reply_to_message"] = answered
+        # A draft lasts until the next real message.
+        chat.drafts.clear()
+        number = None if topic is None else int(topic)
+        return self._world.store(chat, self._world.me, topic=number, **content)
+
+    def _photo(self, file: File) -> list[Json]:
+        if len(file.data) > MOST_PHOTO:
+            raise bad_request("IMAGE_PROCESS_FAILED")
+        return self._world.photo_sizes(file.data)
+
+    def _editable(self, call: Call) -> Json:
+        chat = self._world.find(call.params.get("chat_id"))
+        message = chat.messages.get(int(call.params["message_id"]))
+        if message is None:
+            raise bad_request("message to edit not found")
+        if message["from"] != self._world.me:
+            raise bad_request("message can't be edited")
+        return message
+
+
+def _text(params: Json, name: str, entities: str, most: int) -> str:
+    """The text of a request, with its entities inside it."""
+    if "parse_mode" in params:
+        raise bad_request("can't parse entities: this server takes entities only")
+    text = str(params.get(name, ""))
+    if units(text.strip()) > most:
+        what = "caption " if name == "caption" else ""
+        raise bad_request(f"message {what}is too long")
+    for entity in params.get(entities) or []:
+        if entity["offset"] < 0 or entity["offset"] + entity["length"] > units(text):
+            raise bad_request("ENTITY_BOUNDS_INVALID")
+    return text.strip()
+
+
+def _changed(message: Json, **content: Any) -> Json:
+    if all((message.get(key) or None) == (value or None) for key, value in content.items()):
+        raise bad_request(
+            "message is not modified: specified new message content and reply markup are exactly "
+            "the same as a current content and reply markup of the message"
+        )
+    message.update(content)
+    return message
+
+
+_JSON = frozenset(
+    {
+        "allowed_updates",
+        "caption_entities",
+        "commands",
+        "entities",
+        "link_preview_options",
+        "media",
+        "reply_markup",
+        "reply_parameters",
+    }
+)
+
+
+def loaded(name: str, value: str) -> Any:
+    """A value of a form; the ones that are not plain are JSON (Bot API, "Making requests")."""
+    if name not in _JSON:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise bad_request(f"can't parse {name.replace('_', ' ')} JSON object") from None

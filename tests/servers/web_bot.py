@@ -1,0 +1,150 @@
+"""A web adapter with everything behind it scripted: the test decides what is answered, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from bot.messages import ChannelKey, IncomingMessage
+from bot.platforms.web import WebAdapter
+from bot.reply.surface import Content, Mood, Receipt, Upload
+from bot.turn import Answer, Ask, Imagine, Turn, TurnState
+from bot.turns.commands import Command, Retry
+from bot.turns.ports import Notice
+
+WAIT = 20.0
+"""Seconds after which something that should have happened has not."""
+
+
+def picture(red: int, green: int, blue: int, size: int = 96) -> bytes:
+    """A PNG with a hill under a sky of this colour."""
+    image = Image.new("RGB", (size, size), (red, green, blue))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((size * 0.6, size * 0.1, size * 0.85, size * 0.35), fill=(255, 240, 200))
+    draw.ellipse((-size * 0.3, size * 0.6, size * 1.1, size * 1.6), fill=(red // 2, green // 2, 60))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+@dataclass
+class ScriptedBot:
+    """Inbox and archive in one, in memory.
+
+    Attributes:
+        notice: what is answered to everything that starts no turn.
+        error: raised by `handle` instead.
+    """
+
+    notice: Notice | None = None
+    error: Exception | None = None
+    received: list[tuple[IncomingMessage, Command]] = field(default_factory=list)
+    commands: asyncio.Queue[Command] = field(default_factory=asyncio.Queue)
+    accepted: asyncio.Queue[Turn] = field(default_factory=asyncio.Queue)
+    stored: dict[str, Turn] = field(default_factory=dict)
+    pictures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
+        """Accept a turn, or answer with the notice; a message twice is one turn."""
+        self.received.append((message, command))
+        self.commands.put_nowait(command)
+        if self.error is not None:
+            raise self.error
+        if isinstance(command, Retry):
+            command = list(self.stored.values())[-1].command
+        if not isinstance(command, Ask | Imagine):
+            return self.notice
+        if message.message_id not in self.stored:
+            turn = Turn.accept(message, command)
+            self.stored[message.message_id] = turn
+            self.accepted.put_nowait(turn)
+        return None
+
+    async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
+        """The turns of a room."""
+        return [turn for turn in self.stored.values() if turn.channel == channel][-limit:]
+
+    async def picture(self, key: str) -> tuple[bytes, str]:
+        """A stored picture."""
+        return self.pictures[key]
+
+    def keep(self, data: bytes, media_type: str = "image/png") -> str:
+        """Store a picture; its key."""
+        key = hashlib.sha256(data).hexdigest()
+        self.pictures[key] = (data, media_type)
+        return key
+
+    async def next_turn(self) -> Turn:
+        """Wait for the next turn."""
+        return await asyncio.wait_for(self.accepted.get(), WAIT)
+
+    async def next_command(self) -> Command:
+        """Wait for the next command."""
+        return await asyncio.wait_for(self.commands.get(), WAIT)
+
+    async def show(self, web: WebAdapter, turn: Turn, content: Content) -> None:
+        """Make the reply of a turn show something."""
+        surface = web.surface(turn.address)
+        receipt = self.receipts.get(turn.message_id)
+        if receipt is None:
+            self.receipts[turn.message_id] = await surface.create(content, f"{turn.id}-0")
+        else:
+            await surface.edit(receipt, content)
+
+    async def finish(
+        self,
+        web: WebAdapter,
+        turn: Turn,
+        text: str,
+        pictures: Sequence[bytes] = (),
+        outcome: TurnState = TurnState.DONE,
+    ) -> None:
+        """Store an answer, then show it: the order in which the engine does it."""
+        keys = tuple(self.keep(data) for data in pictures)
+        self.stored[turn.message_id] = replace(
+            turn, state=TurnState.DELIVERING, answer=Answer(outcome, text, keys)
+        )
+        files = tuple(
+            Upload(f"picture-{number}.png", data, "image/png", f"Picture {number}", key)
+            for number, (data, key) in enumerate(zip(pictures, keys, strict=True), 1)
+        )
+        moods = {TurnState.FAILED: Mood.FAILED, TurnState.CANCELLED: Mood.STOPPED}
+        await self.show(web, turn, Content(text, files, moods.get(outcome, Mood.DONE)))
+
+
+@asynccontextmanager
+async def serving(bot: ScriptedBot, spool: Path, **settings: Any) -> AsyncIterator[WebAdapter]:
+    """A web adapter that is open and serves."""
+    connected = {"web": False}
+    settings = {
+        "health": lambda: connected,
+        "metrics": lambda: b"# nothing\n",
+        "port": 0,
+        **settings,
+    }
+    web = WebAdapter(archive=bot, spool=spool, **settings)
+    await web.open()
+    ready = asyncio.Event()
+
+    def on_ready(state: bool) -> None:
+        connected["web"] = state
+        if state:
+            ready.set()
+
+    serve = asyncio.create_task(web.serve(bot, on_ready))
+    try:
+        await asyncio.wait_for(ready.wait(), WAIT)
+        yield web
+    finally:
+        serve.cancel()
+        await asyncio.wait([serve])
+        await web.close()

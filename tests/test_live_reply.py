@@ -1,0 +1,254 @@
+"""A reply is live while it is made, and its final state is owed until it is acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    MessageGone,
+    PreviewUnsupported,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
+from bot.messages import Address
+from bot.provider.response import Reasoning, Stage, Text
+from bot.reply import live_reply
+from bot.reply.gates import Gates
+from bot.reply.live_reply import LiveReply
+from bot.reply.surface import Mood
+from bot.turn import Answer, Picture, TurnState
+from tests.scripted_surface import PLAIN, MemoryLedger, ScriptedSurface
+
+DONE = Answer(TurnState.DONE, "The answer.")
+ADDRESS = Address("test", "chat", {})
+PICTURES = [Picture(str(number), b"x", "image/png", "a fox") for number in range(5)]
+
+
+@asynccontextmanager
+async def replying(
+    surface: ScriptedSurface,
+    ledger: MemoryLedger | None = None,
+    on_lost: Callable[[SurfaceError], None] = lambda _: None,
+) -> AsyncIterator[LiveReply]:
+    gate = Gates(time.monotonic).gate(ADDRESS, surface.limits)
+    reply = LiveReply(
+        "turn", surface, gate, ledger or MemoryLedger(), clock=time.monotonic, on_lost=on_lost
+    )
+    await reply.open()
+    try:
+        yield reply
+    finally:
+        await reply.aclose()
+
+
+async def test_a_first_sign_of_life_comes_by_itself() -> None:
+    """Nobody has to wait for the provider to see that the bot is there."""
+    surface = ScriptedSurface()
+    async with replying(surface):
+        await surface.until(lambda s: bool(s.messages))
+    assert surface.texts == ["⏳ Got it…"]
+
+
+async def test_one_message_goes_from_queue_to_answer() -> None:
+    """Queue place, progress and answer share one message."""
+    surface = ScriptedSurface()
+    async with replying(surface) as reply:
+        reply.show(Reasoning(Stage.QUEUED, rank=2, queue_size=7, eta=40))
+        await surface.until(lambda s: any("Place 3 of 7" in text for text in s.texts))
+        reply.show(Reasoning(Stage.RUNNING, index=3, length=8, note="Sampling"))
+        await surface.until(lambda s: any("Sampling 3/8" in text for text in s.texts))
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+    assert surface.messages["turn-0"].mood is Mood.DONE
+
+
+async def test_intermediate_states_are_skipped_while_a_request_is_in_flight() -> None:
+    """Newest state wins: no queue of stale frames."""
+    surface = ScriptedSurface(gate=asyncio.Event())
+    async with replying(surface) as reply:
+        await asyncio.sleep(0)
+        for piece in ["a ", "b ", "c ", "d"]:
+            reply.show(Text(piece))
+        assert surface.gate is not None
+        surface.gate.set()
+        await surface.until(lambda s: "a b c d" in s.texts)
+    assert len(surface.requests) <= 2
+
+
+async def test_what_is_shown_is_always_a_beginning_of_the_answer() -> None:
+    """Streamed text is never taken back."""
+    surface = ScriptedSurface()
+    text = "One two three four five six."
+    async with replying(surface) as reply:
+        for end in range(0, len(text), 4):
+            reply.show(Text(text[end : end + 4]))
+            await surface.until(lambda s, end=end: text[: end + 4].strip() in s.texts)  # type: ignore[misc]  # bound now
+        await reply.finish(Answer(TurnState.DONE, text), [])
+    shown = [words for _, words in surface.requests if not words.startswith("⏳")]
+    assert all(text.startswith(words) for words in shown)
+
+
+async def test_the_final_text_survives_faults() -> None:
+    """Rate limits, outages and lost answers delay the end and never lose it."""
+    surface = ScriptedSurface()
+    async with replying(surface) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        surface.faults.extend(
+            [RateLimited(0.05), SurfaceUnavailable("502"), (DeliveryUnknown("cut"), True)]
+        )
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+
+
+async def test_a_rate_limit_closes_the_chat_for_that_long() -> None:
+    """No request goes out during a penalty: calling then makes it longer."""
+    surface = ScriptedSurface()
+    async with replying(surface) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        surface.faults.append(RateLimited(0.3))
+        began = time.monotonic()
+        await reply.finish(DONE, [])
+    assert time.monotonic() - began >= 0.3
+    assert len(surface.requests) == 3
+
+
+async def test_a_lost_answer_to_a_create_makes_no_second_message() -> None:
+    """The same nonce goes out again, so a platform that knows nonces stores it once."""
+    surface = ScriptedSurface()
+    surface.faults.append((DeliveryUnknown("timeout"), True))
+    async with replying(surface) as reply:
+        await reply.finish(DONE, [])
+    assert list(surface.messages) == ["turn-0"]
+
+
+async def test_a_deleted_message_means_stop() -> None:
+    """A person who deletes the reply does not get it again."""
+    surface = ScriptedSurface()
+    lost: list[SurfaceError] = []
+    async with replying(surface, on_lost=lost.append) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        surface.faults.append(MessageGone("deleted"))
+        reply.show(Text("text"))
+        with pytest.raises(MessageGone):
+            await reply.finish(DONE, [])
+    assert [type(error) for error in lost] == [MessageGone]
+
+
+@pytest.mark.parametrize("error", [SurfaceForbidden("blocked"), ContentRefused("no")])
+async def test_a_refusal_for_good_ends_the_reply(error: SurfaceError) -> None:
+    """Nothing is retried that can never work."""
+    surface = ScriptedSurface()
+    surface.faults.append(error)
+    async with replying(surface) as reply:
+        with pytest.raises(type(error)):
+            await reply.finish(DONE, [])
+    assert len(surface.requests) == 1
+
+
+async def test_a_restart_goes_on_in_the_same_message() -> None:
+    """The next process adopts the placeholder of the last one."""
+    surface, ledger = ScriptedSurface(), MemoryLedger()
+    async with replying(surface, ledger) as reply:
+        reply.show(Reasoning(Stage.RUNNING))
+        await reply.suspend()
+    assert surface.texts == ["↻ The bot is restarting. Your request is kept and goes on by itself."]
+    async with replying(surface, ledger) as reply:
+        reply.resumed()
+        await surface.until(lambda s: any("Restarted" in text for text in s.texts))
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+
+
+async def test_an_acknowledged_answer_is_not_sent_again() -> None:
+    """A crash between acknowledgement and bookkeeping costs nothing."""
+    surface, ledger = ScriptedSurface(), MemoryLedger()
+    for _ in range(2):
+        async with replying(surface, ledger) as reply:
+            await reply.finish(Answer(TurnState.DONE, "Fox", ("0",)), PICTURES)
+    creates = [text for kind, text in surface.requests if kind == "create"]
+    assert len(creates) == 1
+    assert len(surface.messages["turn-0"].files) == 5
+
+
+async def test_an_acknowledged_album_is_not_sent_again() -> None:
+    """The same where pictures cannot join a message that is there already."""
+    surface = ScriptedSurface(limits=replace(PLAIN, attach=False, previews=True))
+    ledger = MemoryLedger()
+    for _ in range(2):
+        async with replying(surface, ledger) as reply:
+            await reply.finish(Answer(TurnState.DONE, "Fox", ("0",)), PICTURES)
+    assert [kind for kind, _ in surface.requests if kind != "preview"] == ["create"]
+
+
+async def test_drafts_end_in_one_real_message() -> None:
+    """Where drafts are possible nothing is edited."""
+    surface = ScriptedSurface(limits=replace(PLAIN, previews=True))
+    async with replying(surface) as reply:
+        reply.show(Text("The "))
+        await surface.until(lambda s: bool(s.drafts) and s.drafts[-1].text == "The")
+        await reply.finish(DONE, [])
+    assert {kind for kind, _ in surface.requests} == {"preview", "create"}
+    assert surface.texts == ["The answer."]
+
+
+async def test_without_drafts_it_goes_on_with_edits() -> None:
+    """An old server costs one request, and the person notices nothing."""
+    surface = ScriptedSurface(limits=replace(PLAIN, previews=True))
+    surface.faults.append(PreviewUnsupported("unknown method"))
+    async with replying(surface) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        await reply.finish(DONE, [])
+    assert [kind for kind, _ in surface.requests] == ["preview", "create", "edit"]
+
+
+async def test_a_placeholder_becomes_the_caption_and_pictures_follow() -> None:
+    """Where a message cannot take files later, they come in the next one."""
+    surface = ScriptedSurface(limits=replace(PLAIN, attach=False))
+    async with replying(surface) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        await reply.finish(Answer(TurnState.DONE, "Fox", ("0",)), PICTURES)
+    assert surface.texts == ["Fox", ""]
+    assert len(surface.messages["turn-1"].files) == 5
+
+
+async def test_a_shorter_second_try_leaves_no_old_message() -> None:
+    """A resumed turn whose answer is shorter removes what was streamed before."""
+    limits = replace(PLAIN, text=256, caption=256)
+    surface, ledger = ScriptedSurface(limits=limits), MemoryLedger()
+    async with replying(surface, ledger) as reply:
+        reply.show(Text("word " * 150))
+        await surface.until(lambda s: len(s.messages) > 2)
+    async with replying(surface, ledger) as reply:
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+
+
+async def test_a_countdown_moves_without_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An estimate gets smaller while the Space says nothing."""
+    monkeypatch.setattr(live_reply, "COUNTDOWN", 0.05)
+    surface = ScriptedSurface()
+    async with replying(surface) as reply:
+        reply.show(Reasoning(Stage.RUNNING, eta=7.6))
+        await surface.until(lambda s: any("about 10 s" in text for text in s.texts))
+        await surface.until(lambda s: any("about 5 s" in text for text in s.texts))
+
+
+async def test_nothing_is_sent_that_nobody_can_see() -> None:
+    """The same look twice is one request."""
+    surface = ScriptedSurface()
+    async with replying(surface) as reply:
+        for rank in (4, 4, 4):
+            reply.show(Reasoning(Stage.QUEUED, rank=rank, queue_size=9))
+            await surface.until(lambda s: any("Place 5" in text for text in s.texts))
+        await reply.finish(DONE, [])
+    assert sum("Place 5" in text for _, text in surface.requests) == 1

@@ -1,0 +1,533 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import string
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, text
+
+from bot.errors import SchemaTooNew, StorageError
+from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.provider.response import JsonConversation
+from bot.storage import Database, Store
+from bot.storage.rows import turn_from_row, turn_to_row
+from bot.turn import MAX_SEED, Answer, Ask, Exchange, Imagine, Turn, TurnState, new_id
+
+HERE = ChannelKey("telegram", ("-100", "7"))
+THERE = ChannelKey("telegram", ("-100", "8"))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "janus.sqlite3"
+
+
+@pytest.fixture
+async def database(path: Path) -> AsyncIterator[Database]:
+    async with Database.open(path) as database:
+        yield database
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return Store(database)
+
+
+def a_turn(message_id: str, channel: ChannelKey = HERE, question: str = "Why?") -> Turn:
+    return Turn(
+        id=new_id(),
+        channel=channel,
+        message_id=message_id,
+        person=Person("telegram", "42", "Ann", "en"),
+        command=Ask(question),
+        address=Address("telegram", "-100", {"chat_id": -100, "token": "SECRET"}),
+        seed=7,
+        accepted_at=1_700_000_000.25,
+    )
+
+
+async def answered(
+    store: Store, turn: Turn, said: str = "Because.", outcome: TurnState = TurnState.DONE
+) -> Turn:
+    """Take a turn through all of its states."""
+    assert await store.accept(turn)
+    owed = replace(turn, state=TurnState.DELIVERING, answer=Answer(outcome, said))
+    await store.finish(owed, None)
+    ended = owed.to(outcome)
+    await store.save(ended)
+    return ended
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+OBJECTS = st.dictionaries(st.text(), JSON, max_size=3)
+WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+IDS = st.text(string.ascii_letters + string.digits + "-_", min_size=1)
+KEYS = st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), max_size=3).map(tuple)
+TURNS = st.builds(
+    Turn,
+    id=st.builds(new_id),
+    channel=st.builds(ChannelKey, IDS, st.lists(IDS, min_size=1, max_size=3).map(tuple)),
+    message_id=WORDS,
+    person=st.builds(Person, IDS, WORDS, WORDS, WORDS),
+    command=st.builds(Ask, st.text())
+    | st.builds(
+        Imagine,
+        st.text(),
+        st.none() | st.integers(0, MAX_SEED),
+        st.none() | st.floats(1, 10),
+    ),
+    address=st.builds(Address, st.text(), st.text(), OBJECTS),
+    seed=st.integers(0, MAX_SEED),
+    accepted_at=st.floats(0, 1e11),
+    attachments=st.lists(
+        st.builds(
+            Attachment,
+            st.text(),
+            OBJECTS,
+            st.none() | st.integers(0),
+            st.none() | st.text(),
+        ),
+        max_size=2,
+    ).map(tuple),
+    reply_to=st.none() | WORDS,
+    state=st.sampled_from(TurnState),
+    attempts=st.integers(0, 2**31 - 1),
+    pictures=KEYS,
+    answer=st.none()
+    | st.builds(
+        Answer,
+        st.sampled_from([TurnState.DONE, TurnState.FAILED, TurnState.CANCELLED]),
+        st.text(),
+        KEYS,
+    ),
+)
+
+
+@given(TURNS)
+def test_rows_hold_a_whole_turn(turn: Turn) -> None:
+    """Every field of a turn comes back from its row."""
+    assert turn_from_row(turn_to_row(turn)) == turn
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(turn=TURNS)
+async def test_database_holds_a_whole_turn(store: Store, turn: Turn) -> None:
+    """Every field of a turn comes back from the database itself."""
+    if await store.accept(turn):
+        assert await store.newest(turn.channel) == turn
+        assert await store.turn_of_message(turn.channel, turn.message_id) == turn
+
+
+async def test_characters_that_no_database_takes_lose_no_message(store: Store) -> None:
+    """Half a surrogate pair or a NUL in a name is replaced; the turn is accepted."""
+    turn = replace(
+        a_turn("1", question="\ud83d \0"),
+        person=Person("telegram", "42", "A\ud83d\0B"),
+    )
+    await answered(store, turn, "\udc00")
+    found = await store.newest(HERE)
+    assert found is not None
+    assert found.person.name == "A\ufffd\ufffdB"
+    [exchange] = await store.history(HERE, 2)
+    assert (exchange.question, exchange.answer) == ("\ufffd \ufffd", "\ufffd")
+
+
+async def test_the_same_message_is_accepted_once(store: Store) -> None:
+    """A second delivery is refused, whether it brings the same turn or a new one."""
+    turn = a_turn("1")
+    assert await store.accept(turn)
+    assert not await store.accept(turn)
+    assert not await store.accept(a_turn("1"))
+    assert await store.accept(a_turn("1", THERE))
+    assert await store.newest(HERE) == turn
+
+
+async def test_fifty_deliveries_at_once_are_one_turn(path: Path, store: Store) -> None:
+    """Of fifty concurrent deliveries, through two engines on one file, one is accepted."""
+    async with Database.open(path) as other:
+        stores = [store, Store(other)]
+        accepted = await asyncio.gather(
+            *(stores[number % 2].accept(a_turn("1")) for number in range(50))
+        )
+    assert accepted.count(True) == 1
+    assert len(await store.unfinished()) == 1
+
+
+async def test_progress_is_stored(store: Store) -> None:
+    """State, attempts, pictures, address and answer change; what was asked does not."""
+    turn = a_turn("1")
+    await store.accept(turn)
+    later = replace(
+        turn,
+        state=TurnState.RUNNING,
+        attempts=2,
+        pictures=("ab" * 32,),
+        address=Address("telegram", "-100", {"chat_id": -100, "message": 9}),
+    )
+    await store.save(later)
+    assert await store.newest(HERE) == later
+
+
+async def test_saving_an_unknown_turn_is_an_error(store: Store) -> None:
+    """Progress of a turn that is not there is not dropped in silence."""
+    with pytest.raises(StorageError, match="not in the database"):
+        await store.save(a_turn("1"))
+    with pytest.raises(StorageError, match="not in the database"):
+        await store.save_segment("nobody", 0, {}, "")
+    with pytest.raises(ValueError, match="no answer"):
+        await store.finish(a_turn("1"), None)
+
+
+async def test_unfinished_turns_are_found_oldest_first(store: Store) -> None:
+    """What is not in a final state is unfinished; an answer that is owed is."""
+    waiting, owed = a_turn("1"), a_turn("3", THERE)
+    await store.accept(waiting)
+    for number, outcome in enumerate((TurnState.DONE, TurnState.FAILED, TurnState.CANCELLED)):
+        await answered(store, a_turn(f"2{number}"), outcome=outcome)
+    await store.accept(owed)
+    owed = replace(owed, state=TurnState.DELIVERING, answer=Answer(TurnState.DONE, "So."))
+    await store.finish(owed, None)
+    assert await store.unfinished() == [waiting, owed]
+
+
+async def test_history_is_the_newest_exchanges_oldest_first(store: Store) -> None:
+    """At most so many messages, two for each exchange, failed and cancelled turns left out."""
+    for number in range(4):
+        await answered(store, a_turn(f"{number}", question=f"q{number}"), f"a{number}")
+    await answered(store, a_turn("f"), outcome=TurnState.FAILED)
+    await answered(store, a_turn("c"), outcome=TurnState.CANCELLED)
+    await store.accept(a_turn("w"))
+
+    async def asked(messages: int) -> list[str]:
+        return [exchange.question for exchange in await store.history(HERE, messages)]
+
+    assert await asked(100) == ["q0", "q1", "q2", "q3"]
+    assert await asked(5) == await asked(4) == ["q2", "q3"]
+    assert await asked(1) == await asked(0) == []
+
+
+async def test_history_tells_pictures_and_people(store: Store) -> None:
+    """An exchange names who asked, what was shown, what was made; images have no text."""
+    shown, made = "aa" * 32, "bb" * 32
+    ask = replace(a_turn("1"), pictures=(shown,))
+    draw = replace(a_turn("2"), command=Imagine("a fox"))
+    await answered(store, ask)
+    await store.accept(draw)
+    await store.finish(
+        replace(
+            draw,
+            state=TurnState.DELIVERING,
+            answer=Answer(TurnState.DONE, "**a fox** seed 7", (made,)),
+        ),
+        None,
+    )
+    assert await store.history(HERE, 10) == [
+        Exchange(ask.id, "Ann", "Why?", "Because.", (shown,)),
+        Exchange(draw.id, "Ann", "a fox", "", (made,)),
+    ]
+
+
+async def test_finishing_twice_is_one_exchange(store: Store) -> None:
+    """An answer stored again, for example after an unknown outcome, is in the history once."""
+    turn = await answered(store, a_turn("1"))
+    await store.finish(turn, None)
+    assert len(await store.history(HERE, 10)) == 1
+
+
+async def test_channels_never_mix(store: Store) -> None:
+    """History, newest turn, conversation and messages of one channel are not another's."""
+    here, there = a_turn("1"), a_turn("2", THERE)
+    await answered(store, here)
+    await answered(store, there)
+    await store.reset(THERE)
+    assert [each.turn_id for each in await store.history(HERE, 10)] == [here.id]
+    assert await store.history(THERE, 10) == []
+    assert (await store.newest(HERE)) is not None
+    assert await store.newest(THERE) is None
+    assert await store.turn_of_message(THERE, "1") is None
+    assert [turn.id for turn in await store.turns(THERE, 5)] == [there.id]
+
+
+async def test_reset_begins_anew_and_deletes_nothing(store: Store) -> None:
+    """After a reset nothing before it is history, not even what is answered later."""
+    await answered(store, a_turn("1"))
+    late = a_turn("2")
+    await store.accept(late)
+    await store.reset(HERE)
+    await store.finish(
+        replace(late, state=TurnState.DELIVERING, answer=Answer(TurnState.DONE, "Late.")), None
+    )
+    assert await store.newest(HERE) is None
+    assert await store.history(HERE, 10) == []
+    new = a_turn("3")
+    await answered(store, new)
+    assert [each.turn_id for each in await store.history(HERE, 10)] == [new.id]
+    assert [turn.message_id for turn in await store.turns(HERE, 2)] == ["2", "3"]
+
+
+async def test_reset_of_an_unknown_channel_is_kept(store: Store) -> None:
+    """A channel may be reset before anything was asked there."""
+    await store.reset(HERE)
+    await answered(store, a_turn("1"))
+    assert len(await store.history(HERE, 10)) == 1
+
+
+async def test_conversation_is_stored_with_the_answer(store: Store) -> None:
+    """It is empty at first, then what came with the newest answer that brought one."""
+    assert await store.conversation(HERE) == JsonConversation()
+    turn = replace(a_turn("1"), state=TurnState.DELIVERING, answer=Answer(TurnState.FAILED, "No."))
+    await store.accept(turn)
+    conversation = JsonConversation("hash", "uuid", "token", 1e10)
+    await store.finish(turn, conversation)
+    await store.finish(turn, None)
+    assert await store.conversation(HERE) == conversation
+    assert await store.conversation(THERE) == JsonConversation()
+
+
+async def test_conversation_of_a_newer_version_is_refused(store: Store, path: Path) -> None:
+    """A conversation that cannot be read is an error with a sentence."""
+    await store.accept(a_turn("1"))
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("""UPDATE channels SET conversation = '{"version": 99}'""")
+        other.commit()
+    with pytest.raises(SchemaTooNew, match="version 99"):
+        await store.conversation(HERE)
+
+
+async def test_segments_come_back_in_order(store: Store) -> None:
+    """Each message of a reply is stored by its index, and the newest state of it stays."""
+    turn = a_turn("1")
+    await store.accept(turn)
+    await store.save_segment(turn.id, 1, {"id": "11"}, "b")
+    await store.save_segment(turn.id, 0, {"ids": ["10"]}, "a")
+    await store.save_segment(turn.id, 0, {"ids": ["10", "12"]}, "c")
+    assert await store.segments(turn.id) == [
+        (0, {"ids": ["10", "12"]}, "c"),
+        (1, {"id": "11"}, "b"),
+    ]
+    for message_id in ("1", "10", "11", "12"):
+        assert await store.turn_of_message(HERE, message_id) == turn
+    assert await store.turn_of_message(HERE, "13") is None
+    assert await store.turn_of_message(THERE, "10") is None
+    await store.delete_segments(turn.id)
+    assert await store.segments(turn.id) == []
+    assert await store.turn_of_message(HERE, "10") is None
+
+
+async def test_export_is_everything_but_secrets(store: Store) -> None:
+    """An export names what was asked and answered, and holds no token and no address."""
+    turn = replace(
+        a_turn("1"), attachments=(Attachment("cat.png", {"url": "https://SECRET"}, 9, "image/png"),)
+    )
+    await store.accept(turn)
+    done = replace(turn, state=TurnState.DELIVERING, answer=Answer(TurnState.DONE, "A cat."))
+    await store.finish(done, JsonConversation("hash", "uuid", "SECRET", 1e10))
+    exported = await store.export(HERE)
+    assert "SECRET" not in str(exported)
+    assert exported["channel"] == "telegram:-100:7"
+    [told] = exported["turns"]
+    assert told["command"] == {"kind": "ask", "question": "Why?"}
+    assert told["answer"]["text"] == "A cat."
+    assert told["attachments"] == [{"name": "cat.png", "size": 9, "media_type": "image/png"}]
+    assert (await store.export(THERE))["turns"] == []
+
+
+async def test_damaged_row_is_named(store: Store, path: Path) -> None:
+    """A turn that somebody changed by hand is an error that names it."""
+    turn = a_turn("1")
+    await store.accept(turn)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("""UPDATE turns SET command = '{"kind": "sing"}'""")
+        other.commit()
+    with pytest.raises(StorageError, match=turn.id):
+        await store.newest(HERE)
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from bot.storage import Database, Store
+from tests.test_store import a_turn
+
+async def main():
+    async with Database.open(Path(sys.argv[1])) as database:
+        assert await Store(database).accept(a_turn("1"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_accepted_turn_outlives_kill(path: Path) -> None:
+    """A process killed right after `accept` returned has lost nothing."""
+    root = Path(__file__).parents[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, str(path), cwd=root, env={**os.environ, "PYTHONPATH": "."}
+    )
+    assert await process.wait() == -signal.SIGKILL
+    async with Database.open(path) as database:
+        [turn] = await Store(database).unfinished()
+    assert turn.message_id == "1"
+
+
+async def test_cancelled_writes_leave_no_transaction(
+    path: Path, database: Database, store: Store
+) -> None:
+    """Cancelled at any await, a write is whole or absent and the next one goes through."""
+    finished = 0
+    for steps in range(60):
+        turn = a_turn(f"{steps}", question="cancel me")
+        await store.accept(turn)
+        owed = replace(turn, state=TurnState.DELIVERING, answer=Answer(TurnState.DONE, "Yes."))
+        task = asyncio.create_task(store.finish(owed, JsonConversation(f"{steps}")))
+        await wait_for_steps(task, steps)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        newest = await store.newest(HERE)
+        assert newest in (turn, owed)
+        written = newest == owed
+        assert written == (len(await store.history(HERE, 1000)) == finished + 1)
+        assert written == (await store.conversation(HERE) == JsonConversation(f"{steps}"))
+        finished += written
+    assert 0 < finished < 60
+    assert await store.accept(a_turn("last"))
+
+
+async def wait_for_steps(task: asyncio.Task[None], steps: int) -> None:
+    """Let a task run until it has waited for something `steps` times, or is done."""
+    waited: list[object] = []
+    while len(waited) < steps and not task.done():
+        waiter = getattr(task, "_fut_waiter", None)
+        if waiter is not None and all(waiter is not each for each in waited):
+            waited.append(waiter)
+        await asyncio.sleep(0)
+
+
+async def test_cancelled_while_waiting_for_the_writer(database: Database, store: Store) -> None:
+    """A write that is cancelled before its turn came leaves the writer to the next one."""
+    async with database.write():
+        waiting = [asyncio.create_task(store.accept(a_turn(f"{n}"))) for n in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        waiting[1].cancel()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert results[2] is True
+    assert len(await store.unfinished()) == 1
+
+
+async def test_failure_in_a_transaction_undoes_all_of_it(database: Database, store: Store) -> None:
+    """Whatever leaves the block, nothing of it was written."""
+    await store.accept(a_turn("1"))
+
+    async def fail(error: BaseException) -> None:
+        async with database.write() as connection:
+            await connection.execute(text("DELETE FROM turns"))
+            raise error
+
+    for error in (RuntimeError(), asyncio.CancelledError(), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            await fail(error)
+        assert len(await store.unfinished()) == 1
+
+
+@pytest.mark.parametrize(
+    ("pragma", "sentence"),
+    [
+        ("PRAGMA max_page_count = 1", "disk .* is full"),
+        ("PRAGMA query_only = ON", "cannot be written"),
+    ],
+)
+async def test_trouble_with_the_disk_is_a_sentence(
+    database: Database, store: Store, pragma: str, sentence: str
+) -> None:
+    """A full or read-only disk is told as such, and what was accepted stays."""
+    await store.accept(a_turn("1"))
+
+    @event.listens_for(database._writer.sync_engine, "begin")
+    def broken(connection: object) -> None:
+        connection.exec_driver_sql(pragma)  # type: ignore[attr-defined] # SQLAlchemy's Connection
+
+    with pytest.raises(StorageError, match=sentence):
+        await store.accept(a_turn("2", question="x" * 100_000))
+    assert [turn.message_id for turn in await store.unfinished()] == ["1"]
+
+
+async def test_locked_database_is_a_sentence(path: Path, database: Database, store: Store) -> None:
+    """Another program that holds the write lock too long is told as such; reading goes on."""
+
+    @event.listens_for(database._writer.sync_engine, "connect")
+    def impatient(connection: object, _record: object) -> None:
+        connection.cursor().execute("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined] # DBAPI
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="locked by another program"):
+            await store.accept(a_turn("1"))
+        assert await store.unfinished() == []
+    assert await store.accept(a_turn("1"))
+
+
+async def test_accepting_and_finishing_reach_the_disk(database: Database, store: Store) -> None:
+    """Commits of accepted turns and answers are flushed; progress need not be."""
+    levels: list[str] = []
+
+    @event.listens_for(database._writer.sync_engine, "before_cursor_execute")
+    def seen(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if "synchronous" in statement or statement.startswith("UPDATE turns"):
+            levels.append(statement.split()[1])
+
+    turn = a_turn("1")
+    await store.accept(turn)
+    await store.save(turn)
+    await store.finish(replace(turn, answer=Answer(TurnState.DONE, "Yes.")), None)
+    assert levels == [
+        "synchronous=FULL",
+        "synchronous=NORMAL",
+        "turns",
+        "synchronous=FULL",
+        "turns",
+    ]
+    async with database.write() as connection:
+        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+        assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+async def test_lookups_use_their_indexes(database: Database, store: Store) -> None:
+    """No lookup of the store reads a whole table or sorts a channel: cost stays flat."""
+    plans: list[str] = []
+
+    @event.listens_for(database._reader.sync_engine, "before_cursor_execute")
+    def seen(
+        connection: object, cursor: object, statement: str, values: object, *_: object
+    ) -> None:
+        cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[attr-defined] # DBAPI
+        plans.extend(row[3] for row in cursor.fetchall())  # type: ignore[attr-defined] # DBAPI
+
+    await answered(store, a_turn("1"))
+    await store.history(HERE, 20)
+    await store.newest(HERE)
+    await store.turns(HERE, 20)
+    await store.turn_of_message(HERE, "x")
+    assert len(plans) >= 8
+    assert not [plan for plan in plans if plan.startswith("SCAN") or "TEMP B-TREE" in plan]
+    await store.unfinished()
+    assert not [plan for plan in plans if plan.startswith("SCAN")]

@@ -1,0 +1,400 @@
+"""Replies on Telegram, shown through the real client to a Bot API server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from telegram import Bot
+from telegram.error import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    NetworkError,
+    TelegramError,
+    TimedOut,
+)
+from telegram.request import HTTPXRequest
+
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    MessageGone,
+    PreviewUnsupported,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
+from bot.messages import Address
+from bot.platforms.telegram.client import make_bot
+from bot.platforms.telegram.refusals import Request, surface_error
+from bot.platforms.telegram.surface import Discoveries, TelegramSurface
+from bot.reply.surface import Content, Mood, Upload
+from tests.servers.telegram import TOKEN, TelegramServer
+from tests.servers.telegram_support import picture
+from tests.servers.telegram_world import Chat, Refusal
+
+pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
+
+Make = Callable[..., TelegramSurface]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def bot(server: TelegramServer) -> AsyncIterator[Bot]:
+    async with make_bot(TOKEN, server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def make(bot: Bot) -> Make:
+    """Make a surface for a chat; all share what they learn about the server."""
+    known = Discoveries()
+
+    def surface(
+        chat: Chat, *, reply_to: int | None = None, thread: int | None = None, client: Bot = bot
+    ) -> TelegramSurface:
+        data: dict[str, Any] = {
+            "chat_id": chat.id,
+            "thread_id": thread,
+            "reply_to": reply_to,
+            "private": chat.is_private,
+            "draft_id": 11,
+        }
+        return TelegramSurface(client, Address("telegram", str(chat.id), data), known)
+
+    return surface
+
+
+@pytest.fixture
+def chat(server: TelegramServer) -> Chat:
+    return server.private(server.person("Ada"))
+
+
+def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> Upload:
+    return Upload(name, data, media_type, "a fox", "0" * 64)
+
+
+async def test_text_is_sent_with_entities_as_a_reply(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """Markdown becomes entities, the question is quoted, and links show no preview."""
+    question = server.say(chat, server.person("Ada"), "?")
+    surface = make(chat, reply_to=question["message_id"])
+    receipt = await surface.create(Content("a **b**"), "n")
+    (reply,) = server.replies(chat)
+    assert receipt == {"ids": [reply["message_id"]], "kind": "text"}
+    assert (reply["text"], reply["entities"]) == (
+        "a b",
+        [{"type": "bold", "offset": 2, "length": 1}],
+    )
+    assert reply["reply_to_message"]["message_id"] == question["message_id"]
+    (call,) = server.called("sendMessage")
+    assert call.params["link_preview_options"] == {"is_disabled": True}
+    assert "parse_mode" not in call.params
+
+
+async def test_reply_to_a_deleted_question_is_sent_all_the_same(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """Who deletes the question still gets the answer."""
+    await make(chat, reply_to=99).create(Content("a"), "n")
+    assert [m["text"] for m in server.replies(chat)] == ["a"]
+
+
+async def test_topic(server: TelegramServer, make: Make) -> None:
+    """A reply stays in its topic; in one that is gone, the sentence says so."""
+    forum = server.group(forum=True)
+    topic = server.world.topic(forum, "Foxes")
+    await make(forum, thread=topic).create(Content("a"), "n")
+    assert server.replies(forum)[-1]["message_thread_id"] == topic
+    with pytest.raises(SurfaceForbidden, match="topic does not exist"):
+        await make(forum, thread=1234).create(Content("a"), "n")
+
+
+async def test_edit_and_delete(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """Text changes in place; repeating an edit or a deletion is success."""
+    surface = make(chat)
+    receipt = await surface.create(Content("a"), "n")
+    for _ in range(2):
+        await surface.edit(receipt, Content("b", mood=Mood.DONE))
+    assert [m["text"] for m in server.replies(chat)] == ["b"]
+    for _ in range(2):
+        await surface.delete(receipt)
+    assert server.replies(chat) == []
+
+
+async def test_edit_of_a_deleted_message(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """A message that a person deleted is reported as gone."""
+    surface = make(chat)
+    receipt = await surface.create(Content("a"), "n")
+    server.delete(chat, receipt["ids"][0])
+    with pytest.raises(MessageGone):
+        await surface.edit(receipt, Content("b"))
+
+
+async def test_one_picture_is_a_photo(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """WebP is sent as JPEG with the text as caption, and the caption can be edited."""
+    surface = make(chat)
+    content = Content("**a** fox", (upload(picture(kind="WEBP")),))
+    receipt = await surface.create(content, "n")
+    assert receipt["kind"] == "photos"
+    (call,) = server.called("sendPhoto")
+    (file,) = call.files.values()
+    assert (file.name, file.media_type) == ("fox.jpg", "image/jpeg")
+    with Image.open(io.BytesIO(file.data)) as sent:
+        assert (sent.format, sent.size) == ("JPEG", (64, 48))
+    await surface.edit(receipt, Content("seed 42"))
+    (reply,) = server.replies(chat)
+    assert reply["caption"] == "seed 42"
+
+
+async def test_transparent_picture_lies_on_white(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """JPEG has no transparency; what was clear is white and not black."""
+    data = io.BytesIO()
+    Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(data, "WEBP")
+    await make(chat).create(Content("", (upload(data.getvalue()),)), "n")
+    (file,) = server.called("sendPhoto")[0].files.values()
+    with Image.open(io.BytesIO(file.data)) as sent:
+        assert sent.getpixel((5, 5)) == (255, 255, 255)
+
+
+async def test_five_pictures_are_an_album(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """The caption stands on the first; the receipt names all of them, and deletes all."""
+    surface = make(chat)
+    files = tuple(upload(picture(), f"fox-{i}.png", "image/png") for i in range(5))
+    receipt = await surface.create(Content("five **foxes**", files), "n")
+    replies = server.replies(chat)
+    assert receipt == {"ids": [m["message_id"] for m in replies], "kind": "photos"}
+    assert [m.get("caption") for m in replies] == ["five foxes", None, None, None, None]
+    assert replies[0]["caption_entities"][0]["type"] == "bold"
+    assert len({m["media_group_id"] for m in replies}) == 1
+    await surface.delete(receipt)
+    assert server.replies(chat) == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_what_is_no_photo_goes_as_document(
+    server: TelegramServer, chat: Chat, make: Make, count: int
+) -> None:
+    """A picture that Telegram refuses as a photo arrives as a file, untouched."""
+    strip = picture(1000, 10)
+    files = (upload(strip, "strip.png", "image/png"),) * count
+    receipt = await make(chat).create(Content("strip", files), "n")
+    assert receipt["kind"] == "photos"
+    replies = server.replies(chat)
+    assert [m["document"]["file_name"] for m in replies] == ["strip.png"] * count
+    stored = server.world.files[replies[0]["document"]["file_id"]]
+    assert stored.data == strip
+
+
+async def test_limits(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """Drafts in private chats, slow edits in groups, length in UTF-16 after rendering."""
+    private, group = make(chat), make(server.group())
+    assert (private.limits.previews, private.limits.interval) == (True, 1.0)
+    assert (group.limits.previews, group.limits.interval) == (False, 3.5)
+    assert (group.limits.text, group.limits.caption, group.limits.files) == (4096, 1024, 10)
+    assert private.measure("**\N{GRINNING FACE}**") == 2
+    longest = "\N{GRINNING FACE}" * 2048
+    assert private.measure(longest) == 4096
+    await private.create(Content(longest), "n")
+    with pytest.raises(ContentRefused, match="too long"):
+        await private.create(Content(longest + "a"), "n")
+
+
+async def test_nobody_in_a_group_is_mentioned(server: TelegramServer, make: Make) -> None:
+    """Telegram turns `@name` into a mention by itself; the model's text must not call people."""
+    group = server.group()
+    surface = make(group)
+    await surface.create(Content("ask @ada_l"), "n")
+    (reply,) = server.replies(group)
+    assert reply["text"] == "ask @\u2060ada_l"
+    assert surface.measure("ask @ada_l") == len(reply["text"])
+
+
+async def test_draft(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """The newest draft replaces the one before, and the real message removes it."""
+    surface = make(chat)
+    for text in ("a", "a **b**"):
+        await surface.preview(Content(text))
+    assert chat.drafts == {11: "a b"}
+    await surface.create(Content("a b c"), "n")
+    assert chat.drafts == {}
+
+
+async def test_server_without_drafts_is_remembered_for_all_chats(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """After one 404, no surface of the adapter asks again."""
+    server.unknown.add("sendmessagedraft")
+    with pytest.raises(PreviewUnsupported):
+        await make(chat).preview(Content("a"))
+    other = make(server.private(server.person("Bob")))
+    assert not other.limits.previews
+    with pytest.raises(PreviewUnsupported):
+        await other.preview(Content("a"))
+    assert len(server.called("sendMessageDraft")) == 1
+
+
+async def test_chat_without_drafts_is_remembered_for_itself(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """A refusal for one peer says nothing about others."""
+    server.fail_next("sendMessageDraft", 400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+    surface = make(chat)
+    with pytest.raises(PreviewUnsupported):
+        await surface.preview(Content("a"))
+    assert not surface.limits.previews
+    await make(server.private(server.person("Bob"))).preview(Content("a"))
+
+
+@pytest.mark.parametrize(
+    ("refusal", "expected"),
+    [
+        (Refusal(429, "Too Many Requests: retry after 7", {"retry_after": 7}), RateLimited),
+        (Refusal(500, "Internal Server Error"), SurfaceUnavailable),
+        (Refusal(502, "Bad Gateway"), SurfaceUnavailable),
+        (Refusal(401, "Unauthorized"), SurfaceUnavailable),
+        (Refusal(403, "Forbidden: bot was blocked by the user"), SurfaceForbidden),
+    ],
+    ids=lambda value: str(getattr(value, "status", "")),
+)
+async def test_passing_trouble_does_not_end_drafts(
+    server: TelegramServer, chat: Chat, make: Make, refusal: Refusal, expected: type[SurfaceError]
+) -> None:
+    """Only a server or a chat without drafts switches them off."""
+    server.fail_next(
+        "sendMessageDraft", refusal.status, refusal.description, parameters=refusal.parameters
+    )
+    surface = make(chat)
+    with pytest.raises(expected):
+        await surface.preview(Content("a"))
+    assert surface.limits.previews
+    await surface.preview(Content("a"))
+
+
+async def test_flood_wait_names_its_seconds(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """`retry_after` of the answer arrives in the error."""
+    server.fail_next(
+        "sendMessage",
+        429,
+        "Too Many Requests: retry after 35",
+        parameters={"retry_after": 35},
+    )
+    with pytest.raises(RateLimited) as error:
+        await make(chat).create(Content("a"), "n")
+    assert error.value.retry_after == 35
+
+
+async def test_group_that_moved_is_followed(server: TelegramServer, make: Make) -> None:
+    """A group that became a supergroup gets its reply there, from the first try on."""
+    group = server.group()
+    new = server.world.migrate(group)
+    surface = make(group)
+    await surface.create(Content("a"), "n")
+    await surface.create(Content("b"), "n")
+    assert [m["text"] for m in server.replies(new)] == ["a", "b"]
+    assert len(server.called("sendMessage")) == 3
+
+
+async def test_forbidden_names_the_reason(server: TelegramServer, chat: Chat, make: Make) -> None:
+    """A sentence for people, not the platform's code."""
+    chat.refusal = Refusal(403, "Forbidden: bot was blocked by the user")
+    with pytest.raises(SurfaceForbidden, match="has blocked the bot"):
+        await make(chat).create(Content("a"), "n")
+    chat.refusal = Refusal(400, "Bad Request: not enough rights to send photos to the chat")
+    with pytest.raises(SurfaceForbidden, match="may not send photos"):
+        await make(chat).create(Content("a", (upload(picture()),)), "n")
+
+
+async def test_timeout_after_sending_is_unknown(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """The message may be there: nobody may believe that it is not."""
+    request = HTTPXRequest(read_timeout=0.2)
+    async with Bot(TOKEN, base_url=f"{server.url}/bot", request=request) as impatient:
+        surface = make(chat, client=impatient)
+        with server.hold("sendMessage") as hold:
+            creating = asyncio.create_task(surface.create(Content("a"), "n"))
+            await hold.reached.wait()
+            with pytest.raises(DeliveryUnknown):
+                await creating
+        await server.wait_for(lambda: server.replies(chat))
+
+
+async def test_connection_lost_after_sending_is_unknown(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """A connection that breaks while the answer is awaited leaves the same doubt."""
+    server.drop_next("sendMessage", stored=True)
+    with pytest.raises(DeliveryUnknown):
+        await make(chat).create(Content("a"), "n")
+    assert len(server.replies(chat)) == 1
+
+
+async def test_server_that_is_away_has_certainly_not_stored_it(
+    server: TelegramServer, chat: Chat, make: Make
+) -> None:
+    """Without a connection there is no doubt, so that trying again is safe."""
+    await server.stop()
+    with pytest.raises(SurfaceUnavailable):
+        await make(chat).create(Content("a"), "n")
+
+
+def _caused(error: TelegramError, cause: Exception) -> TelegramError:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize("request_kind", list(Request))
+@pytest.mark.parametrize(
+    "error",
+    [
+        Forbidden("Forbidden: CHAT_RESTRICTED"),
+        BadRequest("Something new"),
+        InvalidToken(),
+        InvalidToken("Not Found"),
+        Conflict("Conflict"),
+        TelegramError("Invalid server response"),
+        NetworkError("Bad Gateway"),
+        _caused(TimedOut(), httpx.ConnectTimeout("")),
+        _caused(TimedOut(), httpx.PoolTimeout("")),
+        _caused(TimedOut(), httpx.ReadTimeout("")),
+        _caused(TimedOut(), httpx.WriteTimeout("")),
+        _caused(NetworkError("x"), httpx.ReadError("")),
+        _caused(NetworkError("x"), httpx.RemoteProtocolError("")),
+        _caused(NetworkError("x"), httpx.ConnectError("")),
+    ],
+    ids=lambda error: f"{type(error).__name__} {type(error.__cause__).__name__}",
+)
+def test_every_failure_has_a_meaning(error: TelegramError, request_kind: Request) -> None:
+    """Each failure of the client becomes one that the port lists for that request."""
+    failure = surface_error(error, request_kind)
+    listed: tuple[type[SurfaceError], ...] = (
+        RateLimited,
+        SurfaceUnavailable,
+        SurfaceForbidden,
+        ContentRefused,
+    )
+    if request_kind in {Request.CREATE, Request.EDIT}:
+        listed += (DeliveryUnknown,)
+    if request_kind is Request.PREVIEW:
+        listed += (PreviewUnsupported,)
+    assert isinstance(failure, listed)
+    in_doubt = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError)
+    if request_kind is Request.CREATE:
+        assert isinstance(failure, DeliveryUnknown) or not in_doubt

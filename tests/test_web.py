@@ -1,0 +1,304 @@
+"""The parts of the web chat that need no server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import AdapterError, ImageTooLarge, ImageUnreadable, PreviewUnsupported
+from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.platforms.web import UploadLimits, status, transcript
+from bot.platforms.web.guard import Guard, is_loopback
+from bot.platforms.web.live import FINISHED_KEPT, LiveMessage, LiveRooms
+from bot.platforms.web.markup import Markup
+from bot.platforms.web.pages import Pages
+from bot.platforms.web.surface import WebSurface
+from bot.platforms.web.uploads import KEEP_SECONDS, Spool
+from bot.provider.response import Reasoning, Stage
+from bot.reply.state import Phase, ReplyState
+from bot.reply.surface import Content, Mood, Upload
+from bot.reply.wording import status as wording_of
+from bot.turn import Answer, Ask, Imagine, Turn, TurnState
+
+ROOM = "room-of-the-test"
+MARKUP = Markup()
+
+
+class TagReader(HTMLParser):
+    """Collects what a browser would take for elements and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def read_html(html: str) -> TagReader:
+    reader = TagReader()
+    reader.feed(html)
+    return reader
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[click](javascript:alert(1))",
+        "[click](JaVaScRiPt:alert(1))",
+        "[click](&#106;avascript:alert(1))",
+        "<javascript:alert(1)>",
+        "[click](data:text/html,<script>alert(1)</script>)",
+        "[click](vbscript:x)",
+        "[click](file:///etc/passwd)",
+        "[local](/api/rooms/other/turns)",
+        "![pixel](https://tracker.example/p.gif)",
+        '<iframe src="https://evil.example"></iframe>',
+        "| a |\n|:-:|\n| b |",
+        "**<b onclick=x>**",
+    ],
+)
+def test_markdown_is_harmless(text: str) -> None:
+    """Whatever the model writes loads nothing, runs nothing and points nowhere but to the web."""
+    reader = read_html(MARKUP.html(text))
+    assert not reader.tags & {"script", "img", "iframe", "b", "style", "form"}
+    for name, value in reader.attributes:
+        assert not name.startswith("on")
+        assert name != "style"
+        if name == "href":
+            assert re.match(r"https?://|mailto:", value)
+
+
+@given(st.text())
+def test_markdown_of_any_text_is_harmless(text: str) -> None:
+    """No text at all gets a script, an event handler or a style attribute into the page."""
+    reader = read_html(MARKUP.html(text))
+    assert "script" not in reader.tags
+    assert not [name for name, _ in reader.attributes if name.startswith("on") or name == "style"]
+
+
+def test_markdown_links_are_marked_as_foreign() -> None:
+    """A link opens outside the chat and tells the other side nothing."""
+    html = MARKUP.html("[site](https://example.com/)")
+    assert 'rel="noopener noreferrer nofollow"' in html
+    assert 'target="_blank"' in html
+
+
+def test_markdown_table_alignment_needs_no_style_attribute() -> None:
+    """Alignment survives as a class, because the page's policy refuses style attributes."""
+    html = MARKUP.html("| a |\n|--:|\n| 1 |")
+    assert html.count('class="align-right"') == 2
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "text", "progress"),
+    [
+        (Reasoning(Stage.QUEUED, rank=2, queue_size=7), "Place 3 of 7 in the Space's queue", None),
+        (Reasoning(Stage.RUNNING, index=288, length=576), "Working 288/576", 0.5),
+        (Reasoning(Stage.RUNNING, fraction=1.0, note="drawing"), "drawing", 1.0),
+        (Reasoning(Stage.RUNNING), "Working…", None),
+        (Reasoning(Stage.FETCHING), "Fetching the pictures…", None),
+    ],
+)
+def test_status_lines_are_recognised(
+    reasoning: Reasoning, text: str, progress: float | None
+) -> None:
+    """What the reply says while it works becomes words and a share for the progress bar."""
+    line = wording_of(ReplyState(phase=Phase.WORKING, progress=reasoning), 0.0)
+    assert status.read(line) == status.Status(text, progress)
+
+
+def test_status_after_a_restart_has_both_lines() -> None:
+    """The line about the restart and the line about the work are both kept."""
+    read = status.read("↻ Restarted; your request goes on.\n▰▰▱▱ 40% · Working")
+    assert read == status.Status("Restarted; your request goes on.\nWorking", 0.4)
+
+
+@pytest.mark.parametrize("text", ["A fox.", "40% of it is blue", "", "# Title"])
+def test_an_answer_is_no_status(text: str) -> None:
+    """The beginning of an answer is shown as Markdown and not as a status line."""
+    assert status.read(text) is None
+
+
+def surface_in(rooms: LiveRooms, reply: str = "message-1") -> WebSurface:
+    return WebSurface(rooms, MARKUP, room=ROOM, reply_id=reply)
+
+
+async def test_create_with_the_same_nonce_is_one_message() -> None:
+    """A repeated create, after a lost acknowledgement, shows the message once."""
+    rooms = LiveRooms()
+    surface = surface_in(rooms)
+    first = await surface.create(Content("one"), "nonce-1")
+    assert await surface.create(Content("one, again"), "nonce-1") == first
+    await surface.create(Content("two"), "nonce-2")
+    with rooms.watch(ROOM) as watch:
+        (reply,) = watch.take()
+    assert [message.html for message in reply.messages] == ["<p>one, again</p>\n", "<p>two</p>\n"]
+
+
+async def test_edit_of_a_message_from_before_a_restart() -> None:
+    """A receipt that went through JSON works in a process that never created the message."""
+    receipt = await surface_in(LiveRooms()).create(Content("⏳ Got it…"), "nonce-1")
+    rooms = LiveRooms()
+    file = Upload("fox.png", b"", "image/png", "A fox", "ab" * 32)
+    await surface_in(rooms).edit(json.loads(json.dumps(receipt)), Content("", (file,), Mood.DONE))
+    with rooms.watch(ROOM) as watch:
+        (reply,) = watch.take()
+    assert reply.finished
+    assert reply.messages[0].to_json()["pictures"] == [
+        {"url": f"/pictures/{'ab' * 32}", "name": "fox.png", "alt": "A fox"}
+    ]
+
+
+async def test_delete_twice_and_no_previews() -> None:
+    """Deleting what is gone counts as success; drafts are refused as the port says."""
+    rooms = LiveRooms()
+    surface = surface_in(rooms)
+    receipt = await surface.create(Content("text"), "nonce-1")
+    await surface.delete(receipt)
+    await surface.delete(receipt)
+    with rooms.watch(ROOM) as watch:
+        assert watch.take()[0].messages == ()
+    assert surface.limits.previews is False
+    with pytest.raises(PreviewUnsupported):
+        await surface.preview(Content("draft"))
+
+
+async def test_a_slow_page_gets_the_newest_state_only() -> None:
+    """States that a page did not read in time are replaced, and rooms never mix."""
+    rooms = LiveRooms()
+    with rooms.watch(ROOM) as watch, rooms.watch("another-room") as other:
+        for number in range(100):
+            await surface_in(rooms).create(Content(f"state {number}"), "nonce-1")
+        await asyncio.wait_for(watch.wait(), 5)
+        assert [reply.messages[0].html for reply in watch.take()] == ["<p>state 99</p>\n"]
+        assert other.take() == []
+    assert rooms.watching == 0
+
+
+def test_finished_replies_are_forgotten_in_the_end() -> None:
+    """Memory is bounded: old finished replies leave, what is being made stays."""
+    rooms = LiveRooms()
+    rooms.put(ROOM, "working", LiveMessage("m", 0, "", (), Mood.WORKING))
+    for number in range(FINISHED_KEPT + 10):
+        rooms.put(ROOM, f"done-{number}", LiveMessage("m", 0, "", (), Mood.DONE))
+    with rooms.watch(ROOM) as watch:
+        ids = {reply.id for reply in watch.take()}
+    assert "working" in ids
+    assert "done-9" not in ids
+    assert len(ids) == FINISHED_KEPT + 1
+
+
+@given(st.text(max_size=40))
+def test_event_ids_of_strangers_mean_nothing(event_id: str) -> None:
+    """An id from another process or from nowhere makes the page get everything."""
+    assert LiveRooms().version_of(event_id) == 0
+
+
+def turn(command: Ask | Imagine, answer: Answer | None) -> Turn:
+    message = IncomingMessage(
+        ChannelKey("web", (ROOM,)), Person("web", "p", "You"), "message-1", Address("web", ROOM, {})
+    )
+    fresh = Turn.accept(message, command)
+    return fresh if answer is None else fresh.to(TurnState.DELIVERING, answer=answer)
+
+
+def test_transcript_of_a_drawing() -> None:
+    """A drawing is shown as it was asked for, with its pictures described."""
+    made = Answer(TurnState.DONE, "**five**", ("ab" * 32, "cd" * 32))
+    shown = transcript.to_json(turn(Imagine("a fox", 42, 6.5), made), MARKUP)
+    assert shown["question"] == "/imagine a fox --seed 42 --guidance 6.5"
+    assert shown["answer"]["html"] == "<p><strong>five</strong></p>\n"
+    assert shown["answer"]["pictures"][1]["alt"] == "Picture 2 of 2: a fox"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "mood"),
+    [(TurnState.DONE, "done"), (TurnState.FAILED, "failed"), (TurnState.CANCELLED, "stopped")],
+)
+def test_transcript_marks_how_a_turn_ended(outcome: TurnState, mood: str) -> None:
+    """A failed or stopped answer does not look like a good one."""
+    shown = transcript.to_json(turn(Ask("why?"), Answer(outcome, "x")), MARKUP)
+    assert shown["answer"]["mood"] == mood
+
+
+async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -> None:
+    """An upload is there for a day, is never read beyond the limit, and then is gone politely."""
+    spool = Spool(tmp_path, UploadLimits())
+    attachment = Attachment("fox.png", {"upload": "ab" * 16})
+    path = tmp_path / ("ab" * 16)
+    path.write_bytes(b"12345")
+    other = tmp_path / "keep.me"
+    other.write_bytes(b"not ours")
+    assert await spool.fetch(attachment, 5) == b"12345"
+    with pytest.raises(ImageTooLarge):
+        await spool.fetch(attachment, 4)
+    assert spool.sweep() == 0
+    old = path.stat().st_mtime - KEEP_SECONDS - 1
+    os.utime(path, (old, old))
+    os.utime(other, (old, old))
+    assert spool.sweep() == 1
+    assert other.exists()
+    with pytest.raises(ImageUnreadable):
+        await spool.fetch(attachment, 5)
+
+
+@pytest.mark.parametrize("upload", ["../../etc/passwd", "", "AB" * 16, "ab" * 17])
+async def test_spool_reads_nothing_but_uploads(tmp_path: Path, upload: str) -> None:
+    """A source that this adapter did not write opens no file."""
+    with pytest.raises(ImageUnreadable):
+        await Spool(tmp_path, UploadLimits()).fetch(Attachment("x", {"upload": upload}), 100)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("localhost", True),
+        ("LOCALHOST.", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.4", False),
+        ("127.0.0.1.evil.example", False),
+        ("localhost.evil.example", False),
+        ("", False),
+    ],
+)
+def test_is_loopback(host: str, expected: bool) -> None:
+    """Only names that no other machine can use count as loopback."""
+    assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "chat.example"])
+def test_an_open_address_needs_a_token(host: str) -> None:
+    """Binding beyond the machine without a token is refused, and the key is named."""
+    pages = Pages.load(banner="", limits=UploadLimits())
+    with pytest.raises(AdapterError, match=r"\[http\] access_token"):
+        Guard(host=host, access_token="", names=(), pages=pages)
+
+
+def test_the_page_loads_nothing_from_outside() -> None:
+    """No file of the page names another server, and no HTML has script or style in it."""
+    folder = Path(transcript.__file__).parent / "static"
+    own = {"http://www.w3.org/2000/svg"}
+    for path in folder.iterdir():
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"'`)]+", text)) <= own, path.name
+    index = read_html((folder / "index.html").read_text(encoding="utf-8"))
+    assert "style" not in index.tags
+    assert not [n for n, _ in index.attributes if n == "style" or n.startswith("on")]
