@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bot.errors import PreviewUnsupported, SurfaceError
 from bot.reply.surface import Content, Limits, Receipt
 
-PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, rate=1e9)
+PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, moods=True, rate=1e9)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.config import Config, is_loopback, load
+from bot.config.loading import NOT_YET
 from bot.config.toml_lines import line_of
 from bot.errors import ConfigError
 
@@ -247,6 +249,21 @@ def test_variables_of_the_platform_only_warn() -> None:
     """What a container platform adds by itself does not keep the bot from starting."""
     [warning] = load(None, {"JANUS_BOT_SERVICE_HOST": "10.0.0.1"}).warnings
     assert "JANUS_BOT_SERVICE_HOST" in warning
+
+
+def test_keys_without_effect_warn(write: Any) -> None:
+    """Who sets a key that does nothing yet is told so, and nobody else is."""
+    path = write('[telegram]\nwebhook_url = "https://example.org"\n[history]\nmessages = 1\n')
+    assert load(path, {}).warnings == ("[telegram] webhook_url has no effect in this version.",)
+
+
+def test_example_says_which_keys_have_no_effect() -> None:
+    """The comment above a key that does nothing yet says so."""
+    blocks = EXAMPLE.read_text().split("\n")
+    for _, key in NOT_YET:
+        at = next(n for n, line in enumerate(blocks) if line.startswith(f"{key} = "))
+        comment = takewhile(lambda line: line.startswith("#"), reversed(blocks[:at]))
+        assert "No effect yet" in " ".join(comment), key
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,15 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from bot.errors import ImageError, ImageTooLarge, ImageUnreadable
 from bot.image import is_accepted_format, normalise, size, to_bytes
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Other programs may use the processor while this runs."""
 
 FORMATS = {
     "JPEG": "image/jpeg",
@@ -307,6 +310,7 @@ def test_size_is_what_the_header_says() -> None:
         size(SAMPLES["PNG"][:12])
 
 
+@unhurried
 @given(st.binary(max_size=400))
 @example(b"\xff\xd8\xff")
 @example(b"BM")
@@ -316,6 +320,7 @@ def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
     only_image_errors(data)
 
 
+@unhurried
 @given(st.sampled_from(sorted(FORMATS)), st.binary(max_size=200))
 def test_garbage_behind_a_magic_number_raises_nothing_else(kind: str, tail: bytes) -> None:
     """A file that begins like a picture and goes on otherwise is a picture or an `ImageError`."""
@@ -323,6 +328,7 @@ def test_garbage_behind_a_magic_number_raises_nothing_else(kind: str, tail: byte
         only_image_errors(SAMPLES[kind][:kept] + tail)
 
 
+@unhurried
 @given(st.sampled_from(sorted(SAMPLES)), st.data())
 def test_truncated_and_damaged_files_raise_nothing_else(kind: str, data: st.DataObject) -> None:
     """Real files cut anywhere, with any few bytes changed, are pictures or `ImageError`s."""

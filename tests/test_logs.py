@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -104,7 +105,7 @@ def test_second_call_replaces_the_first(stream: io.StringIO) -> None:
 def fail() -> None:
     """Raise an error that holds the token, with a cause that holds it too."""
     try:
-        {}[TOKEN]
+        os.environ[TOKEN]
     except LookupError as error:
         raise RuntimeError(f"cannot reach https://h/bot{TOKEN}/getMe") from error
 
@@ -112,7 +113,7 @@ def fail() -> None:
 def chatter() -> None:
     """Write the token in every way that it could get into a log."""
     log = structlog.get_logger("bot.x")
-    log.info(f"login with {TOKEN}", token=TOKEN, nested={"deep": [TOKEN]})
+    log.info("login with %s", TOKEN, token=TOKEN, nested={"deep": [TOKEN]})
     log.info("page", url="https://api.example/bot" + quote(TOKEN, safe="") + "/getMe")
     logging.getLogger("discord.http").info("GET %s", f"https://h/bot{TOKEN}/getMe")
     logging.getLogger("httpx").warning("HTTP Request: POST https://h/bot%s/sendMessage", TOKEN)

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.platforms.telegram.entities import Rendered, render, utf16_length
@@ -16,6 +16,9 @@ _ODD = ["\n", "\n\n", "$", "|", "<b>", "@ada_l", "\N{GRINNING FACE}", "\u0301", 
 _markdown = st.lists(st.sampled_from([*_MARKS, *_ODD, "word", " "]) | st.text(max_size=5)).map(
     "".join
 )
+
+unhurried = settings(deadline=None)
+"""A slow machine is no reason to fail."""
 
 
 def covered(rendered: Rendered) -> list[tuple[str, str]]:
@@ -27,6 +30,7 @@ def covered(rendered: Rendered) -> list[tuple[str, str]]:
     ]
 
 
+@unhurried
 @given(_markdown, st.booleans())
 @example("\ud83d\ude00 **x** \ud83d", True)
 def test_entities_lie_within_the_text_on_whole_characters(markdown: str, quiet: bool) -> None:
@@ -39,12 +43,14 @@ def test_entities_lie_within_the_text_on_whole_characters(markdown: str, quiet: 
     covered(rendered)
 
 
+@unhurried
 @given(_markdown)
 def test_text_is_blank_only_if_the_markdown_was(markdown: str) -> None:
     """Telegram refuses empty messages, so rendering never makes one."""
     assert bool(render(markdown).text.strip()) == bool(markdown.strip())
 
 
+@unhurried
 @given(st.lists(st.sampled_from(["a", "\N{GRINNING FACE}", "\N{DOG FACE}", "é"]), min_size=1))
 def test_bold_covers_what_was_bold(characters: list[str]) -> None:
     """Offsets count UTF-16: characters outside the basic plane before and inside do not shift."""
@@ -53,6 +59,7 @@ def test_bold_covers_what_was_bold(characters: list[str]) -> None:
     assert covered(rendered) == [("bold", word)]
 
 
+@unhurried
 @given(_markdown)
 def test_nothing_addresses_anybody(markdown: str) -> None:
     """Quiet text holds no `@name` outside code, and no entity but formatting."""
@@ -103,12 +110,14 @@ def test_code_keeps_its_language() -> None:
     assert (entity.type, entity.language) == ("pre", "python")
 
 
+@unhurried
 @given(st.text(), st.text())
 def test_length_adds_up(first: str, second: str) -> None:
     """UTF-16 length is additive, as splitting needs."""
     assert utf16_length(first) + utf16_length(second) == utf16_length(first + second)
 
 
+@unhurried
 @given(st.lists(st.sampled_from(["**a** ", "b `c` ", "\N{GRINNING FACE} "]), min_size=2))
 def test_entities_come_in_order(pieces: list[str]) -> None:
     """Sibling entities are sorted and do not overlap."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,12 +16,11 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.errors import AdapterError, StorageError
 from bot.platforms.web import UploadLimits, WebAdapter
-from bot.platforms.web.guard import COOKIE
 from bot.reply.surface import Content
 from bot.turn import Ask, Imagine
 from bot.turns.commands import Stop
 from bot.turns.ports import Notice
-from tests.servers.web_bot import WAIT, ScriptedBot, picture, serving
+from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"
 TOKEN = "correct horse battery"
@@ -41,31 +39,11 @@ async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
 
 
 @pytest.fixture
-async def locked(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool", access_token=TOKEN) as adapter:
-        yield adapter
-
-
-@pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address, as browsers keep them
     timeout = aiohttp.ClientTimeout(total=WAIT)
     async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
         yield session
-
-
-def messages_url(web: WebAdapter, room: str = ROOM) -> str:
-    return f"{web.url}api/rooms/{room}/messages"
-
-
-def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: str) -> Any:
-    data = aiohttp.FormData(default_to_multipart=True)
-    data.add_field("text", text)
-    for name, value in fields.items():
-        data.add_field(name, value)
-    for name, content in (files or {}).items():
-        data.add_field("file", content, filename=name, content_type="image/png")
-    return data
 
 
 class Events:
@@ -106,189 +84,18 @@ async def events(
         yield Events(response)
 
 
-async def test_every_response_carries_the_security_headers(
-    client: aiohttp.ClientSession, web: WebAdapter
-) -> None:
-    """The page, its files, the interface and errors all carry the policy."""
-    for path in ("", "static/app.js", f"api/rooms/{ROOM}/turns", "healthz", "nowhere"):
-        async with client.get(web.url + path) as response:
-            policy = response.headers["Content-Security-Policy"]
-            assert policy.startswith("default-src 'self';")
-            assert "frame-ancestors 'none'" in policy
-            assert "unsafe" not in policy
-            assert response.headers["X-Content-Type-Options"] == "nosniff"
-            assert response.headers["Referrer-Policy"] == "no-referrer"
-            assert response.headers["Server"] == "janus-bot"
-
-
-async def test_static_files_and_nothing_else(
-    client: aiohttp.ClientSession, web: WebAdapter
-) -> None:
-    """The page's own files are served with their type and ETag; no other path opens a file."""
-    async with client.get(f"{web.url}static/app.js") as response:
-        assert response.content_type == "text/javascript"
-        etag = response.headers["ETag"]
-    async with client.get(f"{web.url}static/app.js", headers={"If-None-Match": etag}) as response:
-        assert response.status == 304
-    for name in ("index.html", "..%2Fadapter.py", "%2Fetc%2Fpasswd", "adapter.py"):
-        async with client.get(f"{web.url}static/{name}") as response:
-            assert response.status == 404
-
-
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "a b"]
-)
-async def test_a_foreign_host_name_is_refused(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, host: str
-) -> None:
-    """DNS rebinding: a name that points here but is not ours gets nothing, not even the page."""
-    for url in (web.url, f"{web.url}api/rooms/{ROOM}/turns", f"{web.url}metrics"):
-        async with client.get(url, headers={"Host": host}) as response:
-            assert response.status == 421
-    async with client.post(messages_url(web), data=form(), headers={"Host": host}) as response:
-        assert response.status == 421
-    assert bot.received == []
-
-
-async def test_a_proxy_may_publish_it_under_a_name(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
-) -> None:
-    """A configured name is answered, with its own Origin, and no other name."""
-    async with serving(bot, tmp_path, names=("chat.example",)) as web:
-        headers = {"Host": "chat.example", "Origin": "https://chat.example"}
-        async with client.post(messages_url(web), data=form(), headers=headers) as response:
-            assert response.status == 202
-        async with client.get(web.url, headers={"Host": "other.example"}) as response:
-            assert response.status == 421
-
-
-FOREIGN = [
-    {"Origin": "https://evil.example"},
-    {"Origin": "null"},
-    {"Origin": "http://127.0.0.1:1"},
-    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
-    {"Sec-Fetch-Site": "same-site"},
-]
-
-
-@pytest.mark.parametrize("headers", FOREIGN)
-async def test_another_page_can_neither_send_nor_listen(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, headers: dict[str, str]
-) -> None:
-    """Cross-site posts, plain form posts and event streams are refused before they are read."""
-    async with client.post(messages_url(web), data=form(), headers=headers) as response:
-        assert response.status == 403
-    plain = {"text": "hello"}
-    async with client.post(messages_url(web), data=plain, headers=headers) as response:
-        assert response.status == 403
-    for path in ("events", "turns"):
-        url = f"{web.url}api/rooms/{ROOM}/{path}"
-        async with client.get(url, headers=headers) as response:
-            assert response.status == 403
-    assert bot.received == []
-
-
-async def test_our_own_page_may(client: aiohttp.ClientSession, web: WebAdapter) -> None:
-    """The headers that a browser sends for the page itself are accepted."""
-    origin = web.url.rstrip("/")
-    headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-    async with client.post(messages_url(web), data=form(), headers=headers) as response:
-        assert response.status == 202
-    assert "Access-Control-Allow-Origin" not in response.headers
-
-
-async def test_without_the_token_there_is_only_health(
-    client: aiohttp.ClientSession, locked: WebAdapter, bot: ScriptedBot
-) -> None:
-    """Everything but the two health pages asks for the token, and the start page asks kindly."""
-    for path in ("healthz", "readyz"):
-        async with client.get(locked.url + path) as response:
-            assert response.status == 200
-    for path in ("metrics", "static/app.js", f"api/rooms/{ROOM}/turns", f"pictures/{'ab' * 32}"):
-        async with client.get(locked.url + path) as response:
-            assert response.status == 401
-    async with client.post(messages_url(locked), data=form()) as response:
-        assert response.status == 401
-    async with client.get(locked.url) as response:
-        assert response.status == 401
-        assert 'name="token"' in await response.text()
-    assert bot.received == []
-
-
-async def test_token_in_the_address_becomes_a_cookie(
-    client: aiohttp.ClientSession, locked: WebAdapter
-) -> None:
-    """`?token=` is taken once: the browser is sent on without it, with a cookie that is not it."""
-    params = {"token": TOKEN}
-    async with client.get(locked.url, params=params, allow_redirects=False) as response:
-        assert response.status == 303
-        assert response.headers["Location"] == "/"
-        cookie = response.cookies[COOKIE]
-    assert cookie["httponly"] is True
-    assert cookie["samesite"] == "Strict"
-    assert TOKEN not in cookie.value
-    async with client.get(locked.url) as response:
-        assert response.status == 200
-    async with client.get(f"{locked.url}metrics") as response:
-        assert response.status == 200
-
-
-async def test_login_form(client: aiohttp.ClientSession, locked: WebAdapter) -> None:
-    """The login page takes the token, refuses another one, and takes none from other sites."""
-    login = f"{locked.url}login"
-    async with client.post(login, data={"token": "wrong"}) as response:
-        assert response.status == 401
-        assert "That is not the access token." in await response.text()
-    evil = {"Origin": "https://evil.example"}
-    async with client.post(login, data={"token": TOKEN}, headers=evil) as response:
-        assert response.status == 403
-    async with client.post(login, data={"token": TOKEN}) as response:
-        assert response.status == 200
-        assert 'id="composer"' in await response.text()
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (f"Bearer {TOKEN}", 200),
-        (f"bearer {TOKEN}", 200),
-        ("Bearer wrong", 401),
-        (f"Basic {TOKEN}", 401),
-        ("Bearer ", 401),
-        ("Bearer \u00e9\u00e9", 401),
-    ],
-)
-async def test_bearer(
-    client: aiohttp.ClientSession, locked: WebAdapter, value: str, expected: int
-) -> None:
-    """Programs send the token as a bearer; anything else is refused."""
-    async with client.get(f"{locked.url}metrics", headers={"Authorization": value}) as response:
-        assert response.status == expected
-
-
-async def test_a_visit_from_a_link_is_asked_again_once(
-    client: aiohttp.ClientSession, locked: WebAdapter
-) -> None:
-    """A strict cookie is missing on a visit from another site, so the page reloads, but once."""
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    async with client.get(locked.url, headers=headers) as response:
-        assert "/?again" in await response.text()
-    async with client.get(f"{locked.url}?again", headers=headers) as response:
-        assert "/?again" not in await response.text()
-
-
 async def test_a_message_reaches_the_inbox(
     client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
 ) -> None:
     """Text, pictures, room and language arrive; the upload can be fetched byte for byte."""
     data = picture(10, 120, 200)
-    body = form("  what is this?  ", {"hill.png": data}, id="message-0001")
+    body = form("  what is\r\nthis?  ", {"hill.png": data}, id="message-0001")
     headers = {"Accept-Language": "de-CH,de;q=0.9"}
     async with client.post(messages_url(web), data=body, headers=headers) as response:
         assert response.status == 202
         assert await response.json() == {"message": "message-0001", "notice": None}
     ((message, command),) = bot.received
-    assert command == Ask("what is this?")
+    assert command == Ask("what is\nthis?")
     assert str(message.channel) == f"web:{ROOM}"
     assert message.message_id == "message-0001"
     assert message.person.language == "de-CH"
@@ -303,11 +110,12 @@ async def test_commands_are_read_from_the_text(
 ) -> None:
     """A typed command is a command; a bad value is explained and starts nothing."""
     bot.notice = Notice("**Stopped.**")
-    for text in ("/imagine a red fox --seed 42", "/stop"):
-        async with client.post(messages_url(web), data=form(text)) as response:
-            assert response.status == 202
-            answer = await response.json()
-    assert [command for _, command in bot.received] == [Imagine("a red fox", 42), Stop()]
+    async with client.post(messages_url(web), data=form("/imagine a fox --seed 42")) as response:
+        assert response.status == 202
+    async with client.post(messages_url(web), data=form("/stop")) as response:
+        assert response.status == 202
+        answer = await response.json()
+    assert [command for _, command in bot.received] == [Imagine("a fox", 42), Stop()]
     assert answer["notice"] == {"html": "<p><strong>Stopped.</strong></p>\n", "private": True}
     async with client.post(messages_url(web), data=form("/imagine --seed 99999999999")) as response:
         assert response.status == 422
@@ -333,7 +141,7 @@ async def test_a_browser_is_one_person_in_every_room(
     [
         (form("x" * 1025), 413, "1 KiB of text"),
         (form("x", {"a.png": b"x" * (64 * 1024 + 1)}), 413, "MiB at most"),
-        (form("x", {n: b"x" for n in ("a", "b", "c")}), 413, "2 pictures at most"),
+        (form("x", dict.fromkeys(("a", "b", "c"), b"x")), 413, "2 pictures at most"),
         (form("   "), 422, "Write something"),
         (form("x", id="short"), 400, "id of a message"),
         (form("x", other="field"), 400, "fields id, text and file"),
@@ -349,10 +157,12 @@ async def test_bad_messages_get_a_sentence(
     sentence: str,
 ) -> None:
     """Too much, too many, empty or malformed: a sentence, no turn, and no file left behind."""
-    async with serving(bot, tmp_path / "spool", uploads=SMALL) as web:
-        async with client.post(messages_url(web), data=body) as response:
-            assert response.status == status
-            assert sentence in (await response.json())["error"]
+    async with (
+        serving(bot, tmp_path / "spool", uploads=SMALL) as web,
+        client.post(messages_url(web), data=body) as response,
+    ):
+        assert response.status == status
+        assert sentence in (await response.json())["error"]
     assert bot.received == []
     assert not list((tmp_path / "spool").glob("*"))
 
@@ -406,7 +216,7 @@ async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) ->
         b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n'
         + b"x" * 99
         + b"\r\n--b--\r\n",
-        secrets.token_bytes(3000),
+        bytes(range(256)) * 12,
     ],
 )
 async def test_a_broken_form_is_the_senders_mistake(
@@ -510,10 +320,12 @@ async def test_metrics_as_prometheus_reads_them(
     """The text comes through as it is, with the content type that scrapers want."""
     registry = CollectorRegistry()
     Counter("turns", "Turns ended.", registry=registry).inc(3)
-    async with serving(bot, tmp_path, metrics=lambda: generate_latest(registry)) as web:
-        async with client.get(f"{web.url}metrics") as response:
-            assert response.headers["Content-Type"].startswith("text/plain; version=")
-            assert "turns_total 3.0" in await response.text()
+    async with (
+        serving(bot, tmp_path, metrics=lambda: generate_latest(registry)) as web,
+        client.get(f"{web.url}metrics") as response,
+    ):
+        assert response.headers["Content-Type"].startswith("text/plain; version=")
+        assert "turns_total 3.0" in await response.text()
 
 
 async def test_a_taken_port_is_a_sentence(
@@ -530,7 +342,7 @@ async def test_an_address_of_another_machine_is_a_sentence(
     bot: ScriptedBot, tmp_path: Path
 ) -> None:
     """An address that this machine does not have cannot be bound, and that is said."""
-    with pytest.raises(AdapterError, match="cannot use 192.0.2.1"):
+    with pytest.raises(AdapterError, match=r"cannot use 192\.0\.2\.1"):
         async with serving(bot, tmp_path, host="192.0.2.1", access_token=TOKEN):
             pass
 
@@ -551,7 +363,7 @@ async def test_ipv6(client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: P
 async def test_stopping_takes_nothing_in_and_ends_streams(
     client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
 ) -> None:
-    """Between `serve` and `close` replies are still shown; then streams end and the port is free."""
+    """Between `serve` and `close` replies are still shown; then all is closed."""
     web = WebAdapter(archive=bot, spool=tmp_path, port=0, health=dict, metrics=lambda: b"")
     await web.open()
     ready: asyncio.Queue[bool] = asyncio.Queue()

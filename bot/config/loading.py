@@ -24,6 +24,15 @@ from bot.errors import ConfigError
 DEFAULT_FILE = Path("config.toml")
 """Read when no file is named, if it is there."""
 
+NOT_YET = (
+    ("bot", "language"),
+    ("bot", "admins"),
+    ("telegram", "webhook_url"),
+    ("telegram", "webhook_secret"),
+    ("history", "retention_days"),
+)
+"""Keys whose names are fixed before what they do is written."""
+
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read the file and put the environment on top.
@@ -42,7 +51,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_problem(file.path, str(error))) from None
-    unknown, suspicious = _unknown_variables(environ)
+    unknown, warnings = _unknown_variables(environ)
     problems = list(unknown)
     config = Config()
     try:
@@ -56,7 +65,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     # Not inside the handler: the foreign error holds the values, and would ride along as context.
     if problems:
         raise ConfigError("\n".join(problems))
-    return _without_stray_tokens(config, suspicious)
+    warnings += _without_effect(config)
+    return _without_stray_tokens(config, warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +219,16 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]
         else:
             suspicious.append(f"{name} means nothing to this program and is ignored.")
     return wrong, suspicious
+
+
+def _without_effect(config: Config) -> list[str]:
+    """Keys that are set and that this version does nothing with."""
+    default = Config()
+    return [
+        f"[{section}] {key} has no effect in this version."
+        for section, key in NOT_YET
+        if getattr(getattr(config, section), key) != getattr(getattr(default, section), key)
+    ]
 
 
 def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:

@@ -49,6 +49,9 @@ MAX_STREAM = 64 * 1024 * 1024
 _DRAIN = 0.5
 """Seconds in which the end of a finished stream has to come for its connection to be kept."""
 
+_RESET = {errno.ECONNRESET, errno.EPIPE, None}
+"""Aiohttp's own `ClientConnectionResetError` has no number."""
+
 CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
 """What `GradioClient.call` yields: everything else either means nothing or is an exception."""
 
@@ -87,8 +90,8 @@ class GradioClient:
         try:
             return await self._wire.start("POST", path, json=body, headers=self._join_headers)
         except SpaceUnreachable as error:
-            # A pooled connection that the server had closed: nothing has read the request.
-            if getattr(error.__cause__, "errno", None) not in {errno.ECONNRESET, errno.EPIPE}:
+            # A pooled connection that the server had closed meanwhile: nobody read the request.
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _RESET:
                 raise
             return await self._wire.start("POST", path, json=body, headers=self._join_headers)
 

@@ -178,10 +178,10 @@ class EventParser:
             message = None
         if not isinstance(message, dict):
             raise StreamLost("The Space sent something that is not an event stream.")
-        kind, event_id = message.get("msg"), _text(message.get("event_id"))
+        kind, event_id = _text(message.get("msg")), _text(message.get("event_id"))
         if kind in {"process_generating", "process_completed"}:
             return self._output(event_id, message, final=kind == "process_completed")
-        read = _READERS.get(kind) if isinstance(kind, str) else None
+        read = _READERS.get(kind)
         return read(event_id, message) if read else None
 
     def _output(

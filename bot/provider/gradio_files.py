@@ -23,12 +23,14 @@ MAX_DATA_URL = 1024 * 1024
 """Bytes of a picture up to which a data URL costs less than the round trip of an upload."""
 
 _MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[str, Any]:
     """The value of an image input; uploads the picture where it cannot go in the request.
 
     Args:
+        server: that will get it.
         data: the file, sent as it is.
         media_type: e.g. `"image/png"`.
 
@@ -73,6 +75,7 @@ async def download(server: GradioServer, paths: Sequence[str]) -> list[bytes]:
     """Fetch files that the Space made, all at once, in the order given.
 
     Args:
+        server: that made them.
         paths: on the server, as an output names them.
 
     Raises:
@@ -92,18 +95,18 @@ async def _file(server: GradioServer, path: str) -> bytes:
     config = await server.config()
     # `/` and `:` are kept: that is how Gradio itself writes these addresses.
     target = f"{config.prefix}/file={quote(path, safe='/:')}"
-    for _ in range(_MAX_REDIRECTS):
+    for _ in range(1 + _MAX_REDIRECTS):
         answer = await server.wire.fetch(
             "GET", target, limit=MAX_FILE, timeout=server.transfer_timeout
         )
-        if answer.status not in {301, 302, 303, 307, 308}:
-            break
+        if answer.status == HTTPStatus.OK:
+            return answer.body
+        if answer.status not in _REDIRECTS:
+            raise GenerationFailed(
+                f"The Space made a picture that it does not hand out (HTTP {answer.status})."
+            )
         target = _same_server(server, target, answer.headers.get("Location", ""))
-    if answer.status != HTTPStatus.OK:
-        raise GenerationFailed(
-            f"The Space made a picture that it does not hand out (HTTP {answer.status})."
-        )
-    return answer.body
+    raise GenerationFailed("The Space sends the bot in circles for its picture.")
 
 
 def _same_server(server: GradioServer, path: str, location: str) -> str:
@@ -112,12 +115,11 @@ def _same_server(server: GradioServer, path: str, location: str) -> str:
     Raises:
         GenerationFailed: it leads to another server.
     """
-    here = URL(server.wire.base + path, encoded=True)
+    base = server.wire.base
     try:
-        there = here.join(URL(location, encoded=True))
-        base = str(there.origin()) == str(here.origin()) and server.wire.base
+        there = str(URL(base + path, encoded=True).join(URL(location, encoded=True)))
     except ValueError:
-        base = False
-    if not base or not str(there).startswith(f"{base}/"):
+        there = ""
+    if not there.startswith(f"{base}/"):
         raise GenerationFailed("The Space keeps its picture on another server.")
-    return str(there).removeprefix(base)
+    return there.removeprefix(base)

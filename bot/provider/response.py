@@ -169,6 +169,7 @@ class JsonConversation:
         zerogpu_uuid: id of this client on ZeroGPU Spaces; `""` if unknown.
         zerogpu_token: short-lived JWT for ZeroGPU Spaces; `""` if there is none.
         token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none.
+        space: id of the Space that `zerogpu_token` is for; no other one may see it.
     """
 
     VERSION: ClassVar[int] = 1
@@ -177,6 +178,7 @@ class JsonConversation:
     zerogpu_uuid: str = ""
     zerogpu_token: str = field(default="", repr=False)
     token_expires: float = 0.0
+    space: str = ""
 
     @property
     def content(self) -> str:
@@ -206,7 +208,7 @@ class JsonConversation:
         version = data.get("version", 1)
         if version > cls.VERSION:
             raise ValueError(f"conversation of version {version}, newer than {cls.VERSION}")
-        names = ("session_hash", "zerogpu_uuid", "zerogpu_token", "token_expires")
+        names = ("session_hash", "zerogpu_uuid", "zerogpu_token", "token_expires", "space")
         return cls(**{name: data[name] for name in names if name in data})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -231,3 +231,22 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
 def is_socks(proxy: str | None) -> bool:
     """Whether a proxy has to be dialled by the session, because aiohttp speaks only HTTP ones."""
     return proxy is not None and proxy.lower().startswith("socks")
+
+
+class PendingResponse:
+    """A response on its way: `await` it and close it yourself, or use `async with`."""
+
+    def __init__(self, request: Coroutine[Any, Any, aiohttp.ClientResponse]) -> None:
+        self._request = request
+        self._response: aiohttp.ClientResponse | None = None
+
+    def __await__(self) -> Generator[Any, None, aiohttp.ClientResponse]:
+        return self._request.__await__()
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        self._response = await self._request
+        return self._response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response is not None:
+            self._response.close()

@@ -38,7 +38,8 @@ def contents(
     """
     if state.phase is Phase.FINAL and state.answer is not None:
         mood = MOODS[state.answer.outcome]
-        texts = [piece.shown for piece in split(state.answer.text, limits.text, measure)]
+        pieces = split(state.answer.text, limits.text, measure)
+        texts = [piece.shown for piece in pieces if piece.shown.strip()]
         return _final(texts, state.uploads, limits, measure, mood=mood, fresh=fresh)
     if state.text.strip() and state.phase is Phase.WORKING:
         # Only the text: at every moment it is a beginning of what will stand.

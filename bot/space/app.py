@@ -11,17 +11,15 @@ import contextlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 from PIL import Image, ImageDraw
 
 from bot.errors import BadInput, BotError, ImageTooLarge, ImageUnreadable
+from bot.space.engine import MAX_SEED, MAX_TEXT, Engine
 
-MAX_SEED = 2**32 - 1
-MAX_TEXT = 20_000
-"""Characters of a question or a prompt; the model's context is far smaller."""
 MAX_PIXELS = 50_000_000
 """Of a picture; decoded it takes three bytes for each."""
 MAX_UPLOAD = "32mb"
@@ -29,61 +27,8 @@ KEEP_FILES = 3600
 """Seconds that a picture can be downloaded; older ones are looked for every ten minutes."""
 
 
-class Report(Protocol):
-    """Takes progress; raises to end the work when nobody waits for it any more."""
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """`done` of `total` steps of `what` (a few words, shown to people) are behind us."""
-        ...
-
-
 class SpaceStopping(BotError):
     """The Space ends, and the running work with it."""
-
-
-class Engine(Protocol):
-    """What stands behind the two functions. Called in worker threads, one call at a time each.
-
-    A `BotError` that is raised is shown to the person; anything else is a mistake in the program,
-    of which the person learns only that it happened.
-    """
-
-    def describe(
-        self,
-        image: Image.Image | None,
-        question: str,
-        *,
-        seed: int,
-        top_p: float,
-        temperature: float,
-    ) -> Iterator[str]:
-        """Answer a question about a picture.
-
-        Args:
-            image: RGB, any size; `None` if there is none.
-            question: as typed, `MAX_TEXT` characters at most.
-            seed: 0 to `MAX_SEED`.
-            top_p: 0 to 1.
-            temperature: 0 to 1.
-
-        Returns:
-            The answer in pieces, each only what is new.
-        """
-        ...
-
-    def draw(
-        self, prompt: str, *, seed: int, guidance: float, temperature: float, report: Report
-    ) -> Sequence[Image.Image]:
-        """Draw five pictures of 768x768.
-
-        Args:
-            prompt: as typed, `MAX_TEXT` characters at most.
-            seed: 0 to `MAX_SEED`; the same arguments give the same pictures.
-            guidance: 1 to 10, how closely to follow the prompt.
-            temperature: 0 to 1, how much pictures vary.
-            report: called often, from the calling thread.
-        """
-        ...
 
 
 def build(
@@ -105,13 +50,15 @@ def build(
         title="Janus-Pro-7B",
         analytics_enabled=False,
         delete_cache=(KEEP_FILES // 6, KEEP_FILES),
-    ) as blocks:
+    ) as made:
         understanding = _understanding()
         generation = _generation()
         # Listeners after all components: each gets the next function number.
         understanding.listen(_understand_with(engine, stopping))
         generation.listen(_generate_with(engine, stopping))
-    return blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
+    blocks: gr.Blocks = made
+    blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
+    return blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +112,7 @@ def _generation() -> _Form:
 def _understand_with(engine: Engine, stopping: Callable[[], bool]) -> Callable[..., Iterator[str]]:
     """The function behind the first form; parameter names and defaults are API."""
 
-    def multimodal_understanding(  # noqa: PLR0917 - Gradio passes inputs by position
+    def multimodal_understanding(
         image: Image.Image | None,
         question: str,
         seed: int = 42,
@@ -197,7 +144,7 @@ def _generate_with(
 ) -> Callable[..., Sequence[Image.Image]]:
     """The function behind the second form; parameter names and defaults are API."""
 
-    def generate_image(  # noqa: PLR0917 - Gradio passes inputs by position
+    def generate_image(
         prompt: str,
         seed: int | None = 12345,
         guidance: float = 5,

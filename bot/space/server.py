@@ -12,12 +12,10 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.errors import ConfigError
-
-if TYPE_CHECKING:  # importing it for real imports Gradio
-    from bot.space.app import Engine
+from bot.space.engine import Engine
 
 READY = "space ready: "
 """Begins the one line on standard output; the rest of the line is the URL."""

@@ -6,6 +6,7 @@ the disk before a commit returns where the caller asked for it.
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,7 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     )
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     _prepare_sqlite(reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA query_only=ON")
-    _prepare_sqlite(
-        writer.sync_engine,
-        f"PRAGMA busy_timeout={_BUSY_MS}",
-        "PRAGMA journal_mode=WAL",
-        "PRAGMA foreign_keys=ON",
-    )
+    _prepare_sqlite(writer.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA foreign_keys=ON")
     _begin_at_once(writer.sync_engine)
     return reader, writer
 
@@ -108,6 +104,12 @@ def open_for_migration(url: URL) -> Engine:
     _prepare_sqlite(engine, f"PRAGMA busy_timeout={_STARTING_MS}", "PRAGMA foreign_keys=OFF")
     _begin_at_once(engine)
     return engine
+
+
+def write_ahead(engine: Engine) -> None:
+    """Let readers and the writer of an SQLite file not wait for each other; kept in the file."""
+    with closing(engine.raw_connection()) as connection:
+        connection.cursor().execute("PRAGMA journal_mode=WAL")
 
 
 def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:

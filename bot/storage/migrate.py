@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, inspect
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.storage.engines import file_of, open_for_migration
+from bot.storage.engines import file_of, open_for_migration, write_ahead
 from bot.storage.faults import translated
 from bot.storage.schema import metadata
 
@@ -62,15 +62,16 @@ def migrate(url: URL, folder: Path | None = None) -> None:
             if file is not None:
                 _check_integrity(connection)
             old, new = _revision(connection, script), script.get_current_head()
-            if old == new:
-                return
-            if file is not None and old is not None:
-                log.info("backup made", file=str(_back_up(file, old)))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            if file is not None:
-                _check_foreign_keys(connection)
-        log.info("migrated", old=old, new=new)
+            if old != new:
+                if file is not None and old is not None:
+                    log.info("backup made", file=str(_back_up(file, old)))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                if file is not None:
+                    _check_foreign_keys(connection)
+                log.info("migrated", old=old, new=new)
+        if file is not None:
+            write_ahead(engine)
 
 
 def _revision(connection: Connection, script: ScriptDirectory) -> str | None:

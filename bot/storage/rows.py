@@ -86,6 +86,11 @@ def command_to_json(command: Ask | Imagine) -> JsonObject:
             assert_never(command)
 
 
+def is_drawing(command: JsonObject) -> bool:
+    """Whether a stored command draws."""
+    return bool(command["kind"] == "imagine")
+
+
 def _command_from_json(data: JsonObject) -> Ask | Imagine:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data["kind"]:

@@ -113,6 +113,7 @@ turns = Table(
     Column("updated_at", Double, nullable=False),
     UniqueConstraint("channel", "message_id"),
     Index(None, "channel", "epoch", "position"),
+    Index(None, "person_platform", "person_id", "accepted_at"),
     sqlite_autoincrement=True,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, delete, select, update
 
 from bot.errors import SchemaTooNew
-from bot.messages import ChannelKey, JsonObject
+from bot.messages import ChannelKey, JsonObject, Person
 from bot.provider.response import JsonConversation
 from bot.storage.database import Database
 from bot.storage.engines import insert
@@ -22,7 +22,7 @@ from bot.storage.queries import (
     not_stored,
     save_progress,
 )
-from bot.storage.rows import turn_from_row, turn_to_row
+from bot.storage.rows import is_drawing, turn_from_row, turn_to_row
 from bot.storage.schema import channels, reply_messages, segments, turns
 from bot.turn import FINAL, Exchange, Turn, TurnState
 
@@ -93,6 +93,23 @@ class Store:
         return await self._turns(
             select(turns).where(turns.c.state.in_(_UNFINISHED)).order_by(turns.c.position)
         )
+
+    async def accepted_since(
+        self, person: Person, since: float, *, drawings: bool
+    ) -> Sequence[float]:
+        """Unix times at which turns of a person were accepted after `since`, oldest first."""
+        asked = (
+            select(turns.c.accepted_at, turns.c.command)
+            .where(
+                turns.c.person_platform == person.platform,
+                turns.c.person_id == person.id,
+                turns.c.accepted_at > since,
+            )
+            .order_by(turns.c.accepted_at)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(asked)).all()
+        return [row.accepted_at for row in rows if not drawings or is_drawing(row.command)]
 
     async def newest(self, channel: ChannelKey) -> Turn | None:
         """The channel's newest turn since its last reset, finished or not."""
@@ -200,11 +217,12 @@ class Store:
                     .on_conflict_do_nothing()
                 )
 
-    async def delete_segments(self, turn_id: str) -> None:
-        """Forget the messages of a turn's reply, for example because they were deleted."""
+    async def delete_segment(self, turn_id: str, index: int) -> None:
+        """Forget a message of a turn's reply, because it was deleted."""
         async with self._database.write() as connection:
-            for table in (segments, reply_messages):
-                await connection.execute(delete(table).where(table.c.turn_id == turn_id))
+            await connection.execute(
+                delete(segments).where(segments.c.turn_id == turn_id, segments.c.index == index)
+            )
 
     async def export(self, channel: ChannelKey) -> JsonObject:
         """Everything stored about a channel, as JSON, without secrets."""

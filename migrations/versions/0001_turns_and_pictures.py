@@ -58,6 +58,11 @@ def _channels_and_turns() -> None:
     )
     op.create_index("ix_turns_channel_epoch_position", "turns", ["channel", "epoch", "position"])
     op.create_index("ix_turns_state", "turns", ["state"])
+    op.create_index(
+        "ix_turns_person_platform_person_id_accepted_at",
+        "turns",
+        ["person_platform", "person_id", "accepted_at"],
+    )
 
 
 def _messages() -> None:

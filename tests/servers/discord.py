@@ -63,6 +63,7 @@ class DiscordServer:
 
     Attributes:
         requests: every request in order.
+        refused: those that came too fast.
         limits: requests and seconds per bucket, sent as headers and enforced; `None` for none.
         answer_within: seconds for the first answer to an interaction.
         token_life: seconds for which an interaction's token works.
@@ -77,6 +78,7 @@ class DiscordServer:
         self.channels: dict[str, Channel] = {}
         self.interactions: dict[str, Interaction] = {}
         self.requests: list[Call] = []
+        self.refused: list[Call] = []
         self.limits: tuple[int, float] | None = None
         self.answer_within = 3.0
         self.token_life = 900.0
@@ -84,7 +86,7 @@ class DiscordServer:
         self.gateway = Gateway(TOKEN, self._welcome, self.touch)
         self.gateway.privileged = (1 << 15) if message_content else 0
         self.url = ""
-        self._buckets: dict[str, list[float]] = {}
+        self._buckets: dict[str, tuple[float, int]] = {}
         self._faults: list[_Fault] = []
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -208,7 +210,8 @@ class DiscordServer:
         self, user: User, channel: Channel, data: Json, resolved: Json, **fields: Any
     ) -> Interaction:
         """Deliver an interaction; `fields` override what it says about its circumstances."""
-        one = Interaction(channel, user, time.monotonic())
+        number = fields.get("id") or snowflake()
+        one = Interaction(channel, user, time.monotonic(), id=number)
         self.interactions[one.id] = one
         payload: Json = {
             "id": one.id,
@@ -285,9 +288,9 @@ class DiscordServer:
             _Fault(method, re.compile(pattern), times, status, content, headers or {}, after=after)
         )
 
-    def drop_next(self, method: str, pattern: str, *, after: bool) -> None:
-        """Cut the connection before or after the next such request is carried out."""
-        self._faults.append(_Fault(method, re.compile(pattern), 1, after=after, drop=True))
+    def drop_next(self, method: str, pattern: str, *, after: bool, times: int = 1) -> None:
+        """Cut the connection before or after the next such requests are carried out."""
+        self._faults.append(_Fault(method, re.compile(pattern), times, after=after, drop=True))
 
     def hold(self, method: str, pattern: str) -> asyncio.Event:
         """Keep the next such request waiting until the event that is returned is set."""
@@ -400,26 +403,31 @@ class DiscordServer:
         return f"{request.method} {resource.canonical if resource else ''}"
 
     def _count(self, call: Call, request: web.Request) -> None:
+        """Take one of the window's requests, as Discord's fixed windows have them."""
         if self.limits is None:
             return
         most, seconds = self.limits
         key = f"{self._bucket(request)} {request.match_info.get('channel')}"
-        taken = [at for at in self._buckets.get(key, []) if at > call.at - seconds]
-        if len(taken) >= most:
-            wait = taken[0] + seconds - call.at
+        began, taken = self._buckets.get(key, (call.at, 0))
+        if call.at >= began + seconds:
+            began, taken = call.at, 0
+        if taken >= most:
+            wait = began + seconds - call.at
+            self.refused.append(call)
             refusal = Refusal(429, 0, "You are being rate limited.")
             refusal.headers = {"Via": "1.1 google", "Retry-After": f"{wait:.3f}"}
             refusal.body |= {"retry_after": wait, "global": False}
             raise refusal
-        self._buckets[key] = [*taken, call.at]
+        self._buckets[key] = (began, taken + 1)
 
     def _add_limits(self, request: web.Request, response: web.StreamResponse) -> None:
-        if self.limits is None or request.path.startswith("/api/v10/webhooks"):
+        key = f"{self._bucket(request)} {request.match_info.get('channel')}"
+        if self.limits is None or key not in self._buckets:
             return
         most, seconds = self.limits
-        taken = self._buckets.get(f"{self._bucket(request)} {request.match_info.get('channel')}")
-        left = (taken[0] if taken else time.monotonic()) + seconds - time.monotonic()
-        response.headers["X-RateLimit-Bucket"] = str(abs(hash(self._bucket(request))))
+        began, taken = self._buckets[key]
+        left = max(began + seconds - time.monotonic(), 0)
+        response.headers["X-RateLimit-Bucket"] = key.replace(" ", "")
         response.headers["X-RateLimit-Limit"] = str(most)
-        response.headers["X-RateLimit-Remaining"] = str(max(0, most - len(taken or [])))
-        response.headers["X-RateLimit-Reset-After"] = f"{max(left, 0):.3f}"
+        response.headers["X-RateLimit-Remaining"] = str(most - taken)
+        response.headers["X-RateLimit-Reset-After"] = f"{left:.3f}"

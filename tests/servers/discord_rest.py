@@ -78,6 +78,7 @@ class Rest:
         hook = "/webhooks/{app}/{token}"
         return [
             ("GET", "/users/@me", self._me),
+            ("GET", "/users/@me/guilds", self._guilds),
             ("GET", "/oauth2/applications/@me", self._application),
             ("GET", "/gateway/bot", self._gateway_bot),
             ("GET", commands, self._get_commands),
@@ -102,6 +103,12 @@ class Rest:
 
     async def _me(self, call: Call, request: web.Request) -> web.Response:
         return answer(self._server.bot.payload())
+
+    async def _guilds(self, call: Call, request: web.Request) -> web.Response:
+        known = self._server.guilds
+        return answer(
+            [{"id": g.id, "name": g.name, "permissions": str(g.permissions)} for g in known]
+        )
 
     async def _application(self, call: Call, request: web.Request) -> web.Response:
         return answer(self._server.application())

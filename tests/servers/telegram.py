@@ -100,7 +100,7 @@ class TelegramServer:
         app = web.Application(client_max_size=60_000_000)
         app.router.add_route("*", "/bot{token}/{method}", self._api)
         app.router.add_get("/file/bot{token}/{path:.+}", self._file)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
@@ -246,7 +246,7 @@ class TelegramServer:
         """Ids of the updates that would be delivered again."""
         return [update["update_id"] for update in self._updates]
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:  # noqa: ASYNC109 - a test says how long
+    async def wait_for(self, predicate: Callable[[], T], timeout: float = 20.0) -> T:  # noqa: ASYNC109 - a test says how long
         """Wait until a predicate holds; it is asked again after each request."""
         async with asyncio.timeout(timeout), self._changed:
             return await self._changed.wait_for(predicate)
@@ -298,6 +298,9 @@ class TelegramServer:
             if refusal.parameters:
                 body["parameters"] = refusal.parameters
             return web.json_response(body, status=refusal.status)
+        except ConnectionError:
+            # The client went away in the middle of its request; nobody reads this answer.
+            return web.Response(status=400)
         finally:
             await self._notify()
         return web.json_response({"ok": True, "result": result})

@@ -62,7 +62,7 @@ class ScriptedInbox:
         return self.taken
 
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(20), self.changed:
             await self.changed.wait_for(predicate)
 
     async def _notify(self) -> None:

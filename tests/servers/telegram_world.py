@@ -15,6 +15,9 @@ Json = dict[str, Any]
 
 _WORDS = re.compile(r"(?P<bot_command>(?<!\S)/\w+(?:@\w+)?)|(?P<mention>(?<!\w)@\w{2,32})")
 
+_SMALL = 90
+"""Longest side of the smallest size of a photo."""
+
 
 class Refusal(Exception):
     """An answer with `ok: false`."""
@@ -193,12 +196,15 @@ class World:
             raise bad_request("IMAGE_PROCESS_FAILED") from None
         if width + height > 10_000 or max(width, height) > 20 * min(width, height):
             raise bad_request("PHOTO_INVALID_DIMENSIONS")
-        small.thumbnail((90, 90))
+        whole = self._size(self.keep(data, "photos", "jpg"), width, height)
+        if max(width, height) <= _SMALL:
+            return [whole]
+        small.thumbnail((_SMALL, _SMALL))
         thumb = io.BytesIO()
         small.save(thumb, "JPEG")
         return [
             self._size(self.keep(thumb.getvalue(), "thumbnails", "jpg"), *small.size),
-            self._size(self.keep(data, "photos", "jpg"), width, height),
+            whole,
         ]
 
     def document(self, data: bytes, name: str, media_type: str, size: int | None = None) -> Json:

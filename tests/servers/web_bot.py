@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from PIL import Image, ImageDraw
 
 from bot.messages import ChannelKey, IncomingMessage
@@ -20,7 +21,7 @@ from bot.turn import Answer, Ask, Imagine, Turn, TurnState
 from bot.turns.commands import Command, Retry
 from bot.turns.ports import Notice
 
-WAIT = 20.0
+WAIT = 45.0
 """Seconds after which something that should have happened has not."""
 
 
@@ -33,6 +34,22 @@ def picture(red: int, green: int, blue: int, size: int = 96) -> bytes:
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()
+
+
+def messages_url(web: WebAdapter, room: str = "room-of-the-test") -> str:
+    """Where a page sends messages."""
+    return f"{web.url}api/rooms/{room}/messages"
+
+
+def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: str) -> Any:
+    """A message as a page sends it; `files` by name."""
+    data = aiohttp.FormData(default_to_multipart=True)
+    data.add_field("text", text)
+    for name, value in fields.items():
+        data.add_field(name, value)
+    for name, content in (files or {}).items():
+        data.add_field("file", content, filename=name, content_type="image/png")
+    return data
 
 
 @dataclass

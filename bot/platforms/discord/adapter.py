@@ -16,6 +16,7 @@ import yarl
 from bot.errors import AdapterError, TokenRefused
 from bot.messages import Address, Attachment, ChannelKey
 from bot.platforms.discord import files
+from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.surface import DiscordSurface
@@ -136,6 +137,10 @@ class DiscordAdapter:
                 await intake.finish(GRACE)
             finally:
                 ready(False)
+
+    async def advice(self) -> list[str]:
+        """As `Adapter.advice`: intents, servers, and what the bot's roles lack there."""
+        return await advice(self._opened())
 
     async def close(self) -> None:
         """Give connections back. Idempotent; also after a failed `open`."""

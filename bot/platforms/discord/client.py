@@ -14,7 +14,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 
 from bot.platforms.discord.commands import add_commands
-from bot.platforms.discord.intake import Intake
+from bot.platforms.discord.intake import NO_ANSWER, Intake
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +41,13 @@ class Tree(app_commands.CommandTree["BotClient"]):
     ) -> None:
         """What no handler caught. The person must not wait for an answer that does not come."""
         log.error("command failed", exc_info=error)
-        if not interaction.response.is_done():
-            await interaction.response.send_message(FAILED, ephemeral=True)
-        else:
-            await interaction.edit_original_response(content=FAILED)
+        try:
+            if not interaction.response.is_done():
+                await interaction.response.send_message(FAILED, ephemeral=True)
+            else:
+                await interaction.edit_original_response(content=FAILED)
+        except NO_ANSWER as second:
+            log.warning("interaction not answered", error=str(second))
 
 
 class BotClient(discord.Client):

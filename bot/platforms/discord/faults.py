@@ -51,8 +51,8 @@ def interaction_ended(error: discord.HTTPException) -> bool:
 def translated() -> Iterator[None]:
     """Raise `SurfaceError`s instead of what discord.py and aiohttp raise.
 
-    A request that was cut off counts as `DeliveryUnknown`. Repeating it is harmless: a new message
-    carries a nonce by which Discord knows it again, and an edit states the whole message.
+    A request that was cut off counts as `DeliveryUnknown`. Repeating it is harmless where it is an
+    edit, which states the whole message, or carries a nonce, by which Discord knows it again.
     """
     try:
         yield

@@ -50,6 +50,7 @@ def from_message(message: discord.Message, me: discord.ClientUser) -> IncomingMe
 def from_interaction(
     interaction: discord.Interaction,
     channel_id: int,
+    received_at: float,
     placeholder: int | None,
     attachments: tuple[Attachment, ...] = (),
     reply_to: int | None = None,
@@ -59,6 +60,7 @@ def from_interaction(
     Args:
         interaction: as delivered.
         channel_id: where; the same as `interaction.channel_id`, which is known by now.
+        received_at: Unix seconds by this machine's clock, which the surface asks as well.
         placeholder: id of the "thinking" message that deferring made, if Discord told it.
         attachments: files given with the command.
         reply_to: the message that the command is about.
@@ -67,7 +69,7 @@ def from_interaction(
     token = {
         "application_id": str(interaction.application_id),
         "token": interaction.token,
-        "expires": interaction.created_at.timestamp() + TOKEN_LIFE,
+        "expires": received_at + TOKEN_LIFE,
         "message_id": None if placeholder is None else str(placeholder),
     }
     return IncomingMessage(

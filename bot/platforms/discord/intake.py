@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,7 +20,7 @@ from bot.turns.ports import Inbox, Notice
 
 log = structlog.get_logger(__name__)
 
-_NO_ANSWER = (discord.DiscordException, aiohttp.ClientError, OSError)
+NO_ANSWER = (discord.DiscordException, aiohttp.ClientError, OSError)
 """Discord did not take a short answer. Nobody can be told, so it is logged."""
 
 NO_CHANNEL = "Discord did not tell me where this is. Try it in another channel."
@@ -68,7 +69,7 @@ class Intake:
         """Answer an interaction at once, to nobody but who started it."""
         try:
             await interaction.response.send_message(text, ephemeral=True)
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             log.warning("interaction not answered", error=str(error))
 
     async def message(self, message: discord.Message, me: discord.ClientUser) -> None:
@@ -111,18 +112,19 @@ class Intake:
         reply_to: int | None,
     ) -> IncomingMessage | None:
         """Defer; `None` if Discord does not wait for an answer any more."""
+        received_at = time.time()
         try:
             answered = await interaction.response.defer(
                 thinking=True, ephemeral=not _makes_turn(command)
             )
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             # Too late, or taken by another process with this token: the person sees that it
             # failed, and answering in spite of it would be a surprise.
             log.warning("interaction not deferred", error=str(error))
             return None
         placeholder = answered.message_id if answered is not None else None
         return incoming.from_interaction(
-            interaction, channel_id, placeholder, attachments, reply_to
+            interaction, channel_id, received_at, placeholder, attachments, reply_to
         )
 
     async def _handle(self, message: IncomingMessage, command: Command) -> Notice | None:
@@ -169,7 +171,7 @@ async def _answer(
             return
         await interaction.delete_original_response()
         await interaction.followup.send(notice.text, ephemeral=notice.private, wait=True)
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         log.warning("interaction not answered", error=str(error))
 
 
@@ -180,7 +182,7 @@ async def _tell(message: discord.Message, text: str, allowed: discord.Permission
         return
     try:
         await message.author.send(text)
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         log.info("person not told", error=str(error))
 
 
@@ -191,5 +193,5 @@ async def _reply(message: discord.Message, text: str, *, refer: bool = True) -> 
             await message.channel.send(text, reference=reference, nonce=message.id)
         else:
             await message.channel.send(text, nonce=message.id)
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         log.warning("message not answered", error=str(error))

@@ -18,6 +18,9 @@ _NAMES: Final = {
 }
 """Permissions and their names in Discord's own settings."""
 
+WANTED: Final = discord.Permissions(view_channel=True, **dict.fromkeys(_NAMES, True))
+"""What an invitation should ask for."""
+
 
 def of_interaction(interaction: discord.Interaction) -> discord.Permissions | None:
     """What the bot may do where a command was given; `None` if that does not matter or is unknown.
@@ -60,6 +63,13 @@ def missing(
     return tuple(_NAMES[name] for name in needed if not getattr(allowed, name))
 
 
+def lacking(allowed: discord.Permissions) -> tuple[str, ...]:
+    """Names of everything that the bot could need in a server and does not have."""
+    if allowed.administrator:
+        return ()
+    return tuple(name for flag, name in _NAMES.items() if not getattr(allowed, flag))
+
+
 def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     """Whether the bot can say anything there at all."""
     if allowed is None:
@@ -79,11 +89,16 @@ def sentence(names: Sequence[str]) -> str:
 
 
 def _computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:
-    """From the roles and overwrites that the gateway sent, as far as it did."""
-    if guild is None or guild.me is None:
+    """From the roles and overwrites that the gateway sent, as far as it did.
+
+    Events come only from channels that the bot may view, so a result without that permission
+    rests on something that was not sent, and is none.
+    """
+    if guild is None or guild.get_role(guild.id) is None or guild.me is None:
         return None
-    if isinstance(channel, discord.Thread):
-        return channel.permissions_for(guild.me) if channel.parent is not None else None
-    if isinstance(channel, discord.abc.GuildChannel):
-        return channel.permissions_for(guild.me)
-    return None
+    if isinstance(channel, discord.Thread) and channel.parent is None:
+        return None
+    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+        return None
+    allowed = channel.permissions_for(guild.me)
+    return allowed if allowed.view_channel else None

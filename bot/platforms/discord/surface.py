@@ -95,7 +95,11 @@ class DiscordSurface:
         return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
     async def create(self, content: Content, nonce: str) -> Receipt:
-        """As `Surface.create`. After a `DeliveryUnknown` the same nonce makes no second message."""
+        """As `Surface.create`.
+
+        After a `DeliveryUnknown` the same nonce makes no second message, except where it is one
+        that follows the first of an interaction: Discord knows no nonces on that route.
+        """
         first = self._is_first(nonce)
 
         async def request(endpoint: Endpoint) -> str:
@@ -111,16 +115,13 @@ class DiscordSurface:
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """As `Surface.edit`. Files that the message is known to have are not sent again."""
         (message_id,) = receipt["ids"]
-        keep = self._files.get(message_id) == _keys(content)
+        # Forgotten until the answer is here: a request that was cut off may have changed them.
+        keep = self._files.pop(message_id, None) == _keys(content)
 
         async def request(endpoint: Endpoint) -> None:
             await endpoint.edit(message_id, content, keep=keep)
 
-        try:
-            await self._send(request)
-        except DeliveryUnknown:
-            self._files.pop(message_id, None)
-            raise
+        await self._send(request)
         self._files[message_id] = _keys(content)
 
     async def delete(self, receipt: Receipt) -> None:

@@ -14,7 +14,7 @@ from telegram.error import InvalidToken, TelegramError
 
 from bot.errors import RateLimited, SurfaceError, SurfaceUnavailable, TokenRefused
 from bot.messages import Address, Attachment, ChannelKey
-from bot.platforms.telegram.client import make_bot
+from bot.platforms.telegram.client import make_bot, trust_for
 from bot.platforms.telegram.files import fetch
 from bot.platforms.telegram.incoming import PLATFORM, read
 from bot.platforms.telegram.polling import DEFAULT_TIMING, REFUSED, Backoff, Polling, Timing
@@ -27,6 +27,8 @@ from bot.turns.ports import Inbox
 _log = structlog.get_logger(__name__)
 
 _TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
+_DOWNLOAD_TIMEOUT = 30.0
+"""Seconds of silence after which a download is given up."""
 _NOTICE_TRIES = 4
 _NOTICE_GRACE = 2.0
 """Seconds that notices on their way get when the adapter closes."""
@@ -73,9 +75,11 @@ class TelegramAdapter:
         if not _TOKEN.fullmatch(self._token):
             raise TokenRefused(REFUSED)
         self._stack.enter_context(redacted(self._token))
-        self._bot = make_bot(self._token, self._api_url)
+        trust = await asyncio.to_thread(trust_for, self._api_url)
+        self._bot = make_bot(self._token, self._api_url, trust)
         self._stack.push_async_callback(self._bot.shutdown)
-        self._web = await self._stack.enter_async_context(httpx.AsyncClient(timeout=30))
+        web = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT)
+        self._web = await self._stack.enter_async_context(web)
         await self._log_in(self._bot)
         await self._publish_commands(self._bot)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
+import httpx
 import structlog
 from telegram import Bot, Update
+from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
 _log = structlog.get_logger(__name__)
@@ -28,12 +31,22 @@ class UpdatesRequest(HTTPXRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """As in `BaseRequest`; an update that cannot be read is left with nothing but its id."""
-        answer = HTTPXRequest.parse_json_payload(payload)
+        """As in `BaseRequest`; an update that cannot be read is left with nothing but its id.
+
+        Raises:
+            TelegramError: the answer is none of a Bot API server.
+        """
+        answer: Any = HTTPXRequest.parse_json_payload(payload)
+        if not isinstance(answer, dict) or "ok" not in answer:
+            raise TelegramError("Invalid server response")
         result = answer.get("result")
         if isinstance(result, list):
-            answer["result"] = [_readable(update) for update in result]
+            answer["result"] = [_readable(update) for update in result if _has_id(update)]
         return answer
+
+
+def _has_id(update: Any) -> bool:
+    return isinstance(update, dict) and isinstance(update.get("update_id"), int)
 
 
 def _readable(update: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +58,26 @@ def _readable(update: dict[str, Any]) -> dict[str, Any]:
     return update
 
 
-def make_bot(token: str, api_url: str) -> Bot:
+def trust_for(api_url: str) -> ssl.SSLContext:
+    """Whose certificates to believe; blocks for a moment to read them.
+
+    A server without TLS needs none, and the empty context believes nobody.
+    """
+    if api_url.startswith("https:"):
+        return httpx.create_ssl_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def make_bot(token: str, api_url: str, trust: ssl.SSLContext | None = None) -> Bot:
     """A client, not initialised yet.
 
     Args:
         token: `<digits>:<secret>`.
         api_url: root of the Bot API server, e.g. `https://api.telegram.org`.
+        trust: whose certificates to believe; `None` asks `trust_for`.
     """
     root = api_url.rstrip("/")
+    options = {"verify": trust or trust_for(api_url)}
     return Bot(
         token,
         base_url=f"{root}/bot",
@@ -63,6 +88,9 @@ def make_bot(token: str, api_url: str) -> Bot:
             write_timeout=_READ_TIMEOUT,
             pool_timeout=_READ_TIMEOUT,
             media_write_timeout=_UPLOAD_TIMEOUT,
+            httpx_kwargs=options,
         ),
-        get_updates_request=UpdatesRequest(connection_pool_size=2, read_timeout=_POLL_MARGIN),
+        get_updates_request=UpdatesRequest(
+            connection_pool_size=2, read_timeout=_POLL_MARGIN, httpx_kwargs=options
+        ),
     )

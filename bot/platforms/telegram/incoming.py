@@ -58,18 +58,20 @@ def read(messages: Sequence[Message], me: User) -> Wish | None:
         # A film or a voice without words may be just a reaction: in a group, leave it at that.
         chatter = not _words(worded) and not _is_private(first)
         return None if chatter else Wish(_message(first), None, UNREADABLE)
-    text = _without_mentions(worded, me)
     try:
-        command = parse(text)
+        command = _command(_without_mentions(worded, me))
     except CommandError as error:
         return Wish(_message(first), None, str(error))
-    if command is None and _COMMAND.match(text):
-        return Wish(_message(first), None, UNKNOWN_COMMAND)
-    if command is None:
-        command = Ask(text)
     if isinstance(command, Ask) and not files:
         files = _pictures_answered(first, me)
     return Wish(_message(first, files), command)
+
+
+def _command(text: str) -> Command:
+    command = parse(text)
+    if command is None and _COMMAND.match(text):
+        raise CommandError(UNKNOWN_COMMAND)
+    return Ask(text) if command is None else command
 
 
 def channel_of(message: Message) -> ChannelKey:

@@ -18,7 +18,7 @@ from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import BotError, StorageError, TokenRefused
 from bot.platforms.telegram.albums import Album, Albums
-from bot.platforms.telegram.refusals import seconds_to_wait
+from bot.platforms.telegram.refusals import is_unknown_method, seconds_to_wait
 
 _log = structlog.get_logger(__name__)
 
@@ -164,7 +164,7 @@ class Polling:
 
     async def _poll(self) -> None:
         if self._webhook:
-            await self._bot.delete_webhook()
+            await self._remove_webhook()
             self._webhook = False
         offset = self._offset()
         updates = await self._bot.get_updates(
@@ -176,6 +176,15 @@ class Polling:
         for update in updates:
             if update.update_id > self._seen_until:
                 await self._take(update)
+
+    async def _remove_webhook(self) -> None:
+        """One that another program left behind blocks polling."""
+        try:
+            await self._bot.delete_webhook()
+        except InvalidToken as error:
+            # A server without webhooks; if it is the token after all, `getUpdates` says so too.
+            if not is_unknown_method(error):
+                raise
 
     async def _take(self, update: Update) -> None:
         message = update.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from telegram import (
     Bot,
@@ -100,6 +100,9 @@ class TelegramSurface:
         """Send the text, or the pictures with the text as caption.
 
         Telegram knows no nonces: after `DeliveryUnknown` a second try may show it twice.
+
+        Raises:
+            DeliveryUnknown: no answer came after the request left; it may be there.
         """
         del nonce
         shown = self._render(content.text)
@@ -111,7 +114,12 @@ class TelegramSurface:
         return {"ids": [message.message_id for message in messages], "kind": "photos"}
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Change the text or the caption; pictures stay as they are (`Limits.attach`)."""
+        """Change the text or the caption; pictures stay as they are (`Limits.attach`).
+
+        Raises:
+            MessageGone: a person deleted it.
+            DeliveryUnknown: no answer came; repeating the edit is harmless.
+        """
         shown = self._render(content.text)
         first: int = receipt["ids"][0]
         with translated(Request.EDIT):
@@ -139,7 +147,11 @@ class TelegramSurface:
                 await self._in_chat(partial(self._bot.delete_message, message_id=message_id))
 
     async def preview(self, content: Content) -> None:
-        """Show a draft. It lasts about 30 s, and any real message in the chat removes it."""
+        """Show a draft. It lasts about 30 s, and any real message in the chat removes it.
+
+        Raises:
+            PreviewUnsupported: a group, or a server that has no drafts.
+        """
         if not self.limits.previews:
             raise PreviewUnsupported("This Telegram chat has no drafts.")
         shown = self._render(content.text)
@@ -177,10 +189,19 @@ class TelegramSurface:
             self._known.moved[self._chat] = error.new_chat_id
             return await send(error.new_chat_id)
 
-    def _question(self) -> ReplyParameters | None:
-        if self._reply_to is None:
-            return None
-        return ReplyParameters(self._reply_to, allow_sending_without_reply=True)
+    def _place(self) -> dict[str, Any]:
+        """The topic and the question, which may have been deleted meanwhile."""
+        question = None
+        if self._reply_to is not None:
+            question = ReplyParameters(self._reply_to, allow_sending_without_reply=True)
+        return {"message_thread_id": self._thread, "reply_parameters": question}
+
+    def _below(self, shown: Rendered) -> dict[str, Any]:
+        """The same, and the text as caption."""
+        return self._place() | {
+            "caption": shown.text or None,
+            "caption_entities": shown.entities,
+        }
 
     def _send_text(self, chat: int, shown: Rendered) -> Awaitable[Message]:
         return self._bot.send_message(
@@ -188,72 +209,47 @@ class TelegramSurface:
             shown.text,
             entities=shown.entities,
             link_preview_options=_NO_LINK_PREVIEW,
-            message_thread_id=self._thread,
-            reply_parameters=self._question(),
+            **self._place(),
         )
 
     async def _send_files(self, shown: Rendered, files: Sequence[Upload]) -> Sequence[Message]:
         pictures = await as_photos(files)
-        if not fit_for_photos(pictures):
-            return await self._in_chat(lambda chat: self._send_documents(chat, shown, files))
-        try:
-            return await self._in_chat(lambda chat: self._send_photos(chat, shown, pictures))
-        except BadRequest as error:
-            if not is_not_a_photo(error):
-                raise
+        if fit_for_photos(pictures):
+            try:
+                return await self._in_chat(lambda chat: self._send_photos(chat, shown, pictures))
+            except BadRequest as error:
+                if not is_not_a_photo(error):
+                    raise
         return await self._in_chat(lambda chat: self._send_documents(chat, shown, files))
 
     async def _send_photos(
         self, chat: int, shown: Rendered, files: Sequence[Upload]
     ) -> Sequence[Message]:
         if len(files) == 1:
+            (file,) = files
             message = await self._bot.send_photo(
-                chat,
-                files[0].data,
-                filename=files[0].name,
-                caption=shown.text or None,
-                caption_entities=shown.entities,
-                message_thread_id=self._thread,
-                reply_parameters=self._question(),
+                chat, file.data, filename=file.name, **self._below(shown)
             )
             return [message]
-        return await self._send_group(
-            chat, shown, [InputMediaPhoto(file.data, filename=file.name) for file in files]
-        )
+        media = [InputMediaPhoto(file.data, filename=file.name) for file in files]
+        return await self._bot.send_media_group(chat, media, **self._below(shown))
 
     async def _send_documents(
         self, chat: int, shown: Rendered, files: Sequence[Upload]
     ) -> Sequence[Message]:
         # Without the detection switched off, a small WebP file becomes a sticker.
         if len(files) == 1:
+            (file,) = files
             message = await self._bot.send_document(
                 chat,
-                files[0].data,
-                filename=files[0].name,
-                caption=shown.text or None,
-                caption_entities=shown.entities,
+                file.data,
+                filename=file.name,
                 disable_content_type_detection=True,
-                message_thread_id=self._thread,
-                reply_parameters=self._question(),
+                **self._below(shown),
             )
             return [message]
         media = [
             InputMediaDocument(file.data, filename=file.name, disable_content_type_detection=True)
             for file in files
         ]
-        return await self._send_group(chat, shown, media)
-
-    async def _send_group(
-        self,
-        chat: int,
-        shown: Rendered,
-        media: Sequence[InputMediaPhoto] | Sequence[InputMediaDocument],
-    ) -> Sequence[Message]:
-        return await self._bot.send_media_group(
-            chat,
-            media,
-            caption=shown.text or None,
-            caption_entities=shown.entities,
-            message_thread_id=self._thread,
-            reply_parameters=self._question(),
-        )
+        return await self._bot.send_media_group(chat, media, **self._below(shown))

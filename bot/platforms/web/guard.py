@@ -36,7 +36,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
-    "Server": "janus-bot",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -87,6 +86,7 @@ class Guard:
         """Put the security headers on every response; a signal handler."""
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+        response.headers["Server"] = "janus-bot"  # aiohttp's own names every version
 
     def middleware(self) -> Middleware:
         """The checks as an aiohttp middleware."""

@@ -157,7 +157,8 @@ class Spool:
             if len(data) > self.limits.text_bytes:
                 kib = self.limits.text_bytes // 1024
                 raise FormRefused(413, f"A message may have {kib} KiB of text at most.")
-        return data.decode("utf-8", errors="replace").strip()
+        # A form sends every line end as CR LF, whatever was typed.
+        return data.decode("utf-8", errors="replace").replace("\r\n", "\n").strip()
 
     async def _take(self, part: BodyPartReader, attachments: list[Attachment]) -> None:
         if len(attachments) >= self.limits.files:

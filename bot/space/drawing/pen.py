@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw
 
 Colour: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
+
+INK: Colour = (38, 34, 44)
+CREAM: Colour = (250, 240, 226)
 
 SIZE = 768
 """Pixels of a finished picture's side, as on the Space."""
@@ -134,7 +137,9 @@ class Pen:
         for x, y in (pixels[0], pixels[-1]):
             brush.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
-    def rect(self, left_top: Point, right_bottom: Point, colour: Colour, alpha: float = 1.0) -> None:
+    def rect(
+        self, left_top: Point, right_bottom: Point, colour: Colour, alpha: float = 1.0
+    ) -> None:
         """A filled rectangle."""
         (x0, y0), (x1, y1) = left_top, right_bottom
         self.shape([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour, alpha)
@@ -142,12 +147,12 @@ class Pen:
     def glow(self, centre: Point, radius: float, colour: Colour, strength: float) -> None:
         """Light around a point, fading to nothing at `radius`; strength 0 to 1."""
         size = max(2, round(2 * radius * self.scale))
-        fade = ImageChops.invert(Image.radial_gradient("L").crop((0, 0, 256, 256)))
+        fade = ImageChops.invert(Image.radial_gradient("L"))
         # The gradient ends in the corners; stretch it so that it ends at the edges.
         fade = fade.point([max(0, round((v - 75) * 255 / 180 * strength)) for v in range(256)])
         x, y = self._pixel(centre)
         box = (round(x - size / 2), round(y - size / 2))
-        self.image.paste(colour, box, fade.resize((size, size), Image.Resampling.BICUBIC))
+        self.image.paste(colour, box, fade.resize((size, size), Image.Resampling.BILINEAR))
 
     def _pixel(self, point: Point) -> Point:
         sign = -1 if self.flip else 1
@@ -163,13 +168,16 @@ def gradient(stops: Sequence[Colour]) -> Image.Image:
         index = min(int(place), len(stops) - 2)
         t = place - index
         strip.putpixel((0, row), mix(stops[index], stops[index + 1], t * t * (3 - 2 * t)))
-    return strip.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    # Two steps, because only the first needs interpolation.
+    tall = strip.resize((1, SIDE), Image.Resampling.BICUBIC)
+    return tall.resize((SIDE, SIDE), Image.Resampling.NEAREST)
 
 
 def finish(image: Image.Image, rng: random.Random) -> Image.Image:
     """Reduce to `SIZE` and add the faint grain of printed paper, which also hides banding."""
-    picture = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
-    noise = Image.frombytes("L", (SIZE, SIZE), rng.randbytes(SIZE * SIZE))
-    noise = noise.filter(ImageFilter.GaussianBlur(0.8))
+    picture = image.reduce(OVERSAMPLING)
+    half = SIZE // 2
+    noise = Image.frombytes("L", (half, half), rng.randbytes(half * half))
+    noise = noise.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     grain = Image.merge("RGB", (noise, noise, noise))
-    return Image.blend(picture, ImageChops.overlay(picture, grain), 0.10)
+    return Image.blend(picture, ImageChops.overlay(picture, grain), 0.09)

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
+from bot.space.drawing.ground import fill, ridge, swell
 from bot.space.drawing.palette import Palette
 from bot.space.drawing.pen import Colour, Pen, Point, darker, lighter, mix
 from bot.space.drawing.plants import fir, flower, grass, round_tree, tuft
@@ -19,39 +20,6 @@ SAND: Colour = (230, 186, 118)
 WATER: Colour = (44, 118, 152)
 ROCK: Colour = (96, 106, 134)
 PINE: Colour = (44, 92, 80)
-
-
-def ridge(rng: random.Random, base: float, height: float, roughness: float = 0.55) -> list[Point]:
-    """A mountain line across the canvas, by midpoint displacement."""
-    line = [rng.uniform(-0.5, 0.5) * height for _ in range(4)]
-    swing = height
-    for _ in range(6):
-        swing *= roughness
-        halfway = [
-            (a + b) / 2 + rng.uniform(-swing, swing) for a, b in zip(line, line[1:], strict=False)
-        ]
-        line = [value for pair in zip(line, halfway, strict=False) for value in pair] + [line[-1]]
-    last = len(line) - 1
-    return [(index / last, base - value) for index, value in enumerate(line)]
-
-
-def swell(rng: random.Random, base: float, height: float, waves: float = 1.4) -> list[Point]:
-    """A rolling line across the canvas."""
-    first, second = rng.random() * math.tau, rng.random() * math.tau
-    return [
-        (
-            x,
-            base
-            - height * 0.7 * math.sin(first + x * waves * math.tau)
-            - height * 0.3 * math.sin(second + x * waves * 2.3 * math.tau),
-        )
-        for x in (step / 80 for step in range(81))
-    ]
-
-
-def fill(pen: Pen, line: list[Point], colour: Colour) -> None:
-    """Everything below a line."""
-    pen.shape([*line, (1.0, 1.01), (0.0, 1.01)], colour)
 
 
 def mountains(pen: Pen, palette: Palette, rng: random.Random) -> float:
@@ -70,7 +38,7 @@ def _peaks(pen: Pen, palette: Palette, rng: random.Random) -> None:
         rock = palette.lit(ROCK, distance)
         ice = palette.lit(SNOW, distance * 0.6)
         x = rng.uniform(-0.1, 0.05)
-        while x < 1.05:
+        while x - 0.05 < 1:
             width, height = rng.uniform(0.24, 0.36), rng.uniform(0.22, 0.36)
             _peak(pen, rng, (x, base), (width, height), (rock, ice))
             x += width * 0.55
@@ -173,25 +141,31 @@ def desert(pen: Pen, palette: Palette, rng: random.Random) -> float:
 def sea(pen: Pen, palette: Palette, rng: random.Random) -> float:
     """Open water with the light of the sky on it, and a strip of beach."""
     horizon = 0.60
-    far, near = palette.lit(WATER, 0.45), palette.lit(darker(WATER, 0.15))
+    deep = mix(palette.lit(WATER), palette.sky[0], 0.35)
+    near = mix(deep, palette.sky[len(palette.sky) // 2], 0.12)
+    far = mix(deep, palette.haze, 0.55)
     bands = 26
     for band in range(bands):
         y = horizon + 0.42 * (band / bands) ** 1.3
-        line = [(x, y + 0.0035 * math.sin(x * 40 + band * 2.2) * band / bands) for x, _ in _across()]
-        fill(pen, line, mix(far, near, band / bands))
-    for _ in range(90):
+        line = [(x, y + 0.0035 * math.sin(x * 40 + band * 2.2) * band / bands) for x in _across()]
+        fill(pen, line, mix(far, near, min(1.0, 1.6 * band / bands)))
+    for _ in range(110):
         depth = rng.random() ** 1.6
-        y, width = horizon + 0.01 + 0.28 * depth, 0.01 + 0.05 * depth * rng.random()
-        centre = (rng.random(), y)
-        pen.oval(centre, (width, 0.0016), lighter(palette.haze, 0.4), alpha=0.5)
+        y, width = horizon + 0.01 + 0.26 * depth, 0.008 + 0.05 * depth * rng.random()
+        glint = mix(palette.haze, palette.orb, 0.5)
+        pen.oval((rng.random(), y), (width, 0.0018), glint, alpha=0.16 + 0.3 * rng.random())
     shore = swell(rng, 0.88, 0.015, 0.7)
     fill(pen, [(x, y - 0.012) for x, y in shore], lighter(palette.haze, 0.6))
     fill(pen, shore, palette.lit(lighter(SAND, 0.2)))
     return 0.93
 
 
-def _across() -> list[Point]:
-    return [(step / 60, 0.0) for step in range(61)]
+def _across() -> list[float]:
+    return [step / 60 for step in range(61)]
+
+
+STREET = 0.83
+"""Where windows end."""
 
 
 def city(pen: Pen, palette: Palette, rng: random.Random) -> float:
@@ -220,7 +194,7 @@ def _windows(
     across = max(2, int(width / 0.024))
     step = width / across
     y = corner[1] + 0.02
-    while y < 0.83:
+    while y < STREET:
         for index in range(across):
             lit = rng.random() < (0.5 if palette.dark else 0.12)
             colour = lamp if lit else lighter(wall, 0.14)
@@ -231,14 +205,10 @@ def _windows(
 
 def space(pen: Pen, palette: Palette, rng: random.Random) -> float:
     """The ground of a small planet, others above it."""
-    for index, (x, y) in enumerate(((0.2, 0.3), (0.82, 0.18))):
-        radius = rng.uniform(0.05, 0.085) * (1.4 - 0.6 * index)
-        colour = rng.choice(((206, 128, 108), (120, 172, 190), (196, 164, 214), (222, 184, 120)))
-        pen.disc((x, y), radius, colour)
-        pen.oval((x + radius * 0.3, y + radius * 0.1), (radius * 0.62, radius * 0.9),
-                 darker(colour, 0.4), alpha=0.35)  # fmt: skip - one stroke
-        if index == 0:
-            pen.oval((x, y), (radius * 1.8, radius * 0.12), lighter(colour, 0.5), angle=-18)
+    shades = ((206, 128, 108), (120, 172, 190), (196, 164, 214), (222, 184, 120))
+    first, second = rng.sample(shades, 2)
+    _planet(pen.at(rng.uniform(0.12, 0.3), rng.uniform(0.24, 0.4), rng.uniform(0.07, 0.11)), first)
+    pen.disc((rng.uniform(0.7, 0.9), rng.uniform(0.1, 0.3)), rng.uniform(0.03, 0.05), second)
     soil = mix((152, 112, 134), palette.sky[0], 0.25)
     pen.oval((0.5, 1.72), (1.15, 0.9), soil)
     for _ in range(12):
@@ -248,6 +218,25 @@ def space(pen: Pen, palette: Palette, rng: random.Random) -> float:
         pen.oval((x, y), (size, size * 0.35), darker(soil, 0.22))
         pen.oval((x, y + size * 0.07), (size * 0.86, size * 0.26), darker(soil, 0.1))
     return 0.88
+
+
+def _planet(pen: Pen, colour: Colour) -> None:
+    """A planet of radius 1 with a ring, the far half of which it hides."""
+    rim = [(math.cos(math.pi * step / 30), math.sin(math.pi * step / 30)) for step in range(31)]
+    tilt = math.radians(-18)
+
+    def ring(sign: int) -> list[Point]:
+        outer = [(1.8 * x, sign * 0.3 * y) for x, y in rim]
+        inner = [(1.35 * x, sign * 0.18 * y) for x, y in reversed(rim)]
+        return [
+            (x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt))
+            for x, y in [*outer, *inner]
+        ]
+
+    pen.shape(ring(-1), lighter(colour, 0.4))
+    pen.disc((0, 0), 1, colour)
+    pen.blob([(0.3, -0.95), (0.95, -0.3), (0.95, 0.3), (0.3, 0.95), (0.6, 0)], darker(colour, 0.2))
+    pen.shape(ring(1), lighter(colour, 0.5))
 
 
 PLACES: dict[str, Place] = {

@@ -26,7 +26,7 @@ COLOURS: dict[str, Colour] = {
     "white": (240, 238, 232),
 }
 
-_SUBJECTS = {
+SUBJECTS = {
     "fox": "fox foxes vixen",
     "cat": "cat cats kitten kitty",
     "tiger": "tiger tigers",
@@ -52,7 +52,7 @@ _SUBJECTS = {
     "rocket": "rocket spaceship spacecraft shuttle",
     "tree": "tree oak willow",
     "cactus": "cactus cacti",
-    "tulip": "tulip rose flower sunflower daisy poppy",
+    "flower": "flower tulip rose sunflower daisy poppy",
 }
 
 _PLACES = {
@@ -83,7 +83,7 @@ _HOME = {
     "robot": "city",
     "cactus": "desert",
     "butterfly": "garden",
-    "tulip": "garden",
+    "flower": "garden",
     "castle": "mountains",
     "panda": "forest",
     "owl": "forest",
@@ -91,7 +91,7 @@ _HOME = {
 }
 """Where a subject belongs when the prompt names no place."""
 
-_RAIN = frozenset("rain rainy storm stormy raining umbrella".split())
+_RAIN = frozenset({"rain", "rainy", "raining", "storm", "stormy", "umbrella"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Scene:
 def read(prompt: str) -> Scene:
     """The scene that a prompt asks for; the first word of each kind decides."""
     words = re.findall(r"[a-z]+", prompt.lower())
-    subject = _first(words, _SUBJECTS)
+    subject = _first(words, SUBJECTS)
     place = _first(words, _PLACES)
     if place is None and subject is not None:
         place = _HOME.get(subject, "meadow")

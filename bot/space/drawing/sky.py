@@ -8,20 +8,23 @@ import random
 from bot.space.drawing.palette import Palette
 from bot.space.drawing.pen import Pen, Point, darker, gradient, lighter, mix
 
+GREAT = 0.2
+"""Radius from which the sun fills the sky and clouds would hide it."""
+
 
 def paint_sky(pen: Pen, palette: Palette, rng: random.Random, orb: Point, radius: float) -> None:
     """Fill the whole canvas with sky; the sun or moon stands at `orb`."""
     pen.image.paste(gradient((*palette.sky, palette.haze)), (0, 0))
     if palette.dark:
         stars(pen, rng, 90)
-    pen.glow(orb, radius * 4.2, lighter(palette.haze, 0.25), 0.5)
-    pen.glow(orb, radius * 2.2, palette.orb, 0.55)
+    pen.glow(orb, 0.16 + radius * 1.9, lighter(palette.haze, 0.25), 0.5)
+    pen.glow(orb, 0.04 + radius * 1.5, palette.orb, 0.55)
     pen.disc(orb, radius, palette.orb)
     if palette.dark:
         shade = mix(palette.orb, palette.sky[-1], 0.22)
         for dx, dy, size in ((-0.35, -0.2, 0.2), (0.25, 0.35, 0.26), (0.3, -0.35, 0.12)):
             pen.disc((orb[0] + dx * radius, orb[1] + dy * radius), size * radius, shade)
-    elif radius < 0.2:
+    elif radius < GREAT:
         clouds(pen, palette, rng, 3)
 
 
@@ -56,19 +59,16 @@ def cloud(pen: Pen, palette: Palette, rng: random.Random, centre: Point, size: f
     """One cloud, about four times as wide as `size`."""
     colour = mix(lighter(palette.haze, 0.55), palette.orb, 0.25)
     x, y = centre
-    outline: list[Point] = [(x - 2.1 * size, y)]
-    tops = (0.45, 0.85, 1.1, 0.7, 0.4)
-    for index, top in enumerate(tops):
-        left = x + (-1.7 + 0.7 * index) * size
-        for step in range(9):
-            angle = math.pi * (1 + step / 8)
-            height = top * rng.uniform(0.98, 1.02)
-            outline.append(
-                (left + 0.52 * size * math.cos(angle), y + height * size * math.sin(angle))
-            )
-    outline.append((x + 2.0 * size, y))
-    pen.shape(outline, colour, 0.78)
-    pen.oval((x, y), (2.15 * size, 0.16 * size), colour, alpha=0.78)
+    bumps = ((-1.1, 0.42), (-0.45, 0.78), (0.3, 1.0), (1.0, 0.6), (1.5, 0.36))
+    outline: list[Point] = []
+    for step in range(81):
+        across = -2.1 + 4.2 * step / 80
+        # The upper edge of overlapping discs that all rest on the same line.
+        heights = [
+            math.sqrt(max(0.0, radius**2 - (across - middle) ** 2)) for middle, radius in bumps
+        ]
+        outline.append((x + across * size, y - max(heights) * size * rng.uniform(0.99, 1.01)))
+    pen.shape(outline, colour, 0.8)
 
 
 def snowfall(pen: Pen, rng: random.Random, count: int = 120) -> None:

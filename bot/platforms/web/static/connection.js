@@ -42,6 +42,8 @@ export class Connection {
       this.#handlers.onState(false);
       // A browser retries a lost stream by itself, but gives up after an error status.
       if (source.readyState !== EventSource.CLOSED) return;
+      // The stream does not say which status; this request leads to the login page if it is 401.
+      this.turns().catch(() => {});
       this.#timer = setTimeout(() => this.open(), this.#delay);
       this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
     });

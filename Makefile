@@ -1,0 +1,63 @@
+# Everything here needs Python 3.11 or newer, and make; the rest is installed into $(VENV).
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+# The second variable is the one that newer versions of pip read for what a build needs.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+       PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format clean
+
+help:
+	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
+	@echo "make test     all tests; one file: make test ARGS=tests/test_config.py"
+	@echo "make check    linter, formatter, types, import table, migrations"
+	@echo "make lint     what of that is quick"
+	@echo "make format   let the formatter and the linter change the files"
+	@echo "make clean    remove $(VENV) and all caches; your data stays"
+
+demo: $(VENV)/.demo
+	$(BIN)/janus-bot demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+check: lint
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m bot.storage
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Whoever develops has all that the demo needs: with .dev newer, .demo is only marked again.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the bot and the stand-in Space into $(VENV), once. This takes a minute or two."
+	@test $(VENV)/.dev -nt pyproject.toml -a $(VENV)/.dev -nt constraints.txt || $(PIP) --editable '.[space]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the bot and all that its tests need into $(VENV), once. This takes a minute or two."
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(BIN)/python:
+	@command -v '$(PYTHON)' > /dev/null || { \
+	  echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python"; exit 1; } >&2
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "janus-bot needs Python 3.11 or newer, but $(PYTHON) is $$('$(PYTHON)' --version 2>&1). Name a newer one: make PYTHON=python3.13"; exit 1; } >&2
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2> /dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; } >&2
+	@'$(PYTHON)' -m venv $(VENV)

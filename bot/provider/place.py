@@ -1,0 +1,183 @@
+"""One Space and the way to it: address, session, credentials, and who may see them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import aiohttp
+from yarl import URL
+
+from bot.errors import ConfigError, SpaceUnreachable
+from bot.provider.gradio_server import ConfigCache, GradioServer
+from bot.provider.hugging_face import HF_URL, Hub, is_hugging_face, space_url, subdomain
+from bot.provider.job import KNOWN
+from bot.provider.response import JsonConversation
+from bot.provider.wire import Patience, Wire, is_socks, open_session
+from bot.provider.zerogpu import get_zerogpu_token, token_expires
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, in one call, where that differs from the provider's own settings.
+
+    Attributes:
+        proxy: HTTP or SOCKS proxy.
+        cookies: of huggingface.co.
+        hf_token: token of a Hugging Face account.
+    """
+
+    proxy: str | None = None
+    cookies: Mapping[str, str] | None = field(default=None, repr=False)
+    hf_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Space as one call sees it.
+
+    Attributes:
+        server: the Gradio server.
+        hub: what Hugging Face knows of it; `None` for a server elsewhere.
+        name: its id, or its address if it is a server elsewhere.
+    """
+
+    server: GradioServer
+    hub: Hub | None
+    name: str
+
+
+class Access:
+    """Opens a Space for calls.
+
+    Args:
+        space: `owner/name`, or `""` if only the address is known.
+        api_url: root of the Gradio server; `""` to ask the Hub for it.
+        hf_url: root of the Hub.
+        hf_token: sent to the Hub and to Spaces there, and nowhere else.
+        session: used and left open; `None` to open one for each call.
+        proxy: HTTP or SOCKS proxy.
+        patience: time limits.
+
+    Raises:
+        ConfigError: an address that is none.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of it is one place's
+        self,
+        *,
+        space: str,
+        api_url: str,
+        hf_url: str = HF_URL,
+        hf_token: str = "",
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        patience: Patience,
+    ) -> None:
+        self.space = space
+        self.hf_url = _root(hf_url)
+        self.api_url = _root(api_url or space_url(space))
+        self._ask_hub = not api_url
+        self._named_by_hub = ""
+        self._hf_token = hf_token.strip()
+        self._session = session
+        self._proxy = proxy or None
+        self._patience = patience
+        self._cache = ConfigCache(KNOWN)
+
+    @property
+    def name(self) -> str:
+        """What recipes and reports call this Space: its id, or its address."""
+        return self.space or self.api_url
+
+    @asynccontextmanager
+    async def open(
+        self, caller: Caller, session: aiohttp.ClientSession | None = None
+    ) -> AsyncIterator[Place]:
+        """The Space as this caller sees it, on a session that is open as long as this lasts."""
+        proxy = caller.proxy or self._proxy
+        session = session or self._session
+        async with AsyncExitStack() as stack:
+            if session is None or is_socks(caller.proxy):
+                session = await stack.enter_async_context(open_session(proxy))
+            http_proxy = None if is_socks(proxy) else proxy
+            token = caller.hf_token or self._hf_token
+            bearer = {"Authorization": f"Bearer {token}"} if token else {}
+            hub_wire = Wire(session, self.hf_url, http_proxy, bearer, self._patience)
+            hub = Hub(hub_wire, self.space, subdomain(self.api_url))
+            base = await self._address(hub)
+            ours = is_hugging_face(base) or base == self._named_by_hub
+            wire = Wire(session, base, http_proxy, bearer if ours else {}, self._patience)
+            server = GradioServer(wire, self._cache)
+            yield Place(server, hub if ours else None, self.name)
+
+    async def _address(self, hub: Hub) -> str:
+        """Where the Space is; asked of the Hub once."""
+        if not self._ask_hub or self._named_by_hub:
+            return self._named_by_hub or self.api_url
+        try:
+            address = await hub.address()
+        except SpaceUnreachable:
+            return self.api_url  # the usual address, without asking
+        if is_hugging_face(address) or self.hf_url != HF_URL:
+            self._named_by_hub = address
+            self.api_url = address
+        return self.api_url
+
+    async def conversation(
+        self, place: Place, caller: Caller, before: JsonConversation
+    ) -> JsonConversation:
+        """The conversation for a new request, with tokens if the Space is one that knows them.
+
+        Args:
+            place: from `open`.
+            caller: the same as there.
+            before: of an earlier call, or an empty one.
+        """
+        fresh = replace(before, session_hash=secrets.token_hex(8))
+        if place.hub is None or not self.space or caller.hf_token or self._hf_token:
+            return fresh  # no ZeroGPU there, or the account of the token is known by the token
+        wire = place.server.wire
+        uuid, token = await get_zerogpu_token(
+            self.space,
+            wire.session,
+            before,
+            caller.cookies,
+            proxy=wire.proxy,
+            hf_url=self.hf_url,
+        )
+        kept = token == before.zerogpu_token
+        return replace(
+            fresh,
+            zerogpu_uuid=uuid,
+            zerogpu_token=token,
+            token_expires=before.token_expires if kept else token_expires(token),
+            space=self.space,
+        )
+
+    def join_headers(self, place: Place, conversation: JsonConversation) -> dict[str, str]:
+        """Headers that belong to joining the queue; tokens only where the Space is their own."""
+        headers = {"Referer": f"{self.api_url}?__theme=light"}
+        if place.hub is not None and conversation.space == self.space:
+            if token := conversation.token_at():
+                headers["x-zerogpu-token"] = token
+            if conversation.zerogpu_uuid:
+                headers["x-zerogpu-uuid"] = conversation.zerogpu_uuid
+        return headers
+
+
+def _root(url: str) -> str:
+    """The address without a slash at its end.
+
+    Raises:
+        ConfigError: it is not the address of a web server.
+    """
+    try:
+        address = URL(url)
+    except ValueError:
+        raise ConfigError(f"{url!r} is not an address.") from None
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise ConfigError(f"{url!r} does not begin with http:// or https:// and a name.")
+    return str(address).rstrip("/")

@@ -1,0 +1,242 @@
+"""Several Spaces as one provider: tried in order, each with a limit and a memory of failures."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from bot.errors import (
+    GenerationFailed,
+    GpuAborted,
+    NoGpu,
+    ProviderError,
+    QueueFull,
+    QuotaExceeded,
+    SpaceAsleep,
+    SpaceBroken,
+    SpaceBuilding,
+    SpaceNotFound,
+    SpacePaused,
+    SpaceUnreachable,
+    StreamLost,
+)
+from bot.provider.janus_pro_7b import DeepseekAI_JanusPro7b
+from bot.provider.response import ImageResponse, Reasoning, Response, Stage, Text
+
+_SPACE_IS_DOWN = (
+    SpaceUnreachable,
+    SpaceAsleep,
+    SpaceBuilding,
+    SpacePaused,
+    SpaceBroken,
+    SpaceNotFound,
+    StreamLost,
+)
+"""Errors that say something about the Space and not about the request; they open its circuit."""
+_ELSEWHERE = (*_SPACE_IS_DOWN, QueueFull, QuotaExceeded, NoGpu, GpuAborted, GenerationFailed)
+"""Errors after which another Space may well have an answer."""
+
+_log = structlog.get_logger(__name__)
+
+
+class SpaceProvider(Protocol):
+    """A provider for one Space, as `Spaces` needs it."""
+
+    @property
+    def name(self) -> str:
+        """Its id or its address."""
+        ...
+
+    def create_async_generator(
+        self, model: str, messages: Sequence[Any] = (), **options: Any
+    ) -> AsyncGenerator[Response, None]:
+        """As `DeepseekAI_JanusPro7b.create_async_generator`."""
+        ...
+
+    async def check(self) -> str:
+        """As `DeepseekAI_JanusPro7b.check`."""
+        ...
+
+
+class Circuit:
+    """Remembers whether a Space is worth asking.
+
+    Closed at first. `limit` failures in a row open it for `wait` seconds; then one request at a
+    time is let through as a probe, and its success closes it.
+
+    Args:
+        limit: failures in a row.
+        wait: seconds.
+        clock: seconds from any moment on, never going back.
+    """
+
+    def __init__(self, limit: int, wait: float, clock: Callable[[], float]) -> None:
+        self._limit = limit
+        self._wait = wait
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+        self._probing = False
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether a request should go to this Space now."""
+        if self._failures < self._limit:
+            return True
+        return not self._probing and self._clock() >= self._open_until
+
+    def begin(self) -> None:
+        """A request goes to this Space."""
+        self._probing = self._failures >= self._limit
+
+    def end(self, *, ok: bool | None) -> None:
+        """The request is over; `ok` is `None` if it says nothing about the Space."""
+        self._probing = False
+        if ok:
+            self._failures = 0
+        elif ok is False:
+            self._failures += 1
+            self._open_until = self._clock() + self._wait
+
+
+@dataclass(slots=True)
+class _Member:
+    """A Space with what `Spaces` knows of it."""
+
+    provider: SpaceProvider
+    circuit: Circuit
+    slots: asyncio.Semaphore | None
+
+    @property
+    def busy(self) -> bool:
+        return self.slots is not None and self.slots.locked()
+
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        return self.slots if self.slots is not None else nullcontext()
+
+
+class Spaces:
+    """Tries Spaces in order until one has an answer.
+
+    A request moves on only as long as nothing but progress was yielded, and only after an error
+    where another Space may help. A Space whose circuit is open, or whose places are all taken, is
+    passed over for a later one; if there is no other, it is asked (or waited for) all the same.
+
+    Args:
+        providers: in the order in which to try them; at least one.
+        concurrency: requests at once per Space, for all or one by one; 0 for no limit.
+        failures: in a row, until a Space is passed over.
+        wait: seconds until it is tried again.
+        clock: for tests.
+
+    Raises:
+        ValueError: no provider, or not as many limits as providers.
+    """
+
+    default_model = DeepseekAI_JanusPro7b.default_model
+    default_image_model = DeepseekAI_JanusPro7b.default_image_model
+    default_vision_model = DeepseekAI_JanusPro7b.default_vision_model
+
+    def __init__(
+        self,
+        providers: Sequence[SpaceProvider],
+        *,
+        concurrency: int | Sequence[int] = 0,
+        failures: int = 3,
+        wait: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        limits = [concurrency] * len(providers) if isinstance(concurrency, int) else concurrency
+        if not providers or len(limits) != len(providers):
+            raise ValueError("there has to be a Space, and a limit for each")
+        self._members = [
+            _Member(
+                provider,
+                Circuit(failures, wait, clock),
+                asyncio.Semaphore(limit) if limit else None,
+            )
+            for provider, limit in zip(providers, limits, strict=True)
+        ]
+
+    async def create_async_generator(
+        self, model: str = "", messages: Sequence[Any] = (), **options: Any
+    ) -> AsyncGenerator[Response, None]:
+        """As `DeepseekAI_JanusPro7b.create_async_generator`, from the first Space that can.
+
+        Raises:
+            ProviderError: no Space had an answer. Of several errors it is the first that tells
+                when to try again, or else the first.
+
+        Cancelling: as there.
+        """
+        left = list(self._members)
+        errors: list[ProviderError] = []
+        while left:
+            member = _choose(left)
+            left.remove(member)
+            if member.busy:
+                yield Reasoning(Stage.QUEUED)
+            shown = False
+            try:
+                async with member.slot():
+                    stream = _watched(member, model, messages, options)
+                    async with aclosing(stream) as responses:
+                        async for response in responses:
+                            shown = shown or isinstance(response, Text | ImageResponse)
+                            yield response
+            except _ELSEWHERE as error:
+                if shown:
+                    raise
+                errors.append(error)
+                _log.info("space failed", space=member.provider.name, error=type(error).__name__)
+            else:
+                return
+        raise next((error for error in errors if error.retry_after is not None), errors[0])
+
+    async def check(self) -> list[tuple[str, ProviderError | None]]:
+        """Ask every Space at once whether it can be used. Wakes none and uses no quota.
+
+        Returns:
+            The name of each, and what is wrong with it or `None`.
+        """
+        return await asyncio.gather(*(_health(member.provider) for member in self._members))
+
+
+def _choose(members: Sequence[_Member]) -> _Member:
+    """The first that is well and free, else the first that is well, else the first."""
+    well = [member for member in members if member.circuit.lets_through]
+    free = [member for member in well if not member.busy]
+    return (free or well or members)[0]
+
+
+async def _watched(
+    member: _Member, model: str, messages: Sequence[Any], options: dict[str, Any]
+) -> AsyncGenerator[Response, None]:
+    """One Space's answer, its circuit told how it went."""
+    ok: bool | None = None
+    stream = member.provider.create_async_generator(model, messages, **options)
+    member.circuit.begin()
+    try:
+        async with aclosing(stream) as responses:
+            async for response in responses:
+                yield response
+        ok = True
+    except _SPACE_IS_DOWN:
+        ok = False
+        raise
+    finally:
+        member.circuit.end(ok=ok)
+
+
+async def _health(provider: SpaceProvider) -> tuple[str, ProviderError | None]:
+    try:
+        await provider.check()
+    except ProviderError as error:
+        return provider.name, error
+    return provider.name, None

@@ -1,0 +1,331 @@
+"""The chat page in a real browser: what a person sees and does."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
+
+from bot.platforms.web import WebAdapter
+from bot.reply.surface import Content
+from bot.turn import Ask, Imagine, TurnState
+from bot.turns.commands import Retry, Stop
+from bot.turns.ports import Notice
+from tests.servers.web_bot import ScriptedBot, picture, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT_MS = 60_000
+
+# One event loop for the module, because one browser serves all its tests.
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt install chromium"),
+    pytest.mark.timeout(300),
+]
+
+
+@dataclass
+class Watched:
+    """A page, and everything about it that should not happen.
+
+    Attributes:
+        page: the page.
+        foreign: requests to anywhere but its own origin.
+        errors: console errors and uncaught exceptions.
+    """
+
+    page: Page
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Begin to listen."""
+
+        def on_request(request: Request) -> None:
+            parts = urlsplit(request.url)
+            if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+                self.foreign.append(request.url)
+
+        self.page.on("request", on_request)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda line: (
+                self.errors.append(line.text) if line.type in ("error", "warning") else None
+            ),
+        )
+
+
+@pytest.fixture
+def bot() -> ScriptedBot:
+    return ScriptedBot()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
+    async with serving(bot, tmp_path / "spool", stand_in="An offline stand-in answers.") as adapter:
+        yield adapter
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        await chromium.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    context = await browser.new_context(reduced_motion="reduce")
+    context.set_default_timeout(WAIT_MS)
+    yield context
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def watched(context: BrowserContext, web: WebAdapter) -> Watched:
+    watched = Watched(await context.new_page())
+    watched.watch()
+    await watched.page.goto(web.url)
+    await expect(watched.page.locator("#welcome")).to_be_visible(timeout=WAIT_MS)
+    return watched
+
+
+@pytest.fixture
+def page(watched: Watched) -> Page:
+    return watched.page
+
+
+async def say(page: Page, text: str) -> None:
+    await page.fill("#text", text)
+    await page.press("#text", "Enter")
+
+
+async def sees(page: Page, text: str) -> None:
+    await expect(page.get_by_text(text).first).to_be_visible(timeout=WAIT_MS)
+
+
+async def test_a_question_by_keyboard(watched: Watched, web: WebAdapter, bot: ScriptedBot) -> None:
+    """Typing and Enter is enough; the status moves, and the answer is rendered and harmless."""
+    page = watched.page
+    await sees(page, "An offline stand-in answers.")
+    await page.keyboard.type("first line")
+    await page.keyboard.press("Shift+Enter")
+    await page.keyboard.type("second line")
+    await page.keyboard.press("Enter")
+    turn = await bot.next_turn()
+    assert turn.command == Ask("first line\nsecond line")
+    await expect(page.locator("#text")).to_have_value("")
+    await bot.show(web, turn, Content("▰▰▰▱▱▱▱▱ 42% · Working 242/576"))
+    await sees(page, "Working 242/576")
+    await expect(page.get_by_role("progressbar")).to_have_js_property("value", 0.42)
+    await bot.finish(web, turn, "A **hill**. <script>document.title = 'owned'</script>")
+    await expect(page.locator(".prose strong")).to_have_text("hill", timeout=WAIT_MS)
+    await sees(page, "<script>")
+    await expect(page).to_have_title("Janus")
+    await expect(page.locator("progress")).to_have_count(0)
+    await expect(page.locator("#announcer")).to_have_text("The answer is there")
+    await expect(page.locator("#text")).to_be_focused()
+    assert watched.foreign == []
+    assert watched.errors == []
+
+
+async def test_examples_fill_the_box(page: Page, bot: ScriptedBot) -> None:
+    """An example is there to be changed: it fills the box and is not sent."""
+    await page.get_by_role("button", name=re.compile("red fox")).click()
+    await expect(page.locator("#text")).to_have_value(re.compile("^/imagine a red fox"))
+    await expect(page.locator("#text")).to_be_focused()
+    assert bot.received == []
+    await page.keyboard.press("Enter")
+    assert isinstance((await bot.next_turn()).command, Imagine)
+
+
+async def test_drag_and_drop_with_a_question(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """A dropped picture can be taken back, goes with the question, and arrives unchanged."""
+    data = picture(90, 150, 220)
+    drop = """([bytes, name, type]) => {
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+        for (const kind of ["dragenter", "dragover", "drop"]) {
+            const options = { dataTransfer: transfer, bubbles: true, cancelable: true };
+            document.body.dispatchEvent(new DragEvent(kind, options));
+        }
+    }"""
+    await page.evaluate(drop, [list(data), "hill.png", "image/png"])
+    await expect(page.locator("#added img")).to_have_count(1)
+    await page.get_by_role("button", name="Remove hill.png").click()
+    await expect(page.locator("#added")).to_be_hidden()
+    await page.evaluate(drop, [list(b"text"), "notes.txt", "text/plain"])
+    await sees(page, "“notes.txt” is not a picture.")
+    await page.evaluate(drop, [list(data), "hill.png", "image/png"])
+    await say(page, "What is this?")
+    turn = await bot.next_turn()
+    assert await web.fetch(turn.channel, turn.attachments[0], len(data)) == data
+    await expect(page.locator(".asked img")).to_have_js_property("naturalWidth", 96)
+
+
+async def test_five_pictures_and_a_closer_look(
+    watched: Watched, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """A drawing keeps room for five pictures, shows them, and each can be seen large and saved."""
+    page = watched.page
+    await say(page, "/imagine a hill --seed 42")
+    turn = await bot.next_turn()
+    assert turn.command == Imagine("a hill", 42)
+    await expect(page.locator(".place")).to_have_count(5)
+    await bot.finish(web, turn, "five hills", [picture(40 * n, 90, 160) for n in range(5)])
+    await expect(page.locator(".gallery img")).to_have_count(5, timeout=WAIT_MS)
+    await page.locator(".gallery .tile").nth(4).click()
+    await expect(page.locator("#lightbox-caption")).to_have_text("Picture 5")
+    await page.keyboard.press("ArrowRight")
+    await expect(page.locator("#lightbox-caption")).to_have_text("Picture 1")
+    async with page.expect_download() as downloading:
+        await page.locator("#lightbox-download").click()
+    path = await (await downloading.value).path()
+    assert path.read_bytes() == picture(0, 90, 160)
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#lightbox")).to_be_hidden()
+    assert watched.foreign == []
+    assert watched.errors == []
+
+
+async def test_stop_by_key_and_by_button(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """Esc and the button stop what is being made; then there is nothing left to stop."""
+    bot.notice = Notice("Stopping.")
+    await say(page, "a long story")
+    turn = await bot.next_turn()
+    await bot.next_command()
+    await expect(page.locator("#send")).to_have_attribute("aria-label", "Stop")
+    await page.keyboard.press("Escape")
+    assert await bot.next_command() == Stop()
+    await sees(page, "Stopping.")
+    await page.locator("#send").click()
+    assert await bot.next_command() == Stop()
+    await bot.finish(web, turn, "Stopped.", outcome=TurnState.CANCELLED)
+    await expect(page.locator("#send")).to_have_attribute("aria-label", "Send", timeout=WAIT_MS)
+    await expect(page.locator("#send")).to_be_disabled()
+
+
+async def test_a_failure_can_be_tried_again(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """A failed answer explains itself and offers the one thing to do."""
+    await say(page, "why?")
+    await bot.finish(web, await bot.next_turn(), "The Space is asleep.", outcome=TurnState.FAILED)
+    await sees(page, "The Space is asleep.")
+    await bot.next_command()
+    await page.get_by_role("button", name="Try again").click()
+    assert await bot.next_command() == Retry()
+    again = await bot.next_turn()
+    await bot.finish(web, again, "Because.")
+    await sees(page, "Because.")
+    await expect(page.locator(".entry .bubble")).to_have_text(["why?", "why?"])
+
+
+async def test_after_a_restart_everything_is_there(
+    context: BrowserContext, bot: ScriptedBot, tmp_path: Path
+) -> None:
+    """The page says that it reconnects, then shows what was said and what was finished since."""
+    page = await context.new_page()
+    async with serving(bot, tmp_path / "spool") as web:
+        port = int(web.url.rstrip("/").rpartition(":")[2])
+        await page.goto(web.url)
+        await say(page, "first question")
+        await bot.finish(web, await bot.next_turn(), "first answer")
+        await sees(page, "first answer")
+        await say(page, "second question")
+        second = await bot.next_turn()
+        await bot.show(web, second, Content("⏳ Got it…"))
+        await sees(page, "Got it…")
+    await expect(page.locator("#connection")).to_be_visible(timeout=WAIT_MS)
+    await say(page, "third question")
+    await sees(page, "Not sent. The bot cannot be reached.")
+    async with serving(bot, tmp_path / "spool", port=port) as web:
+        await expect(page.locator("#connection")).to_be_hidden(timeout=WAIT_MS)
+        await bot.finish(web, second, "second answer, after all")
+        await sees(page, "second answer, after all")
+        await page.get_by_role("button", name="Send again").click()
+        await bot.finish(web, await bot.next_turn(), "third answer")
+        await sees(page, "third answer")
+        await page.reload()
+        await expect(page.locator(".bubble")).to_have_text(
+            ["first question", "second question", "third question"], timeout=WAIT_MS
+        )
+        await expect(page.locator(".answered .prose")).to_have_text(
+            ["first answer", "second answer, after all", "third answer"]
+        )
+
+
+async def test_a_new_chat_is_another_room(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """Rooms do not mix, and going back shows the old one again."""
+    await say(page, "in the first room")
+    first = await bot.next_turn()
+    await bot.finish(web, first, "answer in the first room")
+    await sees(page, "answer in the first room")
+    await page.get_by_role("button", name="New chat").click()
+    await expect(page.locator("#welcome")).to_be_visible(timeout=WAIT_MS)
+    await expect(page.locator(".entry")).to_have_count(0)
+    await say(page, "in the second room")
+    assert (await bot.next_turn()).channel != first.channel
+    await page.go_back()
+    await sees(page, "answer in the first room")
+    await expect(page.get_by_text("in the second room")).to_have_count(0)
+
+
+async def test_a_phones_width(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """At 360 pixels nothing scrolls sideways, whatever is in an answer."""
+    await page.set_viewport_size({"width": 360, "height": 640})
+    measure = (
+        "() => [document.documentElement, document.querySelector('main')].map(e => e.scrollWidth)"
+    )
+    assert max(await page.evaluate(measure)) <= 360
+    await say(page, "/imagine " + "w" * 300)
+    table = "| a | b | c |\n|---|---|---|\n| " + "x" * 80 + " | " + "y" * 80 + " | z |"
+    text = f"{'long' * 100}\n\n```\n{'code ' * 80}\n```\n\n{table}"
+    await bot.finish(web, await bot.next_turn(), text, [picture(9, 9, 200)] * 5)
+    await expect(page.locator(".gallery img")).to_have_count(5, timeout=WAIT_MS)
+    assert max(await page.evaluate(measure)) <= 360
+
+
+async def test_login_in_the_browser(
+    context: BrowserContext, bot: ScriptedBot, tmp_path: Path
+) -> None:
+    """A person without the token sees a small form; with it the chat opens and works."""
+    async with serving(bot, tmp_path / "spool", access_token="open sesame") as web:
+        page = await context.new_page()
+        await page.goto(web.url)
+        await page.get_by_label("Access token").fill("open sesame")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#welcome")).to_be_visible(timeout=WAIT_MS)
+        await say(page, "hello")
+        assert (await bot.next_turn()).command == Ask("hello")
+
+
+async def test_two_pages_of_one_room(
+    context: BrowserContext, page: Page, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """A second page of the same room shows what is asked on the first, and its answer."""
+    other = await context.new_page()
+    await other.goto(page.url)
+    await expect(other.locator("#welcome")).to_be_visible(timeout=WAIT_MS)
+    await say(page, "seen on both?")
+    turn = await bot.next_turn()
+    await bot.show(web, turn, Content("⏳ Got it…"))
+    await sees(other, "seen on both?")
+    await bot.finish(web, turn, "Yes, on both.")
+    await sees(other, "Yes, on both.")

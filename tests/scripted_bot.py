@@ -1,0 +1,178 @@
+"""A whole core for tests: real but for the provider and the surface, which are scripted."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from bot.errors import ImageUnreadable
+from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.metrics import Metrics
+from bot.provider.response import JsonConversation, Response
+from bot.reply.gates import Gates
+from bot.reply.replies import LiveReplies
+from bot.reply.surface import Content
+from bot.storage import Database, Pictures, Store
+from bot.turn import Turn, TurnState
+from bot.turns.access import Allowance
+from bot.turns.engine import Engine
+from bot.turns.run import Tools
+from tests.scripted_surface import ScriptedSurface
+
+NO_LIMITS = Allowance(0, 0, 0)
+ANN = Person("test", "1", "Ann")
+BOB = Person("test", "2", "Bob")
+
+
+def png(colour: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
+    """A small real picture."""
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class ScriptedProvider:
+    """Each call takes the next script: what to yield, and events to wait for in between.
+
+    Attributes:
+        scripts: for each call its steps; a `BaseException` is raised, an `Event` awaited.
+        calls: model, messages and options of each call.
+        open: generators that are not closed yet.
+    """
+
+    scripts: list[Sequence[Response | BaseException | asyncio.Event]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    open: int = 0
+
+    async def create_async_generator(
+        self, model: str, messages: Sequence[Any] = (), **options: Any
+    ) -> AsyncGenerator[Response, None]:
+        self.calls.append({"model": model, "messages": list(messages), **options})
+        self.open += 1
+        try:
+            for step in self.scripts.pop(0) if self.scripts else ():
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, BaseException):
+                    raise step
+                else:
+                    yield step
+        finally:
+            self.open -= 1
+
+
+class Ended(Metrics):
+    """Counts turns that ended, and lets tests wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: Counter[str] = Counter()
+        self._news = asyncio.Event()
+
+    def turn_ended(self, turn: Turn, state: TurnState, seconds: float) -> None:
+        super().turn_ended(turn, state, seconds)
+        self._counts[turn.channel.ids[0]] += 1
+        self._news.set()
+
+    async def wait_for(self, channel: str, count: int) -> None:
+        async with asyncio.timeout(10):
+            while self._counts[channel] < count:
+                self._news.clear()
+                await self._news.wait()
+
+
+class NotingStore(Store):
+    """Says when an answer was stored."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.answered = asyncio.Event()
+
+    async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
+        await super().finish(turn, conversation)
+        self.answered.set()
+
+
+@dataclass
+class ScriptedBot:
+    """What a test holds in its hands."""
+
+    engine: Engine
+    store: NotingStore
+    pictures: Pictures
+    provider: ScriptedProvider
+    surfaces: dict[str, ScriptedSurface]
+    files: dict[str, bytes]
+    ended: Ended
+    _numbers: int = 0
+
+    def message(self, channel: str = "c", person: Person = ANN, **changes: Any) -> IncomingMessage:
+        self._numbers += 1
+        number = changes.pop("message_id", str(self._numbers))
+        address = Address("test", channel, {"surface": channel})
+        return IncomingMessage(
+            ChannelKey("test", (channel,)), person, number, address=address, **changes
+        )
+
+    def attachment(self, data: bytes, name: str = "photo.png") -> Attachment:
+        self.files[name] = data
+        return Attachment(name, {"file": name})
+
+    def surface(self, channel: str = "c") -> ScriptedSurface:
+        return self.surfaces.setdefault(channel, ScriptedSurface())
+
+    async def final(self, channel: str = "c", count: int = 1) -> list[Content]:
+        """The channel's messages when `count` turns are finished."""
+        await self.ended.wait_for(channel, count)
+        return list(self.surface(channel).messages.values())
+
+    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
+        data = self.files.get(attachment.source["file"])
+        if data is None:
+            raise ImageUnreadable("The picture is not there any more. Please send it again.")
+        return data
+
+
+@asynccontextmanager
+async def scripted_bot(
+    folder: Path,
+    provider: ScriptedProvider | None = None,
+    surfaces: dict[str, ScriptedSurface] | None = None,
+    allowance: Allowance = NO_LIMITS,
+    *,
+    resume: bool = False,
+    grace: float = 5.0,
+    **options: Any,
+) -> AsyncIterator[ScriptedBot]:
+    """A running core on the database in `folder`; drained at the end."""
+    async with Database.open(folder / "test.sqlite3") as database, asyncio.TaskGroup() as tasks:
+        store = NotingStore(database)
+        bot = ScriptedBot(
+            engine=None,  # type: ignore[arg-type] # needs the bot; set below
+            store=store,
+            pictures=Pictures(folder / "images", database),
+            provider=provider or ScriptedProvider(),
+            surfaces={} if surfaces is None else surfaces,
+            files={},
+            ended=Ended(),
+        )
+        clock = time.monotonic
+        replies = LiveReplies(lambda a: bot.surface(a.data["surface"]), Gates(clock), store, clock)
+        tools = Tools(store, bot.pictures, bot.provider, replies, bot, bot.ended, **options)
+        bot.engine = Engine(tools, allowance, tasks)
+        if resume:
+            bot.engine.resume_later("test")
+        try:
+            yield bot
+        finally:
+            await bot.engine.drain(grace)

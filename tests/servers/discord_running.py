@@ -1,0 +1,102 @@
+"""The adapter under test, connected to the local Discord, with an inbox that takes notes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+from bot.errors import BotError
+from bot.messages import IncomingMessage
+from bot.platforms.discord import DiscordAdapter
+from bot.turns.commands import Command
+from bot.turns.ports import Notice
+from tests.servers.discord import TOKEN, DiscordServer
+
+
+@dataclass
+class Handed:
+    """One message that the inbox got, and how Discord's side looked at that moment."""
+
+    message: IncomingMessage
+    command: Command
+    deferred: bool
+
+
+@dataclass
+class ScriptedInbox:
+    """Takes everything in; answers with `notices` in order, or raises `error`."""
+
+    server: DiscordServer
+    notices: list[Notice] = field(default_factory=list)
+    error: BotError | None = None
+    gate: asyncio.Event | None = None
+    got: list[Handed] = field(default_factory=list)
+    began: int = 0
+
+    async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
+        self.began += 1
+        self.server.touch()
+        if self.gate is not None:
+            await self.gate.wait()
+        interaction = self.server.interactions.get(message.message_id)
+        deferred = interaction is not None and interaction.answer is not None
+        self.got.append(Handed(message, command, deferred))
+        self.server.touch()
+        if self.error is not None:
+            raise self.error
+        return self.notices.pop(0) if self.notices else None
+
+    @property
+    def commands(self) -> list[Command]:
+        return [one.command for one in self.got]
+
+
+@dataclass
+class Running:
+    """An adapter that serves."""
+
+    adapter: DiscordAdapter
+    inbox: ScriptedInbox
+    states: list[bool]
+    task: asyncio.Task[None]
+
+
+def make(server: DiscordServer, **options: object) -> DiscordAdapter:
+    settings: dict[str, object] = {
+        "token": TOKEN,
+        "api_url": server.api_url + "/",
+        "gateway_url": server.gateway_url,
+    }
+    return DiscordAdapter(**(settings | options))  # type: ignore[arg-type] # checked by the tests
+
+
+@asynccontextmanager
+async def closing(adapter: DiscordAdapter) -> AsyncIterator[DiscordAdapter]:
+    try:
+        yield adapter
+    finally:
+        await adapter.close()
+
+
+@asynccontextmanager
+async def running(server: DiscordServer, **options: object) -> AsyncIterator[Running]:
+    """An adapter that is connected, and ended cleanly."""
+    inbox = ScriptedInbox(server)
+    states: list[bool] = []
+
+    def ready(connected: bool) -> None:
+        states.append(connected)
+        server.touch()
+
+    async with closing(make(server, **options)) as adapter:
+        await adapter.open()
+        task = asyncio.create_task(adapter.serve(inbox, ready))
+        try:
+            await server.wait_for(lambda: states or task.done())
+            yield Running(adapter, inbox, states, task)
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError, BotError):
+                await task

@@ -1,0 +1,52 @@
+"""One turn at a time per channel, in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.messages import Address, ChannelKey, IncomingMessage, Person
+from bot.turn import Ask, Turn
+from bot.turns.lanes import Lanes
+
+
+def turn(channel: str = "a", person: str = "1") -> Turn:
+    message = IncomingMessage(
+        ChannelKey("test", (channel,)), Person("test", person, "Ann"), "1", Address("test", "a", {})
+    )
+    return Turn.accept(message, Ask("?"))
+
+
+async def test_the_next_one_goes_when_the_first_leaves() -> None:
+    """And hears how many are ahead meanwhile."""
+    lanes = Lanes()
+    first, second, third = (lanes.join(turn(person=person)) for person in "121")
+    heard: list[tuple[int, int]] = []
+    await first.reached(lambda *_: heard.append((9, 9)))
+    waiting = asyncio.create_task(third.reached(lambda *counts: heard.append(counts)))
+    await asyncio.sleep(0)
+    assert heard == [(2, 1)]
+    first.leave()
+    await second.reached(lambda *_: None)
+    await asyncio.sleep(0)
+    second.leave()
+    await asyncio.wait_for(waiting, 5)
+    assert heard == [(2, 1), (1, 0)]
+
+
+async def test_channels_do_not_wait_for_one_another() -> None:
+    """A slow chat holds up nobody else."""
+    lanes = Lanes()
+    lanes.join(turn("a"))
+    await asyncio.wait_for(lanes.join(turn("b")).reached(lambda *_: None), 5)
+
+
+async def test_leaving_twice_or_out_of_order_is_harmless() -> None:
+    """A turn can be stopped while it waits."""
+    lanes = Lanes()
+    first, second, third = (lanes.join(turn()) for _ in range(3))
+    second.leave()
+    second.leave()
+    first.leave()
+    await asyncio.wait_for(third.reached(lambda *_: None), 5)
+    third.leave()
+    assert lanes.ahead(lanes.join(turn())) == (0, 0)

@@ -1,0 +1,344 @@
+"""The adapter with the real client, against a Bot API server over sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
+from bot.messages import Attachment, ChannelKey
+from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.platforms.telegram.polling import Backoff, Timing
+from bot.reply.surface import Content
+from bot.turn import Ask
+from bot.turns.commands import WORDS, Help
+from bot.turns.ports import Notice
+from tests.servers.telegram import TOKEN, TelegramServer
+from tests.servers.telegram_methods import File
+from tests.servers.telegram_support import FAST, ScriptedInbox, opened, picture, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
+
+CHANNEL = ChannelKey("telegram", ("1",))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as running:
+        yield running
+
+
+# Logging in
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "12:", "12:a b", "12:../x", "654321:other"])
+async def test_token_that_is_not_accepted(server: TelegramServer, token: str) -> None:
+    """A malformed or refused token ends in a sentence that does not quote it."""
+    with pytest.raises(TokenRefused, match="@BotFather") as error:
+        async with opened(server, token):
+            pass
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None
+
+
+async def test_open_waits_for_a_server_that_is_away(server: TelegramServer) -> None:
+    """Start before the server is up, and the adapter logs in once it is."""
+    await server.stop()
+    adapter = TelegramAdapter(token=TOKEN, api_url=server.url, timing=FAST)
+    opening = asyncio.create_task(adapter.open())
+    try:
+        done, _ = await asyncio.wait({opening}, timeout=0.2)
+        assert not done
+        await server.start()
+        await asyncio.wait_for(opening, 20)
+    finally:
+        opening.cancel()
+        await adapter.close()
+
+
+async def test_trouble_while_logging_in_passes(server: TelegramServer) -> None:
+    """A 5xx and a flood wait are no reason to give up."""
+    server.fail_next("getMe", 502, "Bad Gateway", times=2)
+    async with opened(server):
+        assert len(server.called("getMe")) == 3
+
+
+async def test_command_menu_is_set_only_when_it_differs(server: TelegramServer) -> None:
+    """The second start leaves the menu alone; a server that refuses it is no obstacle."""
+    server.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
+    for _ in range(3):
+        async with opened(server):
+            pass
+    assert [command["command"] for command in server.world.commands] == list(WORDS)
+    assert len(server.called("setMyCommands")) == 2
+
+
+async def test_token_stays_out_of_the_logs(
+    server: TelegramServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The HTTP client logs the addresses that it calls, and the token is part of them."""
+    caplog.set_level(logging.DEBUG)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await server.wait_for(lambda: server.called("getUpdates"))
+    assert "getMe" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+# Delivery
+
+
+async def test_update_is_confirmed_only_after_it_is_committed(server: TelegramServer) -> None:
+    """Stopped before the commit, the next start delivers it again; after it, never."""
+    ada = server.person("Ada")
+    server.say(server.private(ada), ada, "Hello")
+    stuck = ScriptedInbox()
+    stuck.gate.clear()
+    async with serving(server, stuck):
+        await stuck.wait_for(lambda: stuck.begun == 1)
+    assert len(server.unconfirmed) == 1
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await inbox.wait(1)
+    assert server.unconfirmed == []
+    assert inbox.commands == [Ask("Hello")]
+
+
+async def test_message_that_cannot_be_stored_comes_again(server: TelegramServer) -> None:
+    """A full disk loses nothing: the update is tried until it is stored, and in its order."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox(failures=[StorageError("disk full"), StorageError("disk full")])
+    async with serving(server, inbox):
+        server.say(chat, ada, "one")
+        server.say(chat, ada, "two")
+        await inbox.wait(2)
+    assert inbox.commands == [Ask("one"), Ask("two")]
+
+
+async def test_broken_updates_stop_nothing(server: TelegramServer) -> None:
+    """One that the library cannot read, and one that breaks the inbox, are skipped."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox(failures=[KeyError("a bug")])
+    server.push("message", {"nothing": "known"})
+    server.say(chat, ada, "breaks the inbox")
+    server.say(chat, ada, "Hello")
+    async with serving(server, inbox):
+        await inbox.wait(1)
+        await server.wait_for(lambda: not server.unconfirmed)
+    assert inbox.commands == [Ask("Hello")]
+
+
+async def test_trouble_while_polling_passes(server: TelegramServer) -> None:
+    """Outages, flood waits and another poller: each ends, and readiness follows."""
+    inbox, ready = ScriptedInbox(), list[bool]()
+    async with serving(server, inbox, ready):
+        await server.wait_for(lambda: server.called("getUpdates"))
+        server.fail_next("getUpdates", 500, "Internal Server Error", times=2)
+        server.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
+        server.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
+        ada = server.person("Ada")
+        server.say(server.private(ada), ada, "one")
+        await inbox.wait(1)
+        server.say(server.private(ada), ada, "two")
+        await inbox.wait(2)
+        await server.stop()
+        await server.start()
+        server.say(server.private(ada), ada, "three")
+        await inbox.wait(3)
+    assert ready[0] is True
+    assert ready[-1] is True
+    assert False in ready
+
+
+async def test_webhook_is_removed_before_polling(server: TelegramServer) -> None:
+    """Left behind by another program, it would block polling for ever."""
+    server.webhook = "https://example.org/hook"
+    ada = server.person("Ada")
+    server.say(server.private(ada), ada, "Hello")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await inbox.wait(1)
+    assert server.webhook == ""
+
+
+async def test_server_without_webhooks(server: TelegramServer) -> None:
+    """A self-hosted server that does not know the method is polled all the same."""
+    server.unknown.add("deletewebhook")
+    ada = server.person("Ada")
+    server.say(server.private(ada), ada, "Hello")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await inbox.wait(1)
+
+
+async def test_token_revoked_while_polling(server: TelegramServer) -> None:
+    """Polling ends with the sentence instead of going silent."""
+    async with opened(server) as adapter:
+        serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
+        await server.wait_for(lambda: server.called("getUpdates"))
+        server.token = "123456:new"
+        ada = server.person("Ada")
+        server.say(server.private(ada), ada, "Hello")
+        with pytest.raises(TokenRefused, match="@BotFather"):
+            await asyncio.wait_for(serve, 20)
+
+
+async def test_surfaces_work_after_serving_ended(server: TelegramServer) -> None:
+    """Running replies are finished between the end of `serve` and `close`."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    server.say(chat, ada, "Hello")
+    inbox = ScriptedInbox()
+    async with opened(server) as adapter:
+        serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+        ((message, _),) = await inbox.wait(1)
+        serve.cancel()
+        await asyncio.gather(serve, return_exceptions=True)
+        await adapter.surface(message.address).create(Content("Hello yourself"), "n")
+    assert [m["text"] for m in server.replies(chat)] == ["Hello yourself"]
+
+
+# Albums
+
+
+async def test_album_is_one_message(server: TelegramServer) -> None:
+    """Its items arrive one by one and are taken in together, in order, with the caption."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        items = server.show_album(chat, ada, [picture(n, 50) for n in (50, 60, 70)], "Which?")
+        ((message, command),) = await inbox.wait(1)
+        await server.wait_for(lambda: not server.unconfirmed)
+    assert command == Ask("Which?")
+    assert message.message_id == str(items[0]["message_id"])
+    assert [file.source["file_id"] for file in message.attachments] == [
+        item["photo"][-1]["file_id"] for item in items
+    ]
+    assert len(inbox.taken) == 1
+
+
+async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
+    server: TelegramServer,
+) -> None:
+    """Others are answered while it is collected; stopped then, it comes again as a whole."""
+    ada, bob = server.person("Ada"), server.person("Bob")
+    inbox = ScriptedInbox()
+    adapter = TelegramAdapter(
+        token=TOKEN, api_url=server.url, timing=Timing(poll=5, album=60, glance=0.02)
+    )
+    await adapter.open()
+    serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+    try:
+        server.show_album(server.private(ada), ada, [picture(), picture()], "Which?")
+        server.say(server.private(bob), bob, "Hello")
+        await inbox.wait(1)
+        assert inbox.commands == [Ask("Hello")]
+    finally:
+        serve.cancel()
+        await asyncio.gather(serve, return_exceptions=True)
+        await adapter.close()
+    assert len(server.unconfirmed) == 3
+    again = ScriptedInbox()
+    async with serving(server, again):
+        await again.wait(2)
+    assert sorted(len(message.attachments) for message, _ in again.taken) == [0, 2]
+
+
+async def test_album_is_complete_when_its_author_goes_on(server: TelegramServer) -> None:
+    """A question right behind an album is taken in after it."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        server.show_album(chat, ada, [picture(), picture()])
+        server.say(chat, ada, "Which is nicer?")
+        await inbox.wait(2)
+    assert inbox.commands == [Ask(""), Ask("Which is nicer?")]
+
+
+# Answers without a turn
+
+
+async def test_notice_is_sent_as_a_reply(server: TelegramServer) -> None:
+    """What the engine says at once stands below the message, and delays no other."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox(notice=Notice("I can **draw**."))
+    server.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
+    async with serving(server, inbox):
+        question = server.say(chat, ada, "/help")
+        await server.wait_for(lambda: server.replies(chat))
+    (reply,) = server.replies(chat)
+    assert inbox.commands == [Help()]
+    assert reply["text"] == "I can draw."
+    assert reply["reply_to_message"]["message_id"] == question["message_id"]
+
+
+async def test_command_with_a_wrong_value_is_explained(server: TelegramServer) -> None:
+    """The person is told how to write it; nothing is taken in."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        server.say(chat, ada, "/imagine a fox --seed x")
+        await server.wait_for(lambda: server.replies(chat))
+    assert "whole number" in server.replies(chat)[0]["text"]
+    assert inbox.taken == []
+
+
+# Files
+
+
+async def test_fetch_gives_the_bytes(server: TelegramServer) -> None:
+    """The picture of a photo message, as it was sent."""
+    ada = server.person("Ada")
+    data = picture(200, 100)
+    server.show(server.private(ada), ada, data, "What is this?")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox) as adapter:
+        ((message, _),) = await inbox.wait(1)
+        (file,) = message.attachments
+        assert await adapter.fetch(message.channel, file, 1_000_000) == data
+
+
+async def test_fetch_stops_at_the_limit(server: TelegramServer) -> None:
+    """Whatever size was claimed: by its claim, by the server's, or while reading."""
+    ada = server.person("Ada")
+    chat = server.private(ada)
+    honest = server.world.keep(b"x" * 5000, "documents", "png")
+    lying = server.world.keep(b"x" * 5000, "documents", "png", size=10)
+    huge = server.show_document(chat, ada, File("a.png", b"", "image/png"), size=30_000_000)
+    async with opened(server) as adapter:
+        for file_id, size in (
+            (honest.file_id, 5000),
+            (lying.file_id, None),
+            (huge["document"]["file_id"], None),
+        ):
+            file = Attachment("a.png", {"file_id": file_id}, size)
+            with pytest.raises(ImageTooLarge):
+                await adapter.fetch(CHANNEL, file, 1000)
+    assert len(server.called("getFile")) == 2
+
+
+async def test_fetch_of_a_file_that_is_gone(server: TelegramServer) -> None:
+    """Both an unknown id and a path without a file are told as a sentence."""
+    stored = server.world.keep(b"x", "documents", "png")
+    async with opened(server) as adapter:
+        server.world.files["moved"] = server.world.files.pop(stored.file_id)
+        server.fail_next("getFile", 500, "Internal Server Error")
+        with pytest.raises(ImageUnreadable, match="send it again"):
+            await adapter.fetch(CHANNEL, Attachment("a", {"file_id": stored.file_id}), 1000)
+
+
+def test_pauses_grow_to_their_limit_and_begin_anew() -> None:
+    """1, 2, 4 ... 30 seconds, and 1 again after a success."""
+    backoff = Backoff(Timing())
+    assert [backoff.next() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
+    backoff.reset()
+    assert backoff.next() == 1
