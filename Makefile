@@ -4,9 +4,10 @@ VENV ?= .venv
 ARGS ?=
 
 BIN := $(VENV)/bin
-# The second variable is the one that newer versions of pip read for what a build needs.
+# The second variable is the one that newer versions of pip read for what a build needs. Python
+# compiles what it imports anyway; compiling everything in advance would only take longer.
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
-       PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet
+       PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format clean

@@ -85,6 +85,10 @@ class App:
             raise ConfigError(NO_TOKENS)
         for warning in config.warnings:
             log.warning(warning)
+        if config.telegram.webhook_url:
+            log.warning(
+                "webhooks are not supported yet; Telegram is polled, which needs no address"
+            )
         with _data_folder(config.bot.data_dir), self._signals():
             async with AsyncExitStack() as stack:
                 database = await stack.enter_async_context(Database.open(database_location(config)))
@@ -92,7 +96,8 @@ class App:
                 pictures = Pictures(config.bot.data_dir / "images", database)
                 spaces = await stack.enter_async_context(open_spaces(config))
                 self._build_adapters(stack, _Archive(store, pictures))
-                if isinstance(web := self._adapters.get("web"), WebAdapter):
+                web = self._adapters.get("web")
+                if isinstance(web, WebAdapter):
                     await web.open()  # first, because without its port there is nothing to serve
                     self._announce(web.url)
                 tools = Tools(

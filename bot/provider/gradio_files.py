@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -19,8 +20,9 @@ from bot.provider.gradio_server import MAX_ANSWER, GradioServer
 
 MAX_FILE = 32 * 1024 * 1024
 """Bytes of one picture made by a Space; the original app's have 62 kB."""
-MAX_DATA_URL = 1024 * 1024
-"""Bytes of a picture up to which a data URL costs less than the round trip of an upload."""
+MAX_DATA_URL = 720 * 1024
+"""Bytes of a picture that goes into the request, which saves a round trip. With it, the request
+stays below the mebibyte from which aiohttp warns that writing it may hold the event loop up."""
 
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -53,7 +55,7 @@ async def _upload(server: GradioServer, data: bytes, media_type: str, config: Sp
     form = aiohttp.FormData()
     # aiohttp percent-encodes other names, and Gradio keeps the encoding in the path.
     name = f"picture.{media_type.partition('/')[2]}"
-    form.add_field("files", data, filename=name, content_type=media_type)
+    form.add_field("files", io.BytesIO(data), filename=name, content_type=media_type)
     answer = await server.wire.fetch(
         "POST",
         f"{config.prefix}/upload",

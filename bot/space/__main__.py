@@ -49,6 +49,11 @@ def main(
     except BotError as error:
         typer.echo(str(error), err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
+    # All is closed and removed. What is left is taking Gradio's modules apart, which takes seconds
+    # on a busy machine and serves nobody.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_with_input() -> None:

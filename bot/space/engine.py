@@ -15,7 +15,7 @@ MAX_TEXT = 20_000
 class Report(Protocol):
     """Takes progress; raises to end the work when nobody waits for it any more."""
 
-    def __call__(self, done: int, total: int, what: str) -> None:
+    def __call__(self, done: int, total: int, what: str, /) -> None:
         """`done` of `total` steps of `what` (a few words, shown to people) are behind us."""
         ...
 

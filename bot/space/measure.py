@@ -121,7 +121,7 @@ def name(hue: float, saturation: float, value: float) -> str:  # noqa: PLR0911 -
         return "brown"
     if word in {"orange", "yellow"} and pale:
         return "beige"
-    if word == "red" and pale:
+    if word in {"red", "pink"} and pale:
         return "pink"
     if value < 0.42:  # noqa: PLR2004 - same
         return f"dark {word}"

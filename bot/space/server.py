@@ -86,13 +86,14 @@ def _ended_by_signals() -> Iterator[None]:
 
     uvicorn handles both while it serves, and raises them again when it has ended.
     """
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
+        for number in numbers:  # another one must not break the cleaning up
+            signal.signal(number, signal.SIG_IGN)
         raise _Ended
 
-    previous: dict[signal.Signals, Any] = {
-        number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    previous: dict[signal.Signals, Any] = {number: signal.signal(number, end) for number in numbers}
     try:
         with contextlib.suppress(_Ended):
             yield
@@ -130,8 +131,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
+        # By number: the text of the error itself repeats the address.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise ConfigError(f"Cannot listen on {host}:{port}: {reason}") from error
     with listener:
         yield listener

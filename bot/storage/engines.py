@@ -6,10 +6,12 @@ the disk before a commit returns where the caller asked for it.
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import stamina
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
@@ -108,8 +110,12 @@ def open_for_migration(url: URL) -> Engine:
 
 def write_ahead(engine: Engine) -> None:
     """Let readers and the writer of an SQLite file not wait for each other; kept in the file."""
-    with closing(engine.raw_connection()) as connection:
-        connection.cursor().execute("PRAGMA journal_mode=WAL")
+    # Unlike everything else, the change of mode does not wait for other processes by itself.
+    for attempt in stamina.retry_context(
+        on=_is_busy, attempts=None, timeout=_STARTING_MS / 1000, wait_initial=0.05, wait_max=0.5
+    ):
+        with attempt, closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
 
 
 def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -121,6 +127,13 @@ def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgre
 
 def _driver_missing(error: ModuleNotFoundError) -> StorageError:
     return StorageError(f"PostgreSQL needs the Python package {error.name}. Install it.")
+
+
+def _is_busy(error: Exception) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
 
 
 def _prepare_sqlite(engine: Engine, *pragmas: str) -> None:

@@ -6,6 +6,7 @@ a number of steps that does not grow with the history of a channel:
 - the newest turns of a channel, and since its last reset: `turns (channel, epoch, position)`
 - a request delivered a second time: `turns (channel, message_id)`
 - what is unfinished: `turns (state)`
+- what a person asked lately: `turns (person_platform, person_id, accepted_at)`
 - history: `messages (channel, epoch, role, position)`
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -37,6 +38,14 @@ async def real_gradio() -> AsyncIterator[str]:
         await process.wait()
 
 
+def _free_port() -> int:
+    """Gradio does not take 0; by default it would take 7860, which others may want, too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _serve() -> None:
     import gradio as gr  # noqa: PLC0415 - only in the server's own process
     from PIL import Image  # noqa: PLC0415 - likewise
@@ -48,7 +57,8 @@ def _serve() -> None:
             raise ValueError("nobody sees this")
         if "[quota]" in question:
             raise gr.Error(
-                "You have exceeded your GPU quota (120s requested vs. 42s left). Try again in 0:01:00"
+                "You have exceeded your GPU quota (120s requested vs. 42s left). "
+                "Try again in 0:01:00"
             )
         size = f"{image.width}x{image.height}"
         said = ""
@@ -87,7 +97,7 @@ def _serve() -> None:
             api_name="generate_image",
         )
     blocks.queue(default_concurrency_limit=4).launch(
-        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True
+        server_name="127.0.0.1", server_port=_free_port(), prevent_thread_lock=True, quiet=True
     )
     print(f"{READY}{blocks.local_url}", flush=True)  # noqa: T201 - read by `real_gradio`
     blocks.block_thread()

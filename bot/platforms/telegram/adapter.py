@@ -29,6 +29,11 @@ _log = structlog.get_logger(__name__)
 _TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
 _DOWNLOAD_TIMEOUT = 30.0
 """Seconds of silence after which a download is given up."""
+PRIVACY_MODE = (
+    "privacy mode is on, so in groups the bot sees commands, mentions and replies to it; "
+    "that is all that it answers to"
+)
+
 _NOTICE_TRIES = 4
 _NOTICE_GRACE = 2.0
 """Seconds that notices on their way get when the adapter closes."""
@@ -104,6 +109,12 @@ class TelegramAdapter:
                 self._tell(wish.message.address, notice.text)
 
         await Polling(bot, commit, self._timing).run(ready)
+
+    async def advice(self) -> Sequence[str]:
+        """As `bot.platforms.adapter.Adapter.advice`."""
+        if self._opened().bot.can_read_all_group_messages:
+            return ()
+        return (PRIVACY_MODE,)
 
     async def close(self) -> None:
         """Let notices on their way arrive, then give connections back. Idempotent."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 from telegram import Bot, Message, Update
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import BotError, StorageError, TokenRefused
 from bot.platforms.telegram.albums import Album, Albums
@@ -181,9 +181,9 @@ class Polling:
         """One that another program left behind blocks polling."""
         try:
             await self._bot.delete_webhook()
-        except InvalidToken as error:
+        except (BadRequest, InvalidToken) as error:
             # A server without webhooks; if it is the token after all, `getUpdates` says so too.
-            if not is_unknown_method(error):
+            if isinstance(error, InvalidToken) and not is_unknown_method(error):
                 raise
 
     async def _take(self, update: Update) -> None:

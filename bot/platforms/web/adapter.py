@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -132,6 +132,10 @@ class WebAdapter:
         finally:
             self._chat.inbox = None
             ready(False)
+
+    async def advice(self) -> Sequence[str]:
+        """As `bot.platforms.adapter.Adapter.advice`: nothing."""
+        return ()
 
     async def close(self) -> None:
         """End every stream and free the port. Idempotent; also after a failed `open`."""

@@ -8,7 +8,7 @@ from bot.platforms.web.markup import Markup
 from bot.platforms.web.status import read
 from bot.reply.surface import Content, Limits, Mood, Receipt
 
-LIMITS = Limits(text=20_000, caption=20_000, files=10, interval=0.1, previews=False, attach=True)
+LIMITS = Limits(text=20_000, caption=20_000, files=10, interval=0.1, moods=True, rate=1e6)
 
 
 class WebSurface:

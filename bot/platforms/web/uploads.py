@@ -11,8 +11,10 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import BodyPartReader, web
@@ -172,15 +174,16 @@ class Spool:
         attachments[-1] = Attachment(name, {"upload": upload}, size, media_type)
 
     async def _write(self, part: BodyPartReader, path: Path) -> int:
-        file = await asyncio.to_thread(_create, path)
+        # Not in a thread: cancelled there, it would leave a file that nobody knows.
+        file = _create(path)
         size = 0
         try:
             while chunk := await part.read_chunk(_CHUNK):
                 size += len(chunk)
                 if size > self.limits.file_bytes:
                     raise FormRefused(413, self._too_large())
-                await asyncio.to_thread(_write_all, file, chunk)
-            await asyncio.to_thread(os.fsync, file)
+                await _to_the_end(_write_all, file, chunk)
+            await _to_the_end(os.fsync, file)
         finally:
             os.close(file)
         return size
@@ -205,6 +208,20 @@ def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
+
+
+async def _to_the_end(function: Callable[..., None], *args: Any) -> None:
+    """Run in a thread.
+
+    Cancelling: waits for the thread first, which still uses the file that is closed next.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        work.exception()  # taken note of: the file is thrown away
+        raise
 
 
 def _read(path: Path, limit: int) -> bytes:

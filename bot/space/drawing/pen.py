@@ -98,8 +98,12 @@ class Pen:
 
     def shape(self, points: Iterable[Point], colour: Colour, alpha: float = 1.0) -> None:
         """A filled polygon."""
-        brush = ImageDraw.Draw(self.image, "RGBA")
-        brush.polygon([self._pixel(point) for point in points], fill=(*colour, round(255 * alpha)))
+        pixels = [self._pixel(point) for point in points]
+        if alpha >= 1:  # several times as fast as blending
+            ImageDraw.Draw(self.image).polygon(pixels, fill=colour)
+        else:
+            brush = ImageDraw.Draw(self.image, "RGBA")
+            brush.polygon(pixels, fill=(*colour, round(255 * alpha)))
 
     def blob(self, points: Sequence[Point], colour: Colour, alpha: float = 1.0) -> None:
         """A filled closed curve through the points."""
@@ -130,7 +134,7 @@ class Pen:
 
     def line(self, points: Iterable[Point], width: float, colour: Colour) -> None:
         """An open line with round corners; `width` in units."""
-        brush = ImageDraw.Draw(self.image, "RGBA")
+        brush = ImageDraw.Draw(self.image)
         pixels = [self._pixel(point) for point in points]
         brush.line(pixels, fill=colour, width=max(1, round(width * self.scale)), joint="curve")
         radius = width * self.scale / 2

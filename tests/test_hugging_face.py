@@ -1,0 +1,166 @@
+"""Spaces on Hugging Face: where they are, whether they are up, and who may see which token."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bot.errors import (
+    ProviderError,
+    SpaceAsleep,
+    SpaceBroken,
+    SpaceBuilding,
+    SpaceNotFound,
+    SpacePaused,
+    SpaceUnreachable,
+)
+from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning
+from bot.provider.hugging_face import is_hugging_face, space_url
+from bot.provider.response import Stage
+from bot.provider.wire import Patience
+from tests.servers.asking import ask, text_of
+from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply
+
+SOON = Patience(answer=5, silence=5, cancel=5, wake=3, poll=0.01)
+TOKEN = "hf_secret"
+
+
+@pytest.fixture
+async def space() -> AsyncIterator[FaultySpace]:
+    """A Space that answers everything well."""
+    async with faulty_space() as running:
+        yield running
+
+
+def on_hub(space: FaultySpace, **options: Any) -> DeepseekAI_JanusPro7b:
+    """For a Space of a Hub; the server plays both."""
+    return DeepseekAI_JanusPro7b(space="me/janus", hf_url=space.url, patience=SOON, **options)
+
+
+async def test_a_space_by_id_is_asked_of_the_hub(space: FaultySpace) -> None:
+    """The address comes from the Hub, once, and the token goes to both."""
+    one = on_hub(space, hf_token=TOKEN)
+    for _ in range(2):
+        assert text_of(await ask(one, "", ["x"])) == "An answer."
+    assert len(space.asked("/api/spaces/me/janus/host")) == 1
+    assert all(headers["Authorization"] == f"Bearer {TOKEN}" for headers in space.asked("/"))
+    assert not space.asked("/spaces")
+    assert space.joined[0].headers["x-gradio-user"] == "api"
+
+
+@pytest.mark.parametrize("option", ["hf_token", "api_key"])
+async def test_a_token_never_goes_elsewhere(space: FaultySpace, option: str) -> None:
+    """A server that is not Hugging Face's gets neither token nor cookies, nor is the Hub asked."""
+    one = DeepseekAI_JanusPro7b(
+        api_url=space.url, **({"hf_token": TOKEN} if option == "hf_token" else {})
+    )
+    await ask(
+        one, "", ["x"], api_key=TOKEN if option == "api_key" else None, cookies={"token": TOKEN}
+    )
+    assert TOKEN not in repr(space.requests)
+    assert TOKEN not in repr(one)
+    assert TOKEN not in repr(vars(one))
+
+
+async def test_zerogpu_tokens_go_with_the_join_only(space: FaultySpace) -> None:
+    """Without an account the page's tokens are sent, and remembered in the conversation."""
+    space.page = "{&quot;token&quot;:&quot;tok&quot;,&quot;sessionUuid&quot;:&quot;uu&quot;}"
+    one = on_hub(space)
+    conversation = (await ask(one, "", ["x"], return_conversation=True))[0]
+    assert isinstance(conversation, JsonConversation)
+    assert (conversation.zerogpu_token, conversation.zerogpu_uuid) == ("tok", "uu")
+    assert conversation.session_hash == space.joined[0].body["session_hash"]
+    assert space.joined[0].headers["x-zerogpu-token"] == "tok"
+    assert "x-zerogpu-token" not in space.asked("/gradio_api/queue/data")[0]
+    again = (await ask(one, "", ["x"], conversation=conversation, return_conversation=True))[0]
+    assert isinstance(again, JsonConversation)
+    assert again.zerogpu_token == "tok"
+    assert again.session_hash != conversation.session_hash
+    assert len(space.asked("/spaces")) == 1
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"),
+    [
+        ("PAUSED", SpacePaused),
+        ("BUILD_ERROR", SpaceBroken),
+        ("RUNTIME_ERROR", SpaceBroken),
+        ("DELETING", SpaceNotFound),
+        ("RUNNING", SpaceUnreachable),
+        ("SOMETHING_NEW", SpaceUnreachable),
+        (None, SpaceNotFound),
+    ],
+)
+async def test_a_space_that_is_not_up(
+    space: FaultySpace, stage: str | None, kind: type[ProviderError]
+) -> None:
+    """The Hub knows why a Space gives no answer."""
+    space.stage = stage
+    space.refuse = firstly(only("/config", reply(503, "Your space is in error")))
+    with pytest.raises(kind):
+        await ask(on_hub(space), "", ["x"])
+    with pytest.raises(kind):
+        await on_hub(space).check()
+
+
+@pytest.mark.parametrize("stage", ["SLEEPING", "BUILDING", "APP_STARTING"])
+async def test_a_sleeping_space_is_woken(space: FaultySpace, stage: str) -> None:
+    """It is waited for, which is shown, and then asked."""
+    space.stage = stage
+    space.refuse = only("/config", reply(503), times=3)
+    responses = await ask(on_hub(space), "", ["x"])
+    assert text_of(responses) == "An answer."
+    assert any(isinstance(r, Reasoning) and r.stage is Stage.WAKING for r in responses)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"), [("SLEEPING", SpaceAsleep), ("BUILDING", SpaceBuilding)]
+)
+async def test_waiting_for_a_space_has_a_limit(
+    space: FaultySpace, stage: str, kind: type[ProviderError]
+) -> None:
+    """One that does not wake is an error that says so."""
+    space.stage = stage
+    space.refuse = only("/config", reply(503))
+    one = DeepseekAI_JanusPro7b(
+        space="me/janus", hf_url=space.url, patience=Patience(wake=0.1, poll=0.01)
+    )
+    with pytest.raises(kind):
+        await ask(one, "", ["x"])
+
+
+async def test_a_space_that_falls_asleep_later(space: FaultySpace) -> None:
+    """Also one whose configuration is known is woken."""
+    one = on_hub(space)
+    await ask(one, "", ["x"])
+    space.stage = "SLEEPING"
+    space.refuse = firstly(
+        only("/queue/join", reply(503), times=1), only("/config", reply(503), times=2)
+    )
+    assert text_of(await ask(one, "", ["x"])) == "An answer."
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        ("https://huggingface.co", True),
+        ("https://me-janus.hf.space", True),
+        ("http://me-janus.hf.space", False),
+        ("https://me-janus.hf.space:8443", False),
+        ("https://hf.space.evil.example", False),
+        ("https://evil-hf.space", False),
+        ("https://huggingface.co@evil.example", False),
+        ("http://127.0.0.1:7860", False),
+    ],
+)
+def test_hosts_that_may_see_a_token(url: str, ours: bool) -> None:
+    """Only Hugging Face over TLS, however an address is dressed up."""
+    assert is_hugging_face(url) is ours
+
+
+def test_usual_address_of_a_space() -> None:
+    """Lower case, and one hyphen for everything that no host name has."""
+    assert space_url("deepseek-ai/Janus-Pro-7B") == "https://deepseek-ai-janus-pro-7b.hf.space"
+    assert space_url("me/my_space.v2") == "https://me-my-space-v2.hf.space"
