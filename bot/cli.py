@@ -53,7 +53,7 @@ def demo(config: ConfigOption = None) -> None:
     from bot.demo import run_demo  # noqa: PLC0415 - loads the web chat
 
     with _failures():
-        settings = _prepare(config)
+        settings = _prepare(config, quiet=True)
         code = asyncio.run(run_demo(settings))
     raise typer.Exit(code)
 
@@ -155,7 +155,7 @@ def _prepare(path: Path | None, *, quiet: bool = False) -> Config:
     from bot.logs import configure  # noqa: PLC0415 - keeps `--help` fast
 
     config = load(path, os.environ)
-    level = "error" if quiet and config.log.level in {"info", "warning"} else config.log.level
+    level = "warning" if quiet and config.log.level == "info" else config.log.level
     configure(level, config.log.format, secrets=config.secrets())
     return config
 

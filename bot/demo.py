@@ -44,6 +44,7 @@ async def run_demo(config: Config) -> int:
     """
     if find_spec("gradio") is None:
         raise ConfigError("The demo needs the extra `space`: pip install 'janus-bot[space]'")
+    typer.echo("Starting the stand-in Space…")
     async with stand_in_space() as url:
         app = App(_demo_config(config, url), stand_in=STAND_IN, announce=_announce)
         return await app.run()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import structlog
 from structlog.typing import Processor
 
-CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic.runtime.plugins", "discord.client")
+CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic", "discord.client")
 """Loggers with a line for every request or step; from them only warnings are of use.
 
 Lines of `httpx` hold the Telegram token besides: it is a part of the URL.

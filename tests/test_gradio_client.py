@@ -89,6 +89,7 @@ def test_every_error_of_the_libraries_is_translated() -> None:
         TimeoutError,
         OSError,
         ContentEncodingError,
+        asyncio.IncompleteReadError,
         aiohttp_socks.ProxyError,
         aiohttp_socks.ProxyConnectionError,
         aiohttp_socks.ProxyTimeoutError,

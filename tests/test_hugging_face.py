@@ -53,12 +53,9 @@ async def test_a_space_by_id_is_asked_of_the_hub(space: FaultySpace) -> None:
 @pytest.mark.parametrize("option", ["hf_token", "api_key"])
 async def test_a_token_never_goes_elsewhere(space: FaultySpace, option: str) -> None:
     """A server that is not Hugging Face's gets neither token nor cookies, nor is the Hub asked."""
-    one = DeepseekAI_JanusPro7b(
-        api_url=space.url, **({"hf_token": TOKEN} if option == "hf_token" else {})
-    )
-    await ask(
-        one, "", ["x"], api_key=TOKEN if option == "api_key" else None, cookies={"token": TOKEN}
-    )
+    own, given = (TOKEN, None) if option == "hf_token" else (None, TOKEN)
+    one = DeepseekAI_JanusPro7b(api_url=space.url, hf_token=own)
+    await ask(one, "", ["x"], api_key=given, cookies={"token": TOKEN})
     assert TOKEN not in repr(space.requests)
     assert TOKEN not in repr(one)
     assert TOKEN not in repr(vars(one))

@@ -348,7 +348,7 @@ async def test_a_proxy(space: FaultySpace) -> None:
     seen: list[str] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append((await reader.readline()).decode("latin-1"))
+        seen.append((await reader.read(1024)).decode("latin-1"))
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -356,9 +356,7 @@ async def test_a_proxy(space: FaultySpace) -> None:
         host, port = server.sockets[0].getsockname()
         for scheme in ("http", "socks5"):
             with pytest.raises(SpaceUnreachable):
-                await asyncio.wait_for(
-                    ask(provider(space), "", ["x"], proxy=f"{scheme}://{host}:{port}"), 10
-                )
+                await ask(provider(space), "", ["x"], proxy=f"{scheme}://{host}:{port}")
     assert seen[0].startswith(f"GET {space.url}/config")
     assert any(line.startswith("\x05") for line in seen)
     assert not space.requests

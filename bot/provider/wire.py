@@ -5,6 +5,7 @@ Nothing read here is unbounded, in size or in time, and no redirect is followed.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Mapping
@@ -48,11 +49,13 @@ class Patience:
 def foreign() -> tuple[type[BaseException], ...]:
     """Every exception that a request may raise and that is not ours, for an `except` clause."""
     ours = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
-    # aiohttp-socks raises plain exceptions, and is imported only where it is used.
+    # aiohttp-socks raises plain exceptions, and is imported only where it is used. It lets an
+    # `IncompleteReadError` through when the proxy hangs up in the middle of the greeting.
     socks = sys.modules.get("aiohttp_socks")
     if socks is None:
         return ours
-    return (*ours, socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError)
+    theirs = (socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError)
+    return (*ours, *theirs, asyncio.IncompleteReadError)
 
 
 def translate(error: BaseException, host: str, *, streaming: bool = False) -> ProviderError:
@@ -70,7 +73,11 @@ def translate(error: BaseException, host: str, *, streaming: bool = False) -> Pr
     match error:
         case aiohttp.InvalidURL():
             text = f"{host!r} is not an address that can be asked."
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+        case (
+            aiohttp.ClientProxyConnectionError()
+            | aiohttp.ClientHttpProxyError()
+            | asyncio.IncompleteReadError()
+        ):
             text = f"The proxy on the way to {host} does not work."
         case aiohttp.ClientConnectorDNSError():
             text = f"The name {host} is not known."

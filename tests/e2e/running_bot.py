@@ -28,7 +28,7 @@ class RunningBot:
     other: list[str] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def logged(self, event: str, seconds: float = 30.0) -> dict[str, Any]:
+    async def logged(self, event: str, seconds: float = 60.0) -> dict[str, Any]:
         """The first log line with this event, waiting for it."""
 
         def find() -> dict[str, Any] | None:
@@ -40,7 +40,19 @@ class RunningBot:
         assert found is not None, self.story()
         return found
 
-    async def ended(self, seconds: float = 15.0) -> int:
+    async def printed(self, part: str, seconds: float = 120.0) -> str:
+        """The first plain line that contains `part`, waiting for it."""
+
+        def find() -> str | None:
+            return next((line for line in self.other if part in line), None)
+
+        async with asyncio.timeout(seconds), self._news:
+            await self._news.wait_for(lambda: find() or self.process.returncode is not None)
+        found = find()
+        assert found is not None, self.story()
+        return found
+
+    async def ended(self, seconds: float = 60.0) -> int:
         """Wait for the process to end by itself."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()

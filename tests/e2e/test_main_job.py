@@ -73,7 +73,7 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
         running_space(step_delay=0.3) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_telegram(telegram)) as bot,
     ):
-        await bot.logged("connected")
+        await bot.logged("connected", 90)
         telegram.show(chat, ann, photo("red", (320, 200)), "What colour is this?")
         await telegram.wait_for(lambda: len(telegram.replies(chat)) == 1, 60)
         drafts = [call.params["text"] for call in telegram.called("sendMessageDraft")]
@@ -101,8 +101,8 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         running_space(step_delay=0.3) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_discord(discord)) as bot,
     ):
-        await bot.logged("connected")
-        await discord.wait_for(lambda: discord.gateway.live)
+        await bot.logged("connected", 90)
+        await discord.wait_for(lambda: discord.gateway.live, 90)
         pictures = []
         for count in (1, 2):
             one = await discord.runs(ann, channel, "imagine", prompt="a red fox", seed=42)
@@ -141,8 +141,8 @@ async def test_sigterm_in_the_middle_and_a_new_start(
     async with running_space(step_delay=1.0, concurrency=4) as url:
         settings = {"SPACES": spaces(url), **on_telegram(telegram), **on_discord(discord)}
         async with running_bot(tmp_path, **settings) as bot:
-            await discord.wait_for(lambda: discord.gateway.live, 30)
-            await telegram.wait_for(lambda: telegram.called("getUpdates"), 30)
+            await discord.wait_for(lambda: discord.gateway.live, 90)
+            await telegram.wait_for(lambda: telegram.called("getUpdates"), 90)
             telegram.show(group, ann, photo("blue", (300, 100)), "@janus_bot what is this?")
             await telegram.wait_for(
                 lambda: any(finished(one) for one in telegram.replies(group)), 60
@@ -222,7 +222,7 @@ async def test_the_other_platform_goes_on(
     ann = telegram.person("Ann")
     settings = on_telegram(telegram) | on_discord(discord) | {"DISCORD__TOKEN": "wrong"}
     async with running_bot(tmp_path, **settings) as bot:
-        await telegram.wait_for(lambda: telegram.called("getUpdates"), 30)
+        await telegram.wait_for(lambda: telegram.called("getUpdates"), 90)
         telegram.say(telegram.private(ann), ann, "/help")
         await telegram.wait_for(lambda: telegram.replies(telegram.private(ann)), 30)
         bot.end()
@@ -238,7 +238,7 @@ async def test_an_unreachable_space_is_told_and_the_bot_lives(
     chat = telegram.private(ann)
     settings = on_telegram(telegram) | {"SPACES": spaces("http://127.0.0.1:9")}
     async with running_bot(tmp_path, **settings) as bot:
-        await bot.logged("connected")
+        await bot.logged("connected", 90)
         for count in (1, 2):
             telegram.say(chat, ann, "Hello?")
             await telegram.wait_for(lambda count=count: len(telegram.replies(chat)) == count, 60)  # type: ignore[misc] # bound now

@@ -104,7 +104,7 @@ def _framed(pen: Pen, plan: _Plan) -> None:
     shade = darker(plan.palette.lit(mix(GRASS, (40, 60, 80), 0.5)), 0.55)
     if plan.scene.place in {"forest", "snow", "mountains", "meadow"}:
         for x, size in ((-0.02, 0.95), (0.11, 0.5), (1.0, 1.05), (0.9, 0.56)):
-            plants.fir(pen.at(x, 1.04, size * plan.rng.uniform(0.9, 1.1)), shade)
+            plants.fir(pen.at(x, 1.12, size * plan.rng.uniform(0.9, 1.1)), shade)
     elif plan.scene.place == "garden":
         for x in (0.03, 0.14, 0.86, 0.96):
             petal = plan.palette.lit((236, 120, 132))

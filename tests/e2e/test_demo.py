@@ -1,0 +1,72 @@
+"""What somebody sees who runs `make demo`: the real program, in a real browser.
+
+`SCREENSHOT=docs/screenshot.png make test ARGS=tests/e2e/test_demo.py` makes the README's picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright, expect
+
+from bot.space.sketch import SketchEngine
+from tests.e2e.running_bot import running_bot
+from tests.e2e.test_browser import ARGUMENTS, CHROMIUM
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt install chromium"),
+    pytest.mark.timeout(300),
+]
+
+WAIT_MS = 90_000
+
+
+def a_photo(folder: Path) -> Path:
+    """A picture to ask about, drawn by the stand-in's own engine."""
+    path = folder / "mountains.png"
+    drawn = SketchEngine(step_delay=0).draw(
+        "a lake in the mountains", seed=3, guidance=5, temperature=1, report=lambda *_: None
+    )
+    drawn[0].save(path)
+    return path
+
+
+async def ask_and_imagine(page: Page, photo: Path) -> None:
+    await page.set_input_files("#files", str(photo))
+    await page.fill("#text", "What is in this picture?")
+    await page.press("#text", "Enter")
+    await expect(page.locator("#conversation")).to_contain_text("768", timeout=WAIT_MS)
+    await page.fill("#text", "/imagine a red fox --seed 42")
+    await page.press("#text", "Enter")
+    await expect(page.locator("#conversation")).to_contain_text("seed 42 ·", timeout=WAIT_MS)
+    for number in range(1, 6):
+        picture = page.get_by_alt_text(f"a red fox ({number} of 5)")
+        await expect(picture).to_be_visible(timeout=WAIT_MS)
+        await expect(picture).to_have_js_property("naturalWidth", 768, timeout=WAIT_MS)
+
+
+async def test_the_demo_answers_and_draws(tmp_path: Path) -> None:
+    """A question about a picture and `/imagine a red fox` work in the browser, and stay."""
+    async with running_bot(tmp_path, "demo") as bot, async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        line = await bot.printed("in your browser")
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found, line
+        page = await chromium.new_page(
+            viewport={"width": 1100, "height": 1000}, reduced_motion="reduce"
+        )
+        await page.goto(found[0])
+        await ask_and_imagine(page, a_photo(tmp_path))
+        await page.reload()
+        await expect(page.locator("#conversation")).to_contain_text("seed 42 ·", timeout=WAIT_MS)
+        await expect(page.get_by_alt_text("a red fox (5 of 5)")).to_be_visible(timeout=WAIT_MS)
+        if target := os.environ.get("SCREENSHOT"):
+            await page.screenshot(path=tmp_path / "shot.png")
+            shutil.copy(tmp_path / "shot.png", target)
+        await chromium.close()
+        bot.end()
+        assert await bot.ended() == 0, bot.story()
