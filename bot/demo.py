@@ -29,10 +29,10 @@ STAND_IN = (
 READY = "space ready: "
 """What the stand-in prints before its address."""
 
-START_PATIENCE = 60.0
+START_PATIENCE = 180.0
 """Seconds; importing gradio takes some on a small machine."""
 
-END_PATIENCE = 5.0
+END_PATIENCE = 15.0
 
 
 async def run_demo(config: Config) -> int:

@@ -99,6 +99,8 @@ class TurnRun:
         self._resumed = resumed
         self._worker: asyncio.Task[Answer] | None = None
         self._why: _Why | None = None
+        self._reply: Reply | None = None
+        self._farewell: asyncio.Task[None] | None = None
         self._partial = ""
         self._conversation: JsonConversation | None = None
 
@@ -124,7 +126,9 @@ class TurnRun:
 
     def suspend(self) -> None:
         """Stop because the process stops."""
-        self._end_worker(_Why.SUSPENDED)
+        if self._end_worker(_Why.SUSPENDED) and self._reply is not None:
+            # Said while the provider hangs up, which can take a moment.
+            self._farewell = asyncio.create_task(self._reply.suspend())
 
     def _end_worker(self, why: _Why) -> bool:
         if self.turn.answer is not None or self._why is not None:
@@ -135,7 +139,7 @@ class TurnRun:
         return True
 
     async def _run(self) -> None:
-        reply = await self._tools.replies.open(self.turn, self._lost)
+        reply = self._reply = await self._tools.replies.open(self.turn, self._lost)
         try:
             if self._resumed and self.turn.answer is None:
                 reply.resumed()
@@ -148,7 +152,7 @@ class TurnRun:
         except _Suspended:
             log.info("turn suspended", state=self.turn.state)
             await self._save_as(TurnState.QUEUED)
-            await reply.suspend()
+            await (self._farewell or reply.suspend())
         finally:
             await reply.aclose()
 

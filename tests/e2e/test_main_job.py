@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ async def test_sigterm_in_the_middle_and_a_new_start(
     group = telegram.group()
     bea = discord.person("Bea")
     channel = discord.channel(discord.guild())
-    async with running_space(step_delay=1.0, concurrency=4) as url:
+    async with running_space(step_delay=0.4, concurrency=4) as url:
         settings = {"SPACES": spaces(url), **on_telegram(telegram), **on_discord(discord)}
         async with running_bot(tmp_path, **settings) as bot:
             await discord.wait_for(lambda: discord.gateway.live, 90)
@@ -155,8 +156,10 @@ async def test_sigterm_in_the_middle_and_a_new_start(
             await discord.wait_for(
                 lambda: any("%" in str(one) for one in discord.messages(channel)), 60
             )
+            began = time.monotonic()
             bot.end()
-            assert await bot.ended(10) == 0, bot.story()
+            assert await bot.ended() == 0, bot.story()
+            assert time.monotonic() - began <= 10.0, bot.story()
         assert all("restarting" in str(one) for one in telegram.replies(group)[1:])
         async with running_bot(tmp_path, **settings) as bot:
             await telegram.wait_for(
