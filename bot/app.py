@@ -30,7 +30,7 @@ from bot.turns.run import Tools
 
 log = structlog.get_logger(__name__)
 
-GRACE = 4.0
+GRACE = 3.0
 """Seconds that running turns get on SIGTERM. With the last words of the others and the closing of
 connections the process ends within 10 s."""
 
