@@ -85,10 +85,6 @@ class App:
             raise ConfigError(NO_TOKENS)
         for warning in config.warnings:
             log.warning(warning)
-        if config.telegram.webhook_url:
-            log.warning(
-                "webhooks are not supported yet; Telegram is polled, which needs no address"
-            )
         with _data_folder(config.bot.data_dir), self._signals():
             async with AsyncExitStack() as stack:
                 database = await stack.enter_async_context(Database.open(database_location(config)))

@@ -61,6 +61,8 @@ class BotClient(discord.Client):
         intents = discord.Intents.none()
         intents.guilds = True
         intents.messages = True
+        # No voice here, so what it would need is nobody's business.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             intents=intents,
             member_cache_flags=discord.MemberCacheFlags.none(),
