@@ -26,7 +26,7 @@ from bot.reply.surface import Surface
 from bot.storage import Database, Pictures, Store
 from bot.turn import Turn
 from bot.turns.engine import Engine
-from bot.turns.run import Tools
+from bot.turns.ports import Tools
 
 log = structlog.get_logger(__name__)
 

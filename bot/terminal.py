@@ -25,8 +25,8 @@ from bot.image import normalise, to_bytes
 from bot.parts import open_spaces
 from bot.provider.response import GeneratedImage, ImageResponse, Reasoning, Response, Text
 from bot.turn import Imagine
+from bot.turns.answering import IMAGE_MODEL, MODEL
 from bot.turns.history import messages
-from bot.turns.run import IMAGE_MODEL, MODEL
 
 
 async def ask_once(config: Config, question: str, image: Path | None) -> None:

@@ -25,7 +25,7 @@ from bot.storage import Database, Pictures, Store
 from bot.turn import Turn, TurnState
 from bot.turns.access import Allowance
 from bot.turns.engine import Engine
-from bot.turns.run import Tools
+from bot.turns.ports import Tools
 from tests.scripted_surface import ScriptedSurface
 
 NO_LIMITS = Allowance(0, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,19 @@ async def test_a_question_after_imagine_is_about_the_first_picture(tmp_path: Pat
         await bot.engine.handle(bot.message(), Ask("Which colour?"))
         await bot.final(count=2)
     assert provider.calls[1]["media"][0][0] == png("red")
+
+
+async def test_a_question_about_a_picture_that_was_removed_is_plain_chat(tmp_path: Path) -> None:
+    """Cleaning up pictures breaks no conversation."""
+    provider = ScriptedProvider([[Text("a")], [Text("b")]])
+    async with scripted_bot(tmp_path, provider) as bot:
+        await bot.engine.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("one"))
+        await bot.final()
+        shutil.rmtree(tmp_path / "images")
+        await bot.engine.handle(bot.message(), Ask("two"))
+        contents = await bot.final(count=2)
+    assert contents[1].text == "b"
+    assert provider.calls[1]["media"] is None
 
 
 async def test_a_reply_is_about_the_picture_that_it_answers(tmp_path: Path) -> None:

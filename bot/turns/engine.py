@@ -15,8 +15,8 @@ from bot.turns import answers
 from bot.turns.access import DAY, MINUTE, Allowance, Usage, refusal
 from bot.turns.commands import Command, Help, Reset, Retry, Stop
 from bot.turns.lanes import Lanes
-from bot.turns.ports import Notice
-from bot.turns.run import Tools, TurnRun
+from bot.turns.ports import Notice, Tools
+from bot.turns.run import TurnRun
 
 log = structlog.get_logger(__name__)
 

@@ -208,3 +208,22 @@ class Observer(Protocol):
     def turn_ended(self, turn: Turn, state: TurnState, seconds: float) -> None:
         """A turn reached a final state, this long after it was accepted."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What turns work with.
+
+    Attributes:
+        system_prompt: said to the model before every conversation; may be empty.
+        history_messages: earlier messages sent with a question at most.
+    """
+
+    store: TurnStore
+    pictures: PictureStore
+    provider: Provider
+    replies: Replies
+    attachments: Attachments
+    observer: Observer
+    system_prompt: str = ""
+    history_messages: int = 20
