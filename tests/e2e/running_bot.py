@@ -81,20 +81,26 @@ class RunningBot:
             self._news.notify_all()
 
 
-@asynccontextmanager
-async def running_bot(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningBot]:
-    """`janus-bot run` in `folder`; settings are environment variables without their prefix."""
-    environment = {
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """The variables for a bot in `folder`; settings are given without their prefix."""
+    return {
         **{name: value for name, value in os.environ.items() if "PROXY" not in name.upper()},
         "JANUS_BOT_BOT__DATA_DIR": str(folder / "data"),
         "JANUS_BOT_HTTP__PORT": "0",
         "JANUS_BOT_LOG__FORMAT": "json",
+        "COLUMNS": "200",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
         **{f"JANUS_BOT_{name}": value for name, value in settings.items()},
     }
+
+
+@asynccontextmanager
+async def running_bot(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningBot]:
+    """`janus-bot run` in `folder`; settings are environment variables without their prefix."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *(arguments or ("run",))),
         cwd=folder,
-        env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env=environment(folder, **settings),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
