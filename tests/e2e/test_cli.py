@@ -20,7 +20,7 @@ from tests.e2e.running_bot import environment, running_bot
 from tests.servers.space import running_space
 
 # One Space serves the whole module, so one event loop does.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 NOWHERE = "http://127.0.0.1:9"
 

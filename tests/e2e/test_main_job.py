@@ -20,7 +20,7 @@ from tests.servers.space import running_space
 from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
 from tests.servers.telegram import TelegramServer
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
 WORKING = ("⏳", "⚙️", "▰", "📥", "↻", "☕")
 """What a message begins with while its turn is not finished."""
