@@ -28,7 +28,7 @@ class RunningBot:
     other: list[str] = field(default_factory=list)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    async def logged(self, event: str, seconds: float = 60.0) -> dict[str, Any]:
+    async def logged(self, event: str, seconds: float = 180.0) -> dict[str, Any]:
         """The first log line with this event, waiting for it."""
 
         def find() -> dict[str, Any] | None:
@@ -40,7 +40,7 @@ class RunningBot:
         assert found is not None, self.story()
         return found
 
-    async def printed(self, part: str, seconds: float = 120.0) -> str:
+    async def printed(self, part: str, seconds: float = 240.0) -> str:
         """The first plain line that contains `part`, waiting for it."""
 
         def find() -> str | None:
@@ -52,7 +52,7 @@ class RunningBot:
         assert found is not None, self.story()
         return found
 
-    async def ended(self, seconds: float = 60.0) -> int:
+    async def ended(self, seconds: float = 90.0) -> int:
         """Wait for the process to end by itself."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()

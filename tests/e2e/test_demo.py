@@ -19,7 +19,7 @@ from tests.e2e.test_browser import ARGUMENTS, CHROMIUM
 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt install chromium"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
 ]
 
 WAIT_MS = 90_000

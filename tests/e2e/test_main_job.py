@@ -78,9 +78,9 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
         running_space(step_delay=0.3) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_telegram(telegram)) as bot,
     ):
-        await bot.logged("connected", 90)
+        await bot.logged("connected")
         telegram.show(chat, ann, photo("red", (320, 200)), "What colour is this?")
-        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 1, 60)
+        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 1, 150)
         drafts = [call.params["text"] for call in telegram.called("sendMessageDraft")]
         assert drafts[0].startswith("⏳")
         assert any("queue" in text or "Working" in text or "%" in text for text in drafts)
@@ -91,8 +91,8 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
 
         telegram.say(chat, ann, "And how large is it?")
         telegram.say(other, bea, "Hello!")
-        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2, 60)
-        await telegram.wait_for(lambda: len(telegram.replies(other)) == 1, 60)
+        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2, 150)
+        await telegram.wait_for(lambda: len(telegram.replies(other)) == 1, 150)
         assert "320" in telegram.replies(chat)[1]["text"]
         assert "320" not in telegram.replies(other)[0]["text"]
         assert len(telegram.called("sendMessage")) == 3
@@ -106,8 +106,8 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         running_space(step_delay=0.3) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_discord(discord)) as bot,
     ):
-        await bot.logged("connected", 90)
-        await discord.wait_for(lambda: discord.gateway.live, 90)
+        await bot.logged("connected")
+        await discord.wait_for(lambda: discord.gateway.live, 180)
         pictures = []
         for count in (1, 2):
             one = await discord.runs(ann, channel, "imagine", prompt="a red fox", seed=42)
@@ -146,19 +146,19 @@ async def test_sigterm_in_the_middle_and_a_new_start(
     async with running_space(step_delay=0.7, concurrency=4) as url:
         settings = {"SPACES": spaces(url), **on_telegram(telegram), **on_discord(discord)}
         async with running_bot(tmp_path, **settings) as bot:
-            await discord.wait_for(lambda: discord.gateway.live, 90)
-            await telegram.wait_for(lambda: telegram.called("getUpdates"), 90)
+            await discord.wait_for(lambda: discord.gateway.live, 180)
+            await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
             telegram.show(group, ann, photo("blue", (300, 100)), "@janus_bot what is this?")
             await telegram.wait_for(
-                lambda: any(finished(one) for one in telegram.replies(group)), 60
+                lambda: any(finished(one) for one in telegram.replies(group)), 150
             )
             telegram.say(group, ann, "/imagine@janus_bot a lighthouse --seed 7")
             await discord.runs(bea, channel, "imagine", prompt="a green owl", seed=8)
             await telegram.wait_for(
-                lambda: any("%" in str(one) for one in telegram.replies(group)), 60
+                lambda: any("%" in str(one) for one in telegram.replies(group)), 150
             )
             await discord.wait_for(
-                lambda: any("%" in str(one) for one in discord.messages(channel)), 60
+                lambda: any("%" in str(one) for one in discord.messages(channel)), 150
             )
             bot.end()
             assert await bot.ended() == 0, bot.story()
@@ -224,7 +224,7 @@ async def test_the_other_platform_goes_on(
     ann = telegram.person("Ann")
     settings = on_telegram(telegram) | on_discord(discord) | {"DISCORD__TOKEN": "wrong"}
     async with running_bot(tmp_path, **settings) as bot:
-        await telegram.wait_for(lambda: telegram.called("getUpdates"), 90)
+        await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
         telegram.say(telegram.private(ann), ann, "/help")
         await telegram.wait_for(lambda: telegram.replies(telegram.private(ann)), 30)
         bot.end()
@@ -240,7 +240,7 @@ async def test_an_unreachable_space_is_told_and_the_bot_lives(
     chat = telegram.private(ann)
     settings = on_telegram(telegram) | {"SPACES": spaces("http://127.0.0.1:9")}
     async with running_bot(tmp_path, **settings) as bot:
-        await bot.logged("connected", 90)
+        await bot.logged("connected")
         for count in (1, 2):
             telegram.say(chat, ann, "Hello?")
             await telegram.wait_for(lambda count=count: len(telegram.replies(chat)) == count, 60)  # type: ignore[misc] # bound now
