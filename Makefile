@@ -2,6 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+# Test processes. Most tests wait for a server or a process, so two do not get into each other's way.
+JOBS ?= 2
+
+# Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
+export PYTHONDONTWRITEBYTECODE =
 
 BIN := $(VENV)/bin
 # The second variable is the one that newer versions of pip read for what a build needs. Python
@@ -24,7 +29,7 @@ demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: lint
 	$(BIN)/mypy

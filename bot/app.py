@@ -6,36 +6,49 @@ import asyncio
 import fcntl
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from bot.config import Config
-from bot.errors import AdapterError, ConfigError, StorageError
-from bot.messages import Address, Attachment, ChannelKey
+from bot.doctor import look_around
+from bot.errors import ConfigError, StorageError
+from bot.language import Catalogue
+from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.metrics import Metrics
-from bot.parts import allowance, chat_adapters, database_location, has_platform, open_spaces
+from bot.parts import (
+    chat_adapters,
+    database_location,
+    defaults,
+    has_platform,
+    open_spaces,
+    policy,
+)
 from bot.platforms.adapter import Adapter
 from bot.platforms.web.adapter import WebAdapter
+from bot.provider import Spaces
 from bot.reply.gates import Gates
 from bot.reply.replies import LiveReplies
 from bot.reply.surface import Surface
-from bot.storage import Database, Pictures, Store
-from bot.turn import Turn
+from bot.serving import Serving
+from bot.storage import Database, Keeper, Pictures, Store
+from bot.turn import FINAL, Turn
+from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
 from bot.turns.ports import Tools
+from bot.turns.preferences import Preferences
+from bot.turns.records import Records
+from bot.upkeep import follow, forget_daily
 
 log = structlog.get_logger(__name__)
 
 GRACE = 3.0
 """Seconds that running turns get on SIGTERM. With the last words of the others and the closing of
 connections the process ends within 10 s."""
-
-RESTART_PAUSE = 5.0
-"""Seconds before an adapter that broke off is started again."""
 
 NO_TOKENS = (
     "No platform is configured: set [telegram] token (from @BotFather) or [discord] token (from "
@@ -48,6 +61,7 @@ class App:
 
     Args:
         config: everything that can be set.
+        follow: the configuration file, and how to load it anew; `None` if it is not followed.
         stand_in: a sentence for the web chat when no real model answers; empty: none.
         announce: called with the web chat's address when it can be opened.
     """
@@ -56,17 +70,17 @@ class App:
         self,
         config: Config,
         *,
+        follow: tuple[Path, Callable[[], Config]] | None = None,
         stand_in: str = "",
         announce: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._config = config
+        self._follow = follow
         self._announce = announce
         self._stand_in = stand_in
         self._metrics = Metrics()
         self._adapters: dict[str, Adapter] = {}
         self._connected: dict[str, bool] = {}
-        self._refused: set[str] = set()
-        self._resumed: set[str] = set()
         self._stop = asyncio.Event()
 
     async def run(self) -> int:
@@ -88,10 +102,11 @@ class App:
         with _data_folder(config.bot.data_dir), self._signals():
             async with AsyncExitStack() as stack:
                 database = await stack.enter_async_context(Database.open(database_location(config)))
-                store = Store(database)
                 pictures = Pictures(config.bot.data_dir / "images", database)
+                store = Store(database)
                 spaces = await stack.enter_async_context(open_spaces(config))
-                self._build_adapters(stack, _Archive(store, pictures))
+                catalogue = Catalogue()
+                self._build_adapters(stack, _Archive(store, pictures), catalogue)
                 web = self._adapters.get("web")
                 if isinstance(web, WebAdapter):
                     await web.open()  # first, because without its port there is nothing to serve
@@ -100,16 +115,17 @@ class App:
                     store=store,
                     pictures=pictures,
                     provider=spaces,
-                    replies=LiveReplies(
-                        self._surface, Gates(time.monotonic), store, time.monotonic
-                    ),
+                    replies=LiveReplies(self._surface, Gates(time.monotonic), store, self._tell),
                     attachments=self,
                     observer=self._metrics,
-                    system_prompt=config.bot.system_prompt,
-                    history_messages=config.history.messages,
+                    preferences=Preferences(
+                        store, catalogue, defaults(config), config.bot.language
+                    ),
+                    places=lambda: spaces.places,
+                    quota_wait=config.provider.quota_wait,
                 )
-                await self._serve(tools)
-        return 1 if self._refused else 0
+                refused = await self._serve(tools, Keeper(database, pictures), spaces)
+        return 1 if refused else 0
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
         """As `bot.turns.ports.Attachments.fetch`."""
@@ -118,7 +134,12 @@ class App:
     def _surface(self, address: Address) -> Surface:
         return self._adapters[address.platform].surface(address)
 
-    def _build_adapters(self, stack: AsyncExitStack, archive: _Archive) -> None:
+    async def _tell(self, person: Person, text: str) -> bool:
+        return await self._adapters[person.platform].tell(person, text)
+
+    def _build_adapters(
+        self, stack: AsyncExitStack, archive: _Archive, catalogue: Catalogue
+    ) -> None:
         config = self._config
         adapters: list[Adapter] = []
         if config.http.enabled:
@@ -132,67 +153,50 @@ class App:
                     port=config.http.port,
                     access_token=config.http.access_token.get_secret_value(),
                     stand_in=self._stand_in,
+                    catalogue=catalogue,
+                    language=config.bot.language,
                 )
             )
-        adapters += chat_adapters(config)
+        adapters += chat_adapters(config, catalogue)
         self._adapters = {adapter.name: adapter for adapter in adapters}
-        self._connected = dict.fromkeys(self._adapters, False)
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
 
-    async def _serve(self, tools: Tools) -> None:
+    async def _serve(self, tools: Tools, keeper: Keeper, spaces: Spaces) -> bool:
+        """Serve until asked to stop; returns whether a platform refused the bot."""
         if not has_platform(self._config):
             log.info("web chat only; set [telegram] token or [discord] token to add a platform")
         async with asyncio.TaskGroup() as tasks:
-            engine = Engine(tools, allowance(self._config), tasks)
+            engine = Engine(tools, lambda: dispatcher.policy, tasks)
+            dispatcher = self._dispatcher(engine, tools, keeper, spaces)
+            serving = Serving(self._adapters, self._metrics, engine.resume_later, self._stop.set)
+            self._connected = serving.connected
             self._metrics.count_unfinished(lambda: engine.unfinished)
-            serving = [
-                tasks.create_task(self._keep_serving(adapter, engine), name=adapter.name)
-                for adapter in self._adapters.values()
+            beside = [
+                tasks.create_task(serving.run(dispatcher), name="serving"),
+                tasks.create_task(forget_daily(keeper, tools.preferences), name="retention"),
             ]
+            if self._follow is not None:
+                following = follow(*self._follow, partial(_apply, dispatcher, tools.preferences))
+                beside.append(tasks.create_task(following, name="configuration"))
             await self._stop.wait()
             log.info("stopping", unfinished=engine.unfinished)
-            for task in serving:
+            for task in beside:
                 task.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.gather(*beside, return_exceptions=True)
             await engine.drain(GRACE)
         log.info("stopped")
+        return bool(serving.refused)
 
-    async def _keep_serving(self, adapter: Adapter, engine: Engine) -> None:
-        """Serve one platform; the boundary between its faults and the rest of the bot."""
-        with structlog.contextvars.bound_contextvars(platform=adapter.name):
-            opened = adapter.name == "web"  # done before, so that its port is known
-            while True:
-                try:
-                    if not opened:
-                        await adapter.open()
-                    await adapter.serve(engine, lambda up: self._ready(adapter, engine, up))
-                except AdapterError as error:
-                    self._give_up(adapter, error)
-                    return
-                except Exception:
-                    log.exception("adapter broke off; it is started again", again_in=RESTART_PAUSE)
-                self._ready(adapter, engine, up=False)
-                await adapter.close()
-                opened = False
-                await asyncio.sleep(RESTART_PAUSE)
+    def _dispatcher(
+        self, engine: Engine, tools: Tools, keeper: Keeper, spaces: Spaces
+    ) -> Dispatcher:
+        async def examine() -> AsyncIterator[str]:
+            async for finding in look_around(self._adapters, self._connected, spaces):
+                yield finding
 
-    def _ready(self, adapter: Adapter, engine: Engine, up: bool) -> None:
-        if self._connected[adapter.name] != up:
-            log.info("connected" if up else "disconnected")
-        self._connected[adapter.name] = up
-        self._metrics.connected(adapter.name, up)
-        if up and adapter.name not in self._resumed:
-            self._resumed.add(adapter.name)
-            engine.resume_later(adapter.name)
-
-    def _give_up(self, adapter: Adapter, error: AdapterError) -> None:
-        """A platform refused the bot; the others go on if there are any but the web chat."""
-        self._refused.add(adapter.name)
-        self._connected[adapter.name] = False
-        log.error(str(error))
-        if not self._adapters.keys() - self._refused - {"web"}:
-            self._stop.set()
+        records = Records(keeper, tools.preferences, examine, engine.is_busy)
+        return Dispatcher(engine, tools, records, policy(self._config))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -207,6 +211,13 @@ class App:
                 loop.remove_signal_handler(each)
 
 
+def _apply(dispatcher: Dispatcher, preferences: Preferences, config: Config) -> None:
+    """Take over what can change while the bot runs."""
+    dispatcher.policy = policy(config)
+    preferences.defaults = defaults(config)
+    preferences.language = config.bot.language
+
+
 @dataclass(frozen=True, slots=True)
 class _Archive:
     """What the web page reads of the storage."""
@@ -216,6 +227,10 @@ class _Archive:
 
     async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
         return await self.store.turns(channel, limit)
+
+    async def removed(self, turns: Sequence[Turn]) -> frozenset[str]:
+        ended = [turn.id for turn in turns if turn.state in FINAL]
+        return frozenset([each for each in ended if not await self.store.segments(each)])
 
     async def picture(self, key: str) -> tuple[bytes, str]:
         return await self.pictures.get(key)

@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bot import __version__
-from bot.config import Config, SpaceSection, load
+from bot.config import DEFAULT_FILE, Config, SpaceSection, load
 from bot.errors import BotError, ConfigError
 
 cli = typer.Typer(
@@ -43,7 +44,8 @@ def run(config: ConfigOption = None) -> None:
 
     with _failures():
         settings = _prepare(config)
-        code = asyncio.run(App(settings).run())
+        path = config or DEFAULT_FILE
+        code = asyncio.run(App(settings, follow=(path, partial(load, config, os.environ))).run())
     raise typer.Exit(code)
 
 
@@ -90,6 +92,7 @@ def imagine(
     config: ConfigOption = None,
 ) -> None:
     """Draw five pictures in the terminal, and save them with their recipe."""
+    from bot.language import Catalogue  # noqa: PLC0415 - same
     from bot.terminal import imagine_once  # noqa: PLC0415 - loads the provider
     from bot.turns.commands import CommandError  # noqa: PLC0415 - same
     from bot.turns.commands import imagine as checked  # noqa: PLC0415 - same
@@ -98,7 +101,7 @@ def imagine(
         try:
             command = checked(prompt, seed, guidance)
         except CommandError as error:
-            raise ConfigError(str(error)) from error
+            raise ConfigError(error.said_in(Catalogue().words())) from error
         asyncio.run(imagine_once(_at_space(_prepare(config, quiet=True), space), command, output))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from rich.text import Text
 
 from bot.config import Config
 from bot.errors import AdapterError, StorageError
+from bot.language import Catalogue
 from bot.parts import chat_adapters, database_location, has_platform, open_spaces
 from bot.platforms.adapter import Adapter
+from bot.provider import Spaces
 from bot.storage import Database
 
 PATIENCE = 15.0
@@ -72,7 +74,7 @@ async def findings(config: Config) -> AsyncIterator[Finding]:
             "Platforms",
             "none; set [telegram] token or [discord] token to add one to the web chat",
         )
-    for adapter in chat_adapters(config):
+    for adapter in chat_adapters(config, Catalogue()):
         async for finding in _platform(adapter):
             yield finding
 
@@ -89,6 +91,36 @@ async def _storage(config: Config) -> Finding:
             return Finding(Health.GOOD, "Database", "sound, and of this version")
     except StorageError as error:
         return Finding(Health.BAD, "Database", str(error))
+
+
+async def look_around(
+    adapters: Mapping[str, Adapter], connected: Mapping[str, bool], spaces: Spaces
+) -> AsyncIterator[str]:
+    """What a bot that runs can find out about itself without disturbing anybody.
+
+    Args:
+        adapters: by name, opened.
+        connected: whether each is.
+        spaces: those that it asks.
+    """
+    for name, adapter in adapters.items():
+        what = name.capitalize()
+        if not connected.get(name, False):
+            yield f"{Health.BAD.value} {what}: not connected; the log says why"
+            continue
+        yield f"{Health.GOOD.value} {what}: connected"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                advice = await adapter.advice()
+        except (AdapterError, TimeoutError) as error:
+            advice = [str(error) or f"did not answer within {PATIENCE:g} s"]
+        for text in advice:
+            yield f"{Health.NOTE.value} {what}: {text}"
+    for name, problem in await spaces.check():
+        if problem is None:
+            yield f"{Health.GOOD.value} Space {name}: answers, and has both functions"
+        else:
+            yield f"{Health.BAD.value} Space {name}: {problem}"
 
 
 def _existing(folder: Path) -> Path:

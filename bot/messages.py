@@ -112,6 +112,9 @@ class IncomingMessage:
         address: where the reply goes.
         attachments: pictures and other files, in the order sent.
         reply_to: id of the message that it answers, if it answers one.
+        server: the platform's id of the server that the channel is in; empty where there is none.
+        roles: ids of the person's roles there.
+        moderator: the person may manage what others write in this channel.
     """
 
     channel: ChannelKey
@@ -120,3 +123,6 @@ class IncomingMessage:
     address: Address
     attachments: tuple[Attachment, ...] = ()
     reply_to: str | None = None
+    server: str = ""
+    roles: tuple[str, ...] = ()
+    moderator: bool = False

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bot.config import Config
+from bot.language import Catalogue
 from bot.platforms.adapter import Adapter
 from bot.provider import DeepseekAI_JanusPro7b, Spaces
 from bot.provider.wire import open_session
-from bot.turns.access import Allowance
+from bot.turns.access import Allowance, Policy, Rules
+from bot.turns.settings import Settings
 
 
 def has_platform(config: Config) -> bool:
@@ -18,13 +20,15 @@ def has_platform(config: Config) -> bool:
     return bool(config.telegram.token.get_secret_value() or config.discord.token.get_secret_value())
 
 
-def chat_adapters(config: Config) -> Sequence[Adapter]:
+def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
     """The adapters of all chat platforms that have a token, not opened yet."""
     adapters: list[Adapter] = []
     if token := config.telegram.token.get_secret_value():
         from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415 - half a second
 
-        adapters.append(TelegramAdapter(token=token, api_url=config.telegram.api_url))
+        adapters.append(
+            TelegramAdapter(token=token, api_url=config.telegram.api_url, catalogue=catalogue)
+        )
     if token := config.discord.token.get_secret_value():
         from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415 - likewise
 
@@ -34,6 +38,7 @@ def chat_adapters(config: Config) -> Sequence[Adapter]:
                 api_url=config.discord.api_url,
                 gateway_url=config.discord.gateway_url,
                 guild_ids=config.discord.guild_ids,
+                catalogue=catalogue,
             )
         )
     return adapters
@@ -63,7 +68,28 @@ def database_location(config: Config) -> str | Path:
     return config.storage.url.get_secret_value() or config.bot.data_dir / "janus.sqlite3"
 
 
-def allowance(config: Config) -> Allowance:
-    """The limits per person."""
+def policy(config: Config) -> Policy:
+    """Who may use the bot, and how much."""
     limits = config.limits
-    return Allowance(limits.turns_per_minute, limits.images_per_day, limits.queued_turns)
+    return Policy(
+        Allowance(
+            limits.turns_per_minute,
+            limits.images_per_day,
+            limits.queued_turns,
+            limits.images_per_day_total,
+        ),
+        Rules(
+            frozenset(config.access.allow),
+            frozenset(config.access.deny),
+            frozenset(config.bot.admins),
+        ),
+    )
+
+
+def defaults(config: Config) -> Settings:
+    """What holds in a channel where nothing else is set."""
+    return Settings(
+        persona=config.bot.system_prompt,
+        history=config.history.messages,
+        retention=config.history.retention_days,
+    )

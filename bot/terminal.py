@@ -7,21 +7,19 @@ pipe.
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from rich.console import Console
 from rich.text import Text as RichText
 
 from bot.config import Config
-from bot.errors import ImageUnreadable, StorageError
+from bot.errors import StorageError
 from bot.image import normalise, to_bytes
+from bot.keepsake import png_with_recipe
 from bot.parts import open_spaces
 from bot.provider.response import GeneratedImage, ImageResponse, Reasoning, Response, Text
 from bot.turn import Imagine
@@ -43,7 +41,7 @@ async def ask_once(config: Config, question: str, image: Path | None) -> None:
         picture = await asyncio.to_thread(lambda: normalise(to_bytes(image)))
         media = [(picture.data, f"image.{picture.media_type.rpartition('/')[2]}")]
     async with open_spaces(config) as spaces:
-        said = messages(config.bot.system_prompt, (), question)
+        said = messages(config.bot.system_prompt, (), question, "")
         await _print(spaces.create_async_generator(MODEL, said, media=media))
 
 
@@ -118,26 +116,22 @@ def _progress() -> Iterator[Callable[[Reasoning | None], None]]:
 
 
 def _save(image: GeneratedImage, folder: Path) -> Path:
-    """Write a picture as PNG with its recipe in the text chunk `recipe`; never over another."""
+    """Write a picture as PNG with its recipe inside; never over another."""
     recipe = image.recipe
     words = re.sub(r"[^a-z0-9]+", "-", recipe.prompt.lower()).strip("-")[:40] or "picture"
     name = f"{words}-{recipe.seed}-{recipe.index + 1}"
-    info = PngImagePlugin.PngInfo()
-    info.add_itxt("recipe", json.dumps(recipe.to_json(), ensure_ascii=False))
+    data = png_with_recipe(image.data, recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with Image.open(io.BytesIO(image.data)) as picture:
-            path, copy = folder / f"{name}.png", 1
-            while True:
-                try:
-                    with path.open("xb") as file:
-                        picture.save(file, "PNG", pnginfo=info)
-                except FileExistsError:
-                    copy += 1
-                    path = folder / f"{name}-{copy}.png"
-                else:
-                    return path
-    except UnidentifiedImageError as error:
-        raise ImageUnreadable("The Space sent a picture that cannot be read.") from error
+        path, copy = folder / f"{name}.png", 1
+        while True:
+            try:
+                with path.open("xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                copy += 1
+                path = folder / f"{name}-{copy}.png"
+            else:
+                return path
     except OSError as error:
         raise StorageError(f"{folder} cannot be written to: {error.strerror}.") from error

@@ -52,6 +52,8 @@ class TurnState(enum.StrEnum):
     """The provider works on it."""
     DELIVERING = "delivering"
     """The answer is stored and owed to the channel."""
+    PARKED = "parked"
+    """Waits for a Space's quota, until `Turn.parked_until`."""
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -64,7 +66,10 @@ TRANSITIONS: dict[TurnState, frozenset[TurnState]] = {
     TurnState.ACCEPTED: frozenset({TurnState.QUEUED, TurnState.DELIVERING, TurnState.CANCELLED}),
     TurnState.QUEUED: frozenset({TurnState.RUNNING, TurnState.DELIVERING, TurnState.CANCELLED}),
     # Running to queued: the process stops or died, and the turn will be taken up again.
-    TurnState.RUNNING: frozenset({TurnState.QUEUED, TurnState.DELIVERING, TurnState.CANCELLED}),
+    TurnState.RUNNING: frozenset(
+        {TurnState.QUEUED, TurnState.PARKED, TurnState.DELIVERING, TurnState.CANCELLED}
+    ),
+    TurnState.PARKED: frozenset({TurnState.QUEUED, TurnState.DELIVERING, TurnState.CANCELLED}),
     TurnState.DELIVERING: FINAL,
     TurnState.DONE: frozenset(),
     TurnState.FAILED: frozenset(),
@@ -123,6 +128,8 @@ class Turn:
         attempts: how often the provider was asked.
         pictures: SHA-256 of the pictures that it is about, once they are fetched.
         answer: what is owed or was delivered; `None` until there is one.
+        parked_until: Unix seconds at which a parked turn goes on; `None` for all others.
+        server: the platform's id of the server that the channel is in; empty where there is none.
     """
 
     id: str
@@ -139,6 +146,8 @@ class Turn:
     attempts: int = 0
     pictures: tuple[str, ...] = ()
     answer: Answer | None = field(default=None)
+    parked_until: float | None = None
+    server: str = ""
 
     @classmethod
     def accept(cls, message: IncomingMessage, command: Ask | Imagine) -> Self:
@@ -155,6 +164,7 @@ class Turn:
             accepted_at=time.time(),
             attachments=message.attachments,
             reply_to=message.reply_to,
+            server=message.server,
         )
 
     def to(self, state: TurnState, **changes: Any) -> Self:
@@ -166,6 +176,24 @@ class Turn:
         if state not in TRANSITIONS[self.state]:
             raise ValueError(f"turn {self.id} cannot go from {self.state} to {state}")
         return replace(self, state=state, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What comes before a waiting turn.
+
+    Attributes:
+        turns: how many.
+        mine: how many of them are of the same person.
+        here: they are in the same channel; otherwise they wait for the same Spaces.
+        space_queue: the length of the Space's own queue, as one of them heard it lately; `None` if
+            nobody knows.
+    """
+
+    turns: int
+    mine: int
+    here: bool = True
+    space_queue: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +213,32 @@ class Exchange:
     question: str
     answer: str
     pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much is stored.
+
+    Attributes:
+        questions: turns that asked.
+        drawings: turns that drew.
+        pictures: pictures shown or made.
+        size: bytes of those pictures.
+        people: who asked, each once.
+        since: Unix time of the oldest turn; `None` if there is none.
+    """
+
+    questions: int = 0
+    drawings: int = 0
+    pictures: int = 0
+    size: int = 0
+    people: int = 0
+    since: float | None = None
+
+    @property
+    def turns(self) -> int:
+        """All of them."""
+        return self.questions + self.drawings
 
 
 def new_id() -> str:

@@ -15,17 +15,22 @@ from typing import Any
 from PIL import Image
 
 from bot.errors import ImageUnreadable
+from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
 from bot.metrics import Metrics
 from bot.provider.response import JsonConversation, Response
 from bot.reply.gates import Gates
 from bot.reply.replies import LiveReplies
 from bot.reply.surface import Content
-from bot.storage import Database, Pictures, Store
+from bot.storage import Database, Keeper, Pictures, Store
 from bot.turn import Turn, TurnState
-from bot.turns.access import Allowance
+from bot.turns.access import Allowance, Policy, Rules
+from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
 from bot.turns.ports import Tools
+from bot.turns.preferences import Preferences
+from bot.turns.records import Records
+from bot.turns.settings import Settings
 from tests.scripted_surface import ScriptedSurface
 
 NO_LIMITS = Allowance(0, 0, 0)
@@ -107,6 +112,7 @@ class NotingStore(Store):
 class ScriptedBot:
     """What a test holds in its hands."""
 
+    dispatcher: Dispatcher
     engine: Engine
     store: NotingStore
     pictures: Pictures
@@ -114,6 +120,7 @@ class ScriptedBot:
     surfaces: dict[str, ScriptedSurface]
     files: dict[str, bytes]
     ended: Ended
+    told: list[tuple[Person, str]] = field(default_factory=list)
     _numbers: int = 0
 
     def message(self, channel: str = "c", person: Person = ANN, **changes: Any) -> IncomingMessage:
@@ -136,6 +143,10 @@ class ScriptedBot:
         await self.ended.wait_for(channel, count)
         return list(self.surface(channel).messages.values())
 
+    async def tell(self, person: Person, text: str) -> bool:
+        self.told.append((person, text))
+        return True
+
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
         data = self.files.get(attachment.source["file"])
         if data is None:
@@ -150,6 +161,8 @@ async def scripted_bot(
     surfaces: dict[str, ScriptedSurface] | None = None,
     allowance: Allowance = NO_LIMITS,
     *,
+    settings: Settings | None = None,
+    rules: Rules | None = None,
     resume: bool = False,
     grace: float = 5.0,
     **options: Any,
@@ -157,22 +170,35 @@ async def scripted_bot(
     """A running core on the database in `folder`; drained at the end."""
     async with Database.open(folder / "test.sqlite3") as database, asyncio.TaskGroup() as tasks:
         store = NotingStore(database)
+        pictures = Pictures(folder / "images", database)
         bot = ScriptedBot(
-            engine=None,  # type: ignore[arg-type] # needs the bot; set below
+            dispatcher=None,  # type: ignore[arg-type] # needs the bot; set below
+            engine=None,  # type: ignore[arg-type] # likewise
             store=store,
-            pictures=Pictures(folder / "images", database),
+            pictures=pictures,
             provider=provider or ScriptedProvider(),
             surfaces={} if surfaces is None else surfaces,
             files={},
             ended=Ended(),
         )
-        clock = time.monotonic
-        replies = LiveReplies(lambda a: bot.surface(a.data["surface"]), Gates(clock), store, clock)
-        tools = Tools(store, bot.pictures, bot.provider, replies, bot, bot.ended, **options)
-        bot.engine = Engine(tools, allowance, tasks)
+        replies = LiveReplies(
+            lambda a: bot.surface(a.data["surface"]), Gates(time.monotonic), store, bot.tell
+        )
+        preferences = Preferences(store, Catalogue(), settings or Settings(), "en")
+        tools = Tools(
+            store, pictures, bot.provider, replies, bot, bot.ended, preferences, **options
+        )
+        policy = Policy(allowance, rules or Rules())
+        bot.engine = Engine(tools, lambda: bot.dispatcher.policy, tasks)
+        records = Records(Keeper(database, pictures), preferences, _examine, bot.engine.is_busy)
+        bot.dispatcher = Dispatcher(bot.engine, tools, records, policy)
         if resume:
             bot.engine.resume_later("test")
         try:
             yield bot
         finally:
             await bot.engine.drain(grace)
+
+
+async def _examine() -> AsyncIterator[str]:
+    yield "✓ Everything: fine"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.errors import PreviewUnsupported, SurfaceError
-from bot.reply.surface import Content, Limits, Receipt
+from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search
 
 PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, moods=True, rate=1e9)
 
@@ -30,8 +30,22 @@ class ScriptedSurface:
     gate: asyncio.Event | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
+    headroom: Headroom | None = None
+    searches: list[Search] = field(default_factory=list)
+    finds: bool = False
+
     def measure(self, text: str) -> int:
         return len(text)
+
+    def anchor(self) -> Anchor:
+        return {"after": len(self.messages)}
+
+    async def find(self, search: Search) -> Receipt | None:
+        """The message with this nonce, if the test wants a surface without idempotent creates."""
+        self.searches.append(search)
+        await search.turn()
+        there = self.finds and search.nonce in self.messages and not await search.known("?")
+        return {"ids": [search.nonce]} if there else None
 
     async def create(self, content: Content, nonce: str) -> Receipt:
         async with _Call(self, "create", content.text) as effect:
@@ -101,13 +115,22 @@ class MemoryLedger:
     """Keeps acknowledgements as storage does, for one test."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, int], tuple[Receipt, str]] = {}
+        self.rows: dict[tuple[str, int], tuple[Receipt | None, str, Anchor | None]] = {}
 
-    async def segments(self, turn_id: str) -> Sequence[tuple[int, Receipt, str]]:
+    async def segments(
+        self, turn_id: str
+    ) -> Sequence[tuple[int, Receipt | None, str, Anchor | None]]:
         return [(key[1], *row) for key, row in sorted(self.rows.items()) if key[0] == turn_id]
 
+    async def begin_segment(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
+        self.rows[turn_id, index] = (None, digest, anchor)
+
     async def save_segment(self, turn_id: str, index: int, receipt: Receipt, digest: str) -> None:
-        self.rows[turn_id, index] = (receipt, digest)
+        self.rows[turn_id, index] = (receipt, digest, None)
 
     async def delete_segment(self, turn_id: str, index: int) -> None:
-        del self.rows[turn_id, index]
+        self.rows.pop((turn_id, index), None)
+
+    async def is_reply(self, turn_id: str, message_id: str) -> bool:
+        del turn_id
+        return any(row[0] is not None and message_id in row[0]["ids"] for row in self.rows.values())

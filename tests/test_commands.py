@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.language import Catalogue
 from bot.turn import MAX_SEED, Ask, Imagine
-from bot.turns.commands import CommandError, Help, Reset, Retry, Stop, imagine, parse
+from bot.turns.commands import WORDS as WORDS_OF_ALL
+from bot.turns.commands import (
+    CommandError,
+    Help,
+    Reset,
+    Retry,
+    ShowSettings,
+    Stop,
+    imagine,
+    parse,
+)
+
+WORDS = Catalogue().words()
 
 
 @pytest.mark.parametrize(
@@ -57,8 +72,9 @@ def test_anything_else_is_not_a_command(text: str) -> None:
 )
 def test_a_bad_value_says_how_to_write_it(text: str, says: str) -> None:
     """Nobody has to guess."""
-    with pytest.raises(CommandError, match=says):
+    with pytest.raises(CommandError) as caught:
         parse(text)
+    assert says in caught.value.said_in(Catalogue().words())
 
 
 @given(st.text())
@@ -67,7 +83,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
     try:
         command = parse(f"/imagine {text}")
     except CommandError as error:
-        said = str(error)
+        said = error.said_in(WORDS)
     else:
         said = "drawn." if isinstance(command, Imagine) and command.prompt else "lost"
     assert said.endswith((".", "snow"))
@@ -83,3 +99,27 @@ def test_options_round_trip(prompt: str, seed: int, tenths: int) -> None:
     guidance = tenths / 10
     text = f"/imagine {prompt} --seed {seed} --guidance {guidance}"
     assert parse(text) == imagine(prompt, seed, guidance)
+
+
+@pytest.mark.parametrize("word", WORDS_OF_ALL)
+def test_every_word_is_understood_and_described(word: str) -> None:
+    """What a menu lists works when it is typed, in every language."""
+    with contextlib.suppress(CommandError):  # /imagine without a prompt
+        assert parse(f"/{word}") is not None
+    for language in Catalogue().languages:
+        assert Catalogue().words(language)(f"command-{word}")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("/settings", ShowSettings()),
+        ("/settings language", ShowSettings("language")),
+        ("/settings persona You are a pirate.", ShowSettings("persona", "You are a pirate.")),
+        ("/settings guidance=7", ShowSettings("guidance", "7")),
+        ("/settings Guidance: 7", ShowSettings("guidance", "7")),
+    ],
+)
+def test_settings_are_typed_as_name_and_value(text: str, command: ShowSettings) -> None:
+    """The value is everything behind the name."""
+    assert parse(text) == command

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -16,15 +17,13 @@ from bot.storage import Database, Store
 from bot.turn import Answer, TurnState
 from tests.test_store import HERE, a_turn
 
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "janus.sqlite3"
+STEPS = 24
+"""More than the number of times that a write waits for something."""
 
 
 @pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
-    async with Database.open(path) as database:
+async def database(where: str) -> AsyncIterator[Database]:
+    async with Database.open(where) as database:
         yield database
 
 
@@ -33,13 +32,27 @@ def store(database: Database) -> Store:
     return Store(database)
 
 
+@pytest.fixture
+async def file(tmp_path: Path, migrated_file: Path) -> AsyncIterator[Database]:
+    """A database of SQLite, for what only a file can do."""
+    path = tmp_path / "janus.sqlite3"
+    shutil.copyfile(migrated_file, path)
+    async with Database.open(path) as database:
+        yield database
+
+
 @pytest.mark.parametrize("impatient", [False, True])
 async def test_cancelled_writes_leave_no_transaction(
-    path: Path, store: Store, impatient: bool
+    where: str, store: Store, impatient: bool
 ) -> None:
     """Cancelled at any await, once or twice, a write is whole or absent and the next one works."""
+    async with Database.open(where) as other:
+        await cancel_at_every_step(store, other, impatient=impatient)
+
+
+async def cancel_at_every_step(store: Store, other: Database, *, impatient: bool) -> None:
     finished = 0
-    for steps in range(24):
+    for steps in range(STEPS):
         turn = a_turn(f"{steps}", question="cancel me")
         await store.accept(turn)
         owed = replace(turn, state=TurnState.DELIVERING, answer=Answer(TurnState.DONE, "Yes."))
@@ -50,16 +63,15 @@ async def test_cancelled_writes_leave_no_transaction(
             await asyncio.sleep(0)
             task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        with closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            other.execute("ROLLBACK")
+        async with asyncio.timeout(30), other.write() as connection:  # nobody holds a lock
+            await connection.execute(text("UPDATE channels SET epoch = epoch"))
         newest = await store.newest(HERE)
         assert newest in (turn, owed)
         written = newest == owed
         assert written == (len(await store.history(HERE, 1000)) == finished + 1)
         assert written == (await store.conversation(HERE) == JsonConversation(f"{steps}"))
         finished += written
-    assert 0 < finished < 24
+    assert 0 < finished < STEPS
     assert await store.accept(a_turn("last"))
 
 
@@ -110,12 +122,13 @@ async def test_failure_in_a_transaction_undoes_all_of_it(database: Database, sto
     ],
 )
 async def test_trouble_with_the_disk_is_a_sentence(
-    database: Database, store: Store, pragma: str, sentence: str
+    file: Database, pragma: str, sentence: str
 ) -> None:
     """A full or read-only disk is told as such, and what was accepted stays."""
+    store = Store(file)
     await store.accept(a_turn("1"))
 
-    @event.listens_for(database._writer.sync_engine, "begin")
+    @event.listens_for(file._writer.sync_engine, "begin")
     def broken(connection: object) -> None:
         connection.exec_driver_sql(pragma)  # type: ignore[attr-defined] # SQLAlchemy's Connection
 
@@ -124,14 +137,15 @@ async def test_trouble_with_the_disk_is_a_sentence(
     assert [turn.message_id for turn in await store.unfinished()] == ["1"]
 
 
-async def test_locked_database_is_a_sentence(path: Path, database: Database, store: Store) -> None:
+async def test_locked_database_is_a_sentence(file: Database, tmp_path: Path) -> None:
     """Another program that holds the write lock too long is told as such; reading goes on."""
+    store = Store(file)
 
-    @event.listens_for(database._writer.sync_engine, "connect")
+    @event.listens_for(file._writer.sync_engine, "connect")
     def impatient(connection: object, _record: object) -> None:
         connection.cursor().execute("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined] # DBAPI
 
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(tmp_path / "janus.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match="locked by another program"):
             await store.accept(a_turn("1"))
@@ -139,11 +153,12 @@ async def test_locked_database_is_a_sentence(path: Path, database: Database, sto
     assert await store.accept(a_turn("1"))
 
 
-async def test_accepting_and_finishing_reach_the_disk(database: Database, store: Store) -> None:
+async def test_accepting_and_finishing_reach_the_disk(file: Database) -> None:
     """Commits of accepted turns and answers are flushed; progress need not be."""
+    store = Store(file)
     levels: list[str] = []
 
-    @event.listens_for(database._writer.sync_engine, "before_cursor_execute")
+    @event.listens_for(file._writer.sync_engine, "before_cursor_execute")
     def seen(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
         if "synchronous" in statement or statement.startswith("UPDATE turns"):
             levels.append(statement.split()[1])
@@ -159,6 +174,6 @@ async def test_accepting_and_finishing_reach_the_disk(database: Database, store:
         "synchronous=FULL",
         "turns",
     ]
-    async with database.write() as connection:
+    async with file.write() as connection:
         assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"

@@ -17,7 +17,7 @@ from bot.messages import Attachment, ChannelKey
 from bot.platforms.adapter import Adapter
 from bot.reply.surface import Content
 from bot.turn import Ask
-from bot.turns.ports import Inbox
+from bot.turns.inbox import Inbox
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import ScriptedInbox, closing, make, running
 from tests.servers.discord_world import (

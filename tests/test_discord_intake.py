@@ -13,7 +13,7 @@ from bot.errors import (
 from bot.messages import ChannelKey
 from bot.turn import Ask, Imagine
 from bot.turns.commands import Command, Help, Reset, Retry, Stop
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import running
 from tests.servers.discord_world import (

@@ -25,7 +25,7 @@ from bot.errors import (
 )
 from bot.messages import Address
 from bot.platforms.discord.surface import LIMITS, DiscordSurface
-from bot.reply.surface import Content, Mood, Surface, Upload
+from bot.reply.surface import Anchor, Content, Mood, Search, Surface, Upload
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, closing, make, running
 from tests.servers.discord_world import LOADING, SEND, Channel
@@ -238,7 +238,7 @@ class TestInteraction:
         address = await commanded(server, bot)
         receipt = await bot.adapter.surface(address).create(WORKING, "turn-0")
         later = DiscordSurface(
-            bot.adapter._opened().http, address, clock=lambda: time.time() + 14 * 60
+            bot.adapter._opened().http, address, me=1, clock=lambda: time.time() + 14 * 60
         )
         await later.edit(receipt, DONE)
         await later.create(Content("and more"), "turn-1")
@@ -305,7 +305,7 @@ class TestFaults:
             (404, 10003, SurfaceForbidden),
             (404, 10008, MessageGone),
             (429, 0, RateLimited),
-            (503, 0, SurfaceUnavailable),
+            (503, 0, DeliveryUnknown),
         ],
     )
     async def test_every_answer_has_its_error(
@@ -357,12 +357,12 @@ class TestFaults:
             await surface.create(Content("x" * 2001), "turn-0")
 
     async def test_a_discord_that_is_not_there(self, server: DiscordServer, bot: Running) -> None:
-        """A refused connection certainly did nothing."""
+        """Both ways to notice it are tried again: refused, and cut off while it was closing."""
         surface = bot.adapter.surface(await asked(server, bot))
         receipt = await surface.create(WORKING, "turn-0")
         await server.__aexit__()
         for request in (surface.create(WORKING, "turn-1"), surface.edit(receipt, DONE)):
-            with pytest.raises(SurfaceUnavailable):
+            with pytest.raises((SurfaceUnavailable, DeliveryUnknown)):
                 await request
 
     async def test_a_delete_never_leaves_doubt(self, server: DiscordServer, bot: Running) -> None:
@@ -409,3 +409,71 @@ async def test_no_reply_can_ping_or_unfold_links(server: DiscordServer, bot: Run
     assert all(body["allowed_mentions"] == {"parse": []} for body in texts)
     assert all(body["flags"] == 4 for body in texts)
     assert not [message for message in shown(server) if message["mentions"]]
+
+
+class TestFind:
+    """Messages whose create was not acknowledged."""
+
+    @staticmethod
+    def search(anchor: Anchor, nonce: str, *known: str) -> Search:
+        async def is_known(message_id: str) -> bool:
+            return message_id in known
+
+        async def turn() -> None:
+            return
+
+        return Search(anchor, nonce, Content("The answer."), is_known, turn)
+
+    async def test_by_what_it_answers(self, server: DiscordServer, bot: Running) -> None:
+        """Long after Discord has forgotten the nonce, another process finds it."""
+        address = await asked(server, bot)
+        surface = bot.adapter.surface(address)
+        anchor = surface.anchor()
+        first = await surface.create(WORKING, "turn-0")
+        server.drop_next("POST", "/messages", after=True, times=2)
+        with pytest.raises(DeliveryUnknown):
+            await surface.create(Content("more"), "turn-1")
+        ann = server.people[0]
+        await server.says(ann, general(server), "me too", reply_to=address.data["reply_to"])
+        later = bot.adapter.surface(restored(address))
+        found = await later.find(self.search(anchor, "turn-1", *first["ids"]))
+        assert found is not None
+        await later.edit(found, Content("changed"))
+        assert [one["content"] for one in shown(server)][:2] == [WORKING.text, "changed"]
+
+    async def test_what_follows_a_command(self, server: DiscordServer, bot: Running) -> None:
+        """Discord knows no nonces there, but says which answer a message follows."""
+        address = await commanded(server, bot)
+        surface = bot.adapter.surface(address)
+        anchor = surface.anchor()
+        first = await surface.create(WORKING, "turn-0")
+        assert (
+            await surface.find(self.search(anchor, "turn-0")) is None
+        )  # to be made again: idempotent
+        server.drop_next("POST", "/webhooks/", after=True, times=2)
+        with pytest.raises(DeliveryUnknown):
+            await surface.create(Content("more"), "turn-1")
+        found = await surface.find(self.search(anchor, "turn-1", *first["ids"]))
+        assert found is not None
+        assert found["ids"] == [shown(server)[-1]["id"]]
+
+    async def test_nothing_of_it(self, server: DiscordServer, bot: Running) -> None:
+        """A create that never arrived, and a channel that the bot may not read."""
+        surface = bot.adapter.surface(await asked(server, bot))
+        assert await surface.find(self.search(surface.anchor(), "turn-0")) is None
+        server.fail_next("GET", "/messages", 403, 50013)
+        assert await surface.find(self.search(surface.anchor(), "turn-0")) is None
+
+
+async def test_what_the_headers_say_reaches_the_pacing(server: DiscordServer) -> None:
+    """The platform's own count, after each request."""
+    server.limits = (5, 5.0)
+    server.channel(server.guild())
+    server.person("Ada")
+    async with running(server) as bot:
+        surface = bot.adapter.surface(await asked(server, bot))
+        assert surface.headroom is None
+        await surface.create(WORKING, "turn-0")
+        assert surface.headroom is not None
+        assert surface.headroom.left == 4
+        assert 0 < surface.headroom.seconds <= 5

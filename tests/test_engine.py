@@ -23,6 +23,7 @@ from bot.reply.surface import Mood
 from bot.turn import Ask, Imagine, TurnState
 from bot.turns.access import Allowance
 from bot.turns.commands import Help, Reset, Retry, Stop
+from bot.turns.settings import Settings
 from tests.scripted_bot import BOB, ScriptedProvider, png, scripted_bot
 
 
@@ -46,7 +47,7 @@ async def test_a_photo_question_is_asked_about_that_photo(tmp_path: Path) -> Non
     provider = ScriptedProvider([[Text("A red "), Text("square.")]])
     async with scripted_bot(tmp_path, provider) as bot:
         message = bot.message(attachments=(bot.attachment(png()),))
-        assert await bot.engine.handle(message, Ask("What is this?")) is None
+        assert await bot.dispatcher.handle(message, Ask("What is this?")) is None
         (content,) = await bot.final()
     assert content.text == "A red square."
     assert content.mood is Mood.DONE
@@ -59,11 +60,11 @@ async def test_the_next_question_is_about_the_same_photo_with_history(tmp_path: 
     provider = ScriptedProvider([[Text("A square.")], [Text("Red.")], [Text("Hello.")]])
     async with scripted_bot(tmp_path, provider) as bot:
         photo = bot.message(attachments=(bot.attachment(png()),))
-        await bot.engine.handle(photo, Ask("What is this?"))
+        await bot.dispatcher.handle(photo, Ask("What is this?"))
         await bot.final()
-        await bot.engine.handle(bot.message(), Ask("Which colour?"))
+        await bot.dispatcher.handle(bot.message(), Ask("Which colour?"))
         await bot.final(count=2)
-        await bot.engine.handle(bot.message("other"), Ask("Hi"))
+        await bot.dispatcher.handle(bot.message("other"), Ask("Hi"))
         await bot.final("other")
     first, second, other = provider.calls
     assert said(second) == ["What is this?", "A square.", "Which colour?"]
@@ -75,11 +76,11 @@ async def test_the_next_question_is_about_the_same_photo_with_history(tmp_path: 
 async def test_no_history_means_no_history(tmp_path: Path) -> None:
     """`messages = 0` forgets the picture as well."""
     provider = ScriptedProvider([[Text("One.")], [Text("Two.")]])
-    async with scripted_bot(tmp_path, provider, history_messages=0) as bot:
+    async with scripted_bot(tmp_path, provider, settings=Settings(history=0)) as bot:
         photo = bot.message(attachments=(bot.attachment(png()),))
-        await bot.engine.handle(photo, Ask("What?"))
+        await bot.dispatcher.handle(photo, Ask("What?"))
         await bot.final()
-        await bot.engine.handle(bot.message(), Ask("And?"))
+        await bot.dispatcher.handle(bot.message(), Ask("And?"))
         await bot.final(count=2)
     assert said(provider.calls[1]) == ["And?"]
     assert provider.calls[1]["media"] is None
@@ -90,7 +91,7 @@ async def test_imagine_ends_with_five_pictures_and_the_seed(tmp_path: Path) -> N
     steps = [Reasoning(Stage.RUNNING, index=index, length=8) for index in range(8)]
     provider = ScriptedProvider([[*steps, drawn()]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Imagine("fox", 42, 6.0))
+        await bot.dispatcher.handle(bot.message(), Imagine("fox", 42, 6.0))
         (content,) = await bot.final()
     assert content.text == "fox\nseed 42 · guidance 5"
     assert [upload.alt for upload in content.files] == [f"fox ({n} of 5)" for n in range(1, 6)]
@@ -109,9 +110,9 @@ async def test_a_question_after_imagine_is_about_the_first_picture(tmp_path: Pat
     """People ask about what was just drawn."""
     provider = ScriptedProvider([[drawn()], [Text("Red.")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Imagine("fox"))
+        await bot.dispatcher.handle(bot.message(), Imagine("fox"))
         await bot.final()
-        await bot.engine.handle(bot.message(), Ask("Which colour?"))
+        await bot.dispatcher.handle(bot.message(), Ask("Which colour?"))
         await bot.final(count=2)
     assert provider.calls[1]["media"][0][0] == png("red")
 
@@ -120,10 +121,10 @@ async def test_a_question_about_a_picture_that_was_removed_is_plain_chat(tmp_pat
     """Cleaning up pictures breaks no conversation."""
     provider = ScriptedProvider([[Text("a")], [Text("b")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("one"))
+        await bot.dispatcher.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("one"))
         await bot.final()
         shutil.rmtree(tmp_path / "images")
-        await bot.engine.handle(bot.message(), Ask("two"))
+        await bot.dispatcher.handle(bot.message(), Ask("two"))
         contents = await bot.final(count=2)
     assert contents[1].text == "b"
     assert provider.calls[1]["media"] is None
@@ -135,9 +136,9 @@ async def test_a_reply_is_about_the_picture_that_it_answers(tmp_path: Path) -> N
     async with scripted_bot(tmp_path, provider) as bot:
         for name, colour in (("one", "red"), ("two", "blue")):
             message = bot.message(message_id=name, attachments=(bot.attachment(png(colour), name),))
-            await bot.engine.handle(message, Ask(name))
+            await bot.dispatcher.handle(message, Ask(name))
         await bot.final(count=2)
-        await bot.engine.handle(bot.message(reply_to="one"), Ask("this one?"))
+        await bot.dispatcher.handle(bot.message(reply_to="one"), Ask("this one?"))
         await bot.final(count=3)
     first, _, third = provider.calls
     assert third["media"] == first["media"]
@@ -148,7 +149,7 @@ async def test_an_album_is_answered_together(tmp_path: Path) -> None:
     provider = ScriptedProvider([[Text("Red.")], [Text("Blue.")]])
     async with scripted_bot(tmp_path, provider) as bot:
         files = tuple(bot.attachment(png(colour), colour) for colour in ("red", "blue"))
-        await bot.engine.handle(bot.message(attachments=files), Ask("Colours?"))
+        await bot.dispatcher.handle(bot.message(attachments=files), Ask("Colours?"))
         (content,) = await bot.final()
     assert content.text == "**Picture 1**\nRed.\n\n**Picture 2**\nBlue."
 
@@ -158,9 +159,9 @@ async def test_delivered_twice_is_answered_once(tmp_path: Path) -> None:
     provider = ScriptedProvider([[Text("Once.")]])
     async with scripted_bot(tmp_path, provider) as bot:
         message = bot.message()
-        await asyncio.gather(*(bot.engine.handle(message, Ask("?")) for _ in range(5)))
+        await asyncio.gather(*(bot.dispatcher.handle(message, Ask("?")) for _ in range(5)))
         await bot.final()
-        await bot.engine.handle(message, Ask("?"))
+        await bot.dispatcher.handle(message, Ask("?"))
     assert len(provider.calls) == 1
 
 
@@ -169,8 +170,8 @@ async def test_turns_of_a_channel_run_in_order_and_say_who_is_ahead(tmp_path: Pa
     hold = asyncio.Event()
     provider = ScriptedProvider([[hold, Text("one")], [Text("two")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Ask("1"))
-        await bot.engine.handle(bot.message(), Ask("2"))
+        await bot.dispatcher.handle(bot.message(), Ask("1"))
+        await bot.dispatcher.handle(bot.message(), Ask("2"))
         await bot.surface().until(lambda s: any("1 ahead in this chat" in t for t in s.texts))
         assert len(provider.calls) <= 1
         hold.set()
@@ -191,7 +192,7 @@ async def test_a_failure_says_what_and_what_now(
     """With what was written so far, and the turn's id."""
     provider = ScriptedProvider([[Text("So far"), error]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Ask("?"))
+        await bot.dispatcher.handle(bot.message(), Ask("?"))
         (content,) = await bot.final()
         (turn,) = await bot.store.turns(ChannelKey("test", ("c",)), 9)
     assert content.text.startswith(f"So far\n\n⚠️ {error}")
@@ -204,9 +205,9 @@ async def test_a_mistake_in_the_program_is_told_and_survived(tmp_path: Path) -> 
     """The next request works."""
     provider = ScriptedProvider([[ZeroDivisionError()], [Text("Fine.")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Ask("?"))
+        await bot.dispatcher.handle(bot.message(), Ask("?"))
         await bot.final()
-        await bot.engine.handle(bot.message(), Ask("!"))
+        await bot.dispatcher.handle(bot.message(), Ask("!"))
         contents = await bot.final(count=2)
     assert "went wrong inside the bot" in contents[0].text
     assert contents[1].text == "Fine."
@@ -219,7 +220,7 @@ async def test_a_bad_picture_is_refused_before_the_space_sees_it(
     """With a sentence."""
     provider = ScriptedProvider()
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(attachments=(bot.attachment(data),)), Ask("?"))
+        await bot.dispatcher.handle(bot.message(attachments=(bot.attachment(data),)), Ask("?"))
         (content,) = await bot.final()
     assert content.mood is Mood.FAILED
     assert provider.calls == []
@@ -229,12 +230,12 @@ async def test_stop_keeps_what_was_written(tmp_path: Path) -> None:
     """And closes the provider's stream."""
     provider = ScriptedProvider([[Text("Once upon"), asyncio.Event()]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(), Ask("A story"))
+        await bot.dispatcher.handle(bot.message(), Ask("A story"))
         await bot.surface().until(lambda s: "Once upon" in s.texts)
-        other = await bot.engine.handle(bot.message(person=BOB), Stop())
+        other = await bot.dispatcher.handle(bot.message(person=BOB), Stop())
         assert other is not None
         assert "Nothing of yours" in other.text
-        await bot.engine.handle(bot.message(), Stop())
+        await bot.dispatcher.handle(bot.message(), Stop())
         (content,) = await bot.final()
     assert content.text == "Once upon\n\n■ Stopped."
     assert content.mood is Mood.STOPPED
@@ -247,7 +248,7 @@ async def test_a_deleted_reply_stops_the_turn(tmp_path: Path) -> None:
     async with scripted_bot(tmp_path, provider) as bot:
         surface = bot.surface()
         surface.faults.extend([None, MessageGone("deleted")])
-        await bot.engine.handle(bot.message(), Ask("A story"))
+        await bot.dispatcher.handle(bot.message(), Ask("A story"))
         await bot.final()
         (turn,) = await bot.store.turns(ChannelKey("test", ("c",)), 9)
     assert turn.state is TurnState.CANCELLED
@@ -258,11 +259,11 @@ async def test_retry_asks_the_same_again_with_another_seed(tmp_path: Path) -> No
     """The picture comes along."""
     provider = ScriptedProvider([[Text("a")], [Text("b")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        nothing = await bot.engine.handle(bot.message(), Retry())
+        nothing = await bot.dispatcher.handle(bot.message(), Retry())
         assert nothing is not None
-        await bot.engine.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("?"))
+        await bot.dispatcher.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("?"))
         await bot.final()
-        assert await bot.engine.handle(bot.message(), Retry()) is None
+        assert await bot.dispatcher.handle(bot.message(), Retry()) is None
         await bot.final(count=2)
     first, second = provider.calls
     assert second["media"] == first["media"]
@@ -273,11 +274,11 @@ async def test_reset_starts_afresh(tmp_path: Path) -> None:
     """Neither words nor pictures from before are sent."""
     provider = ScriptedProvider([[Text("a")], [Text("b")]])
     async with scripted_bot(tmp_path, provider) as bot:
-        await bot.engine.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("one"))
+        await bot.dispatcher.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("one"))
         await bot.final()
-        notice = await bot.engine.handle(bot.message(), Reset())
+        notice = await bot.dispatcher.handle(bot.message(), Reset())
         assert notice is not None
-        await bot.engine.handle(bot.message(), Ask("two"))
+        await bot.dispatcher.handle(bot.message(), Ask("two"))
         await bot.final(count=2)
     assert said(provider.calls[1]) == ["two"]
     assert provider.calls[1]["media"] is None
@@ -286,7 +287,7 @@ async def test_reset_starts_afresh(tmp_path: Path) -> None:
 async def test_help_is_answered_at_once(tmp_path: Path) -> None:
     """Without the Space."""
     async with scripted_bot(tmp_path) as bot:
-        notice = await bot.engine.handle(bot.message(), Help())
+        notice = await bot.dispatcher.handle(bot.message(), Help())
     assert notice is not None
     assert "/imagine" in notice.text
 
@@ -295,8 +296,8 @@ async def test_limits_count_per_person(tmp_path: Path) -> None:
     """One person's eagerness costs nobody else a turn."""
     provider = ScriptedProvider([[Text(str(number))] for number in range(9)])
     async with scripted_bot(tmp_path, provider, allowance=Allowance(2, 0, 0)) as bot:
-        answers = [await bot.engine.handle(bot.message(), Ask("?")) for _ in range(3)]
-        assert await bot.engine.handle(bot.message(person=BOB), Ask("?")) is None
+        answers = [await bot.dispatcher.handle(bot.message(), Ask("?")) for _ in range(3)]
+        assert await bot.dispatcher.handle(bot.message(person=BOB), Ask("?")) is None
     assert answers[:2] == [None, None]
     assert answers[2] is not None
     assert "try again in" in answers[2].text
@@ -308,7 +309,7 @@ async def test_the_conversation_is_kept_with_the_channel(tmp_path: Path) -> None
     provider = ScriptedProvider([[conversation, Text("a")], [Text("b")]])
     async with scripted_bot(tmp_path, provider) as bot:
         for count in (1, 2):
-            await bot.engine.handle(bot.message(), Ask("?"))
+            await bot.dispatcher.handle(bot.message(), Ask("?"))
             await bot.final(count=count)
     assert provider.calls[1]["conversation"] == conversation
 
@@ -317,9 +318,11 @@ async def test_a_stopped_process_goes_on_after_the_restart(tmp_path: Path) -> No
     """Same message, same seed, same picture, and the history is still there."""
     provider = ScriptedProvider([[Text("Before.")], [Text("Half"), asyncio.Event()]])
     async with scripted_bot(tmp_path, provider, grace=0.0) as bot:
-        await bot.engine.handle(bot.message(), Ask("First"))
+        await bot.dispatcher.handle(bot.message(), Ask("First"))
         await bot.final()
-        await bot.engine.handle(bot.message(attachments=(bot.attachment(png()),)), Ask("Second"))
+        await bot.dispatcher.handle(
+            bot.message(attachments=(bot.attachment(png()),)), Ask("Second")
+        )
         await bot.surface().until(lambda s: "Half" in s.texts)
         surfaces = bot.surfaces
     assert "restarting" in surfaces["c"].texts[1]
@@ -342,7 +345,7 @@ async def test_an_answer_that_was_made_is_not_made_again(tmp_path: Path) -> None
     async with scripted_bot(tmp_path, provider, grace=0.0) as bot:
         surface = bot.surface()
         surface.gate = asyncio.Event()
-        await bot.engine.handle(bot.message(), Ask("?"))
+        await bot.dispatcher.handle(bot.message(), Ask("?"))
         async with asyncio.timeout(5):
             await bot.store.answered.wait()
         surfaces = bot.surfaces
@@ -360,7 +363,7 @@ async def test_nothing_is_accepted_while_stopping(tmp_path: Path) -> None:
     provider = ScriptedProvider()
     async with scripted_bot(tmp_path, provider) as bot:
         await bot.engine.drain(0.0)
-        notice = await bot.engine.handle(bot.message(), Ask("?"))
+        notice = await bot.dispatcher.handle(bot.message(), Ask("?"))
     assert notice is not None
     assert "restarting" in notice.text
     assert provider.calls == []

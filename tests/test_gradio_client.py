@@ -311,7 +311,7 @@ async def test_a_reset_connection_is_tried_once_more(linger: int | None) -> None
 
 async def test_a_stream_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data stops at a limit."""
-    monkeypatch.setattr("bot.provider.gradio_client.MAX_STREAM", 3_000_000)
+    monkeypatch.setattr("bot.provider.event_stream.MAX_STREAM", 3_000_000)
 
     async def script() -> AsyncIterator[bytes]:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from bot.messages import Address, ChannelKey, IncomingMessage, Person
-from bot.turn import Ask, Turn
+from bot.turn import Ahead, Ask, Turn
 from bot.turns.lanes import Lanes
 
 
@@ -20,17 +20,17 @@ async def test_the_next_one_goes_when_the_first_leaves() -> None:
     """And hears how many are ahead meanwhile."""
     lanes = Lanes()
     first, second, third = (lanes.join(turn(person=person)) for person in "121")
-    heard: list[tuple[int, int]] = []
-    await first.reached(lambda *_: heard.append((9, 9)))
-    waiting = asyncio.create_task(third.reached(lambda *counts: heard.append(counts)))
+    heard: list[Ahead] = []
+    await first.reached(lambda _: heard.append(Ahead(9, 9)))
+    waiting = asyncio.create_task(third.reached(heard.append))
     await asyncio.sleep(0)
-    assert heard == [(2, 1)]
+    assert heard == [Ahead(2, 1)]
     first.leave()
     await second.reached(lambda *_: None)
     await asyncio.sleep(0)
     second.leave()
     await asyncio.wait_for(waiting, 5)
-    assert heard == [(2, 1), (1, 0)]
+    assert heard == [Ahead(2, 1), Ahead(1, 0)]
 
 
 async def test_channels_do_not_wait_for_one_another() -> None:
@@ -49,4 +49,14 @@ async def test_leaving_twice_or_out_of_order_is_harmless() -> None:
     first.leave()
     await asyncio.wait_for(third.reached(lambda *_: None), 5)
     third.leave()
-    assert lanes.ahead(lanes.join(turn())) == (0, 0)
+    assert lanes.ahead(lanes.join(turn())) == Ahead(0, 0)
+
+
+async def test_who_steps_aside_comes_back_last() -> None:
+    """A turn that waits for a quota holds up nobody in its channel."""
+    lanes = Lanes()
+    parked, other = lanes.join(turn()), lanes.join(turn())
+    parked.leave()
+    await asyncio.wait_for(other.reached(lambda _: None), 5)
+    parked.rejoin()
+    assert lanes.ahead(parked) == Ahead(1, 1)

@@ -20,6 +20,7 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
+from bot.language import Catalogue
 from bot.messages import Address
 from bot.provider.response import Reasoning, Stage, Text
 from bot.reply import live_reply
@@ -30,6 +31,7 @@ from bot.turn import Answer, Picture, TurnState
 from tests.scripted_surface import PLAIN, MemoryLedger, ScriptedSurface
 
 DONE = Answer(TurnState.DONE, "The answer.")
+WORDS = Catalogue().words()
 ADDRESS = Address("test", "chat", {})
 PICTURES = [Picture(str(number), b"x", "image/png", "a fox") for number in range(5)]
 
@@ -41,9 +43,7 @@ async def replying(
     on_lost: Callable[[SurfaceError], None] = lambda _: None,
 ) -> AsyncIterator[LiveReply]:
     gate = Gates(time.monotonic).gate(ADDRESS, surface.limits)
-    reply = LiveReply(
-        "turn", surface, gate, ledger or MemoryLedger(), clock=time.monotonic, on_lost=on_lost
-    )
+    reply = LiveReply("turn", surface, gate, ledger or MemoryLedger(), words=WORDS, on_lost=on_lost)
     await reply.open()
     try:
         yield reply
@@ -129,6 +129,44 @@ async def test_a_lost_answer_to_a_create_makes_no_second_message() -> None:
     async with replying(surface) as reply:
         await reply.finish(DONE, [])
     assert list(surface.messages) == ["turn-0"]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_where_there_are_no_nonces_a_lost_create_is_looked_for(stored: bool) -> None:
+    """A timeout is unknown and not failed: found out before anything is sent again."""
+    surface = ScriptedSurface(finds=True)
+    surface.faults.append((DeliveryUnknown("timeout"), stored))
+    async with replying(surface) as reply:
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+    creates = [text for kind, text in surface.requests if kind == "create"]
+    assert len(creates) == (1 if stored else 2)
+    assert [search.anchor for search in surface.searches] == [{"after": 0}]
+
+
+async def test_a_process_that_died_while_creating_leaves_no_second_message() -> None:
+    """The next one looks for the message that nobody acknowledged."""
+    surface, ledger = ScriptedSurface(finds=True), MemoryLedger()
+    async with replying(surface, ledger):
+        await surface.until(lambda s: bool(s.messages))
+    receipt, digest, _ = ledger.rows["turn", 0]
+    ledger.rows["turn", 0] = (None, digest, {"after": 0})  # as the first write before the create
+    assert receipt == {"ids": ["turn-0"]}
+    async with replying(surface, ledger) as reply:
+        reply.resumed()
+        await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]
+    assert [kind for kind, _ in surface.requests].count("create") == 1
+
+
+async def test_a_refused_create_leaves_nothing_to_look_for() -> None:
+    """Only what is in doubt is kept."""
+    surface, ledger = ScriptedSurface(), MemoryLedger()
+    surface.faults.append(SurfaceForbidden("blocked"))
+    async with replying(surface, ledger) as reply:
+        with pytest.raises(SurfaceForbidden):
+            await reply.finish(DONE, [])
+    assert not ledger.rows
 
 
 async def test_a_deleted_message_means_stop() -> None:
@@ -252,3 +290,16 @@ async def test_nothing_is_sent_that_nobody_can_see() -> None:
             await surface.until(lambda s: any("Place 5" in text for text in s.texts))
         await reply.finish(DONE, [])
     assert sum("Place 5" in text for _, text in surface.requests) == 1
+
+
+async def test_a_final_state_does_not_wait_as_progress_does() -> None:
+    """What is owed leaves at once, though an intermediate state was just waiting for its time."""
+    surface = ScriptedSurface(limits=replace(PLAIN, interval=3600.0))
+    async with replying(surface) as reply:
+        await surface.until(lambda s: bool(s.messages))
+        reply.show(Text("An intermediate"))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await reply.finish(DONE, [])
+    assert surface.texts == ["The answer."]

@@ -27,8 +27,8 @@ def png(colour: str = "red") -> bytes:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with Database.open(tmp_path / "janus.sqlite3") as database:
+async def database(where: str) -> AsyncIterator[Database]:
+    async with Database.open(where) as database:
         yield database
 
 

@@ -168,6 +168,38 @@ async def test_concurrency_is_limited_and_spills_over() -> None:
     assert (first.asked, second.asked) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("limits", "down", "places"),
+    [
+        ([2, 3], [], 5),
+        ([2, 3], [0], 3),
+        ([2, 3], [0, 1], 2),
+        ([2, 0], [], 0),
+        ([0, 3], [0], 3),
+        ([0, 3], [0, 1], 0),
+        ([2, 0], [1], 2),
+    ],
+)
+async def test_places_of_the_spaces_that_are_well(
+    limits: list[int], down: list[int], places: int
+) -> None:
+    """Limits add up; one without a limit has room for all; Spaces that fail do not count."""
+    clock = Clock()
+    spaces = Spaces(
+        [Scripted("a", GOOD), Scripted("b", GOOD)],
+        concurrency=limits,
+        failures=1,
+        wait=60,
+        clock=clock,
+    )
+    whole = spaces.places
+    for number in down:
+        spaces._members[number].circuit.end(ok=False)
+    assert spaces.places == places
+    clock.now = 61
+    assert spaces.places == whole == (0 if 0 in limits else sum(limits))
+
+
 @pytest.mark.parametrize("how", ["close", "cancel"])
 async def test_giving_up_closes_the_space_and_frees_its_place(how: str) -> None:
     """Nothing stays open behind a generator that is closed or cancelled."""

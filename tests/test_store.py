@@ -3,24 +3,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
 import string
 import sys
 from collections.abc import AsyncIterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from bot.errors import SchemaTooNew, StorageError
 from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.provider.response import JsonConversation
 from bot.storage import Database, Store
 from bot.storage.rows import turn_from_row, turn_to_row
+from bot.storage.schema import channels, turns
 from bot.turn import MAX_SEED, Answer, Ask, Exchange, Imagine, Turn, TurnState, new_id
 
 HERE = ChannelKey("telegram", ("-100", "7"))
@@ -28,13 +27,8 @@ THERE = ChannelKey("telegram", ("-100", "8"))
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "janus.sqlite3"
-
-
-@pytest.fixture
-async def database(path: Path) -> AsyncIterator[Database]:
-    async with Database.open(path) as database:
+async def database(where: str) -> AsyncIterator[Database]:
+    async with Database.open(where) as database:
         yield database
 
 
@@ -68,7 +62,8 @@ async def answered(
     return ended
 
 
-JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.none() | st.booleans() | NUMBERS | st.text()
 OBJECTS = st.dictionaries(st.text(), JSON | st.lists(JSON, max_size=2), max_size=3)
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 IDS = st.text(string.ascii_letters + string.digits + "-_", min_size=1)
@@ -110,6 +105,8 @@ TURNS = st.builds(
         st.text(),
         KEYS,
     ),
+    parked_until=st.none() | st.floats(0, 1e11),
+    server=WORDS,
 )
 
 
@@ -157,9 +154,9 @@ async def test_the_same_message_is_accepted_once(store: Store) -> None:
     assert await store.newest(HERE) == turn
 
 
-async def test_fifty_deliveries_at_once_are_one_turn(path: Path, store: Store) -> None:
-    """Of fifty concurrent deliveries, through two engines on one file, one is accepted."""
-    async with Database.open(path) as other:
+async def test_fifty_deliveries_at_once_are_one_turn(where: str, store: Store) -> None:
+    """Of fifty concurrent deliveries, through two engines on one database, one is accepted."""
+    async with Database.open(where) as other:
         stores = [store, Store(other)]
         accepted = await asyncio.gather(
             *(stores[number % 2].accept(a_turn("1")) for number in range(50))
@@ -189,6 +186,8 @@ async def test_saving_an_unknown_turn_is_an_error(store: Store) -> None:
         await store.save(a_turn("1"))
     with pytest.raises(StorageError, match="not in the database"):
         await store.save_segment("nobody", 0, {}, "")
+    with pytest.raises(StorageError, match="not in the database"):
+        await store.begin_segment("nobody", 0, {}, "")
     with pytest.raises(ValueError, match="no answer"):
         await store.finish(a_turn("1"), None)
 
@@ -299,12 +298,11 @@ async def test_conversation_is_stored_with_the_answer(store: Store) -> None:
     assert await store.conversation(THERE) == JsonConversation()
 
 
-async def test_conversation_of_a_newer_version_is_refused(store: Store, path: Path) -> None:
+async def test_conversation_of_a_newer_version_is_refused(store: Store, database: Database) -> None:
     """A conversation that cannot be read is an error with a sentence."""
     await store.accept(a_turn("1"))
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("""UPDATE channels SET conversation = '{"version": 99}'""")
-        other.commit()
+    async with database.write() as connection:
+        await connection.execute(update(channels).values(conversation={"version": 99}))
     with pytest.raises(SchemaTooNew, match="version 99"):
         await store.conversation(HERE)
 
@@ -317,15 +315,75 @@ async def test_segments_come_back_in_order(store: Store) -> None:
     await store.save_segment(turn.id, 0, {"ids": ["10"]}, "a")
     await store.save_segment(turn.id, 0, {"ids": ["10", "12"]}, "c")
     assert await store.segments(turn.id) == [
-        (0, {"ids": ["10", "12"]}, "c"),
-        (1, {"id": "11"}, "b"),
+        (0, {"ids": ["10", "12"]}, "c", None),
+        (1, {"id": "11"}, "b", None),
     ]
     for message_id in ("1", "10", "11", "12"):
         assert await store.turn_of_message(HERE, message_id) == turn
     assert await store.turn_of_message(HERE, "13") is None
     assert await store.turn_of_message(THERE, "10") is None
     await store.delete_segment(turn.id, 0)
-    assert await store.segments(turn.id) == [(1, {"id": "11"}, "b")]
+    assert await store.segments(turn.id) == [(1, {"id": "11"}, "b", None)]
+
+
+async def test_intents_come_before_receipts(store: Store) -> None:
+    """A message is an intent until it is acknowledged; no later intent takes the receipt away."""
+    turn = a_turn("1")
+    await store.accept(turn)
+    await store.begin_segment(turn.id, 0, {"after": "9"}, "a")
+    await store.begin_segment(turn.id, 0, {"after": "10"}, "b")
+    assert await store.segments(turn.id) == [(0, None, "b", {"after": "10"})]
+    await store.save_segment(turn.id, 0, {"id": "11"}, "c")
+    await store.begin_segment(turn.id, 0, {"after": "12"}, "d")
+    assert await store.segments(turn.id) == [(0, {"id": "11"}, "c", {"after": "10"})]
+    assert await store.turn_of_message(HERE, "11") == turn
+
+
+async def test_parked_turn_says_when_it_goes_on(store: Store) -> None:
+    """A parked turn is unfinished and keeps its moment; a turn that went on has none."""
+    turn = a_turn("1").to(TurnState.QUEUED).to(TurnState.RUNNING)
+    await store.accept(turn)
+    parked = turn.to(TurnState.PARKED, parked_until=1_700_000_060.5)
+    await store.save(parked)
+    assert await store.unfinished() == [parked]
+    queued = parked.to(TurnState.QUEUED, parked_until=None)
+    await store.save(queued)
+    assert await store.unfinished() == [queued]
+
+
+async def test_edited_request_is_rewritten(store: Store) -> None:
+    """What a person changed in an unfinished request is stored; a finished one stays."""
+    turn = replace(a_turn("1"), pictures=("ab" * 32,), attempts=1, state=TurnState.QUEUED)
+    await store.accept(turn)
+    edited = replace(
+        turn,
+        command=Imagine("a fox", 9),
+        seed=9,
+        attachments=(Attachment("fox.png", {"file_id": "x"}),),
+        pictures=(),
+        attempts=0,
+    )
+    await store.rewrite(edited)
+    assert await store.unfinished() == [edited]
+    with pytest.raises(ValueError, match="is done"):
+        await store.rewrite(replace(edited, state=TurnState.DONE))
+    with pytest.raises(StorageError, match="not in the database"):
+        await store.rewrite(a_turn("2"))
+
+
+async def test_messages_of_a_chat_are_known_in_all_its_topics(store: Store) -> None:
+    """A message of the bot is known by its chat, not in chats whose ids begin alike."""
+    whole, other = ChannelKey("telegram", ("-100",)), ChannelKey("telegram", ("-1001", "7"))
+    turns = [a_turn("1", channel) for channel in (HERE, THERE, whole, other)]
+    for number, turn in enumerate(turns):
+        await store.accept(turn)
+        await store.save_segment(turn.id, 0, {"id": f"{number}"}, "a")
+    for turn in turns[:3]:
+        known = [await store.is_reply(turn.id, f"{number}") for number in range(5)]
+        assert known == [True, True, True, False, False]
+    assert await store.is_reply(turns[3].id, "3")
+    assert not await store.is_reply(turns[3].id, "0")
+    assert not await store.is_reply("nobody", "0")
 
 
 async def test_what_a_person_asked_lately_is_counted(store: Store) -> None:
@@ -357,20 +415,18 @@ async def test_export_is_everything_but_secrets(store: Store) -> None:
     assert (await store.export(THERE))["turns"] == []
 
 
-async def test_damaged_row_is_named(store: Store, path: Path) -> None:
+async def test_damaged_row_is_named(store: Store, database: Database) -> None:
     """A turn that somebody changed by hand is an error that names it."""
     turn = a_turn("1")
     await store.accept(turn)
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("""UPDATE turns SET command = '{"kind": "sing"}'""")
-        other.commit()
+    async with database.write() as connection:
+        await connection.execute(update(turns).values(command={"kind": "sing"}))
     with pytest.raises(StorageError, match=turn.id):
         await store.newest(HERE)
 
 
 KILLED = """
 import asyncio, os, signal, sys
-from pathlib import Path
 from bot.messages import Address, ChannelKey, IncomingMessage, Person
 from bot.storage import Database, Store
 from bot.turn import Ask, Turn
@@ -378,7 +434,7 @@ from bot.turn import Ask, Turn
 async def main():
     person, address = Person("telegram", "42", "Ann"), Address("telegram", "7", {})
     message = IncomingMessage(ChannelKey("telegram", ("7",)), person, "1", address)
-    async with Database.open(Path(sys.argv[1])) as database:
+    async with Database.open(sys.argv[1]) as database:
         assert await Store(database).accept(Turn.accept(message, Ask("Why?")))
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -387,20 +443,25 @@ asyncio.run(main())
 
 
 @pytest.mark.timeout(180)  # starts Python again, which can take long when all are busy
-async def test_accepted_turn_outlives_kill(path: Path) -> None:
+async def test_accepted_turn_outlives_kill(where: str) -> None:
     """A process killed right after `accept` returned has lost nothing."""
     root = Path(__file__).parents[1]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", KILLED, str(path), cwd=root, env={**os.environ, "PYTHONPATH": "."}
+        sys.executable, "-c", KILLED, where, cwd=root, env={**os.environ, "PYTHONPATH": "."}
     )
     assert await process.wait() == -signal.SIGKILL
-    async with Database.open(path) as database:
+    async with Database.open(where) as database:
         [turn] = await Store(database).unfinished()
     assert turn.message_id == "1"
 
 
-async def test_lookups_use_their_indexes(database: Database, store: Store) -> None:
+async def test_lookups_use_their_indexes(tmp_path: Path) -> None:
     """No lookup of the store reads a whole table or sorts a channel: cost stays flat."""
+    async with Database.open(tmp_path / "janus.sqlite3") as database:
+        await _look_everything_up(database, Store(database))
+
+
+async def _look_everything_up(database: Database, store: Store) -> None:
     plans: list[str] = []
 
     @event.listens_for(database._reader.sync_engine, "before_cursor_execute")

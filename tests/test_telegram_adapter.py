@@ -15,7 +15,7 @@ from bot.platforms.telegram.polling import Backoff, Timing
 from bot.reply.surface import Content
 from bot.turn import Ask
 from bot.turns.commands import WORDS, Help
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
 from tests.servers.telegram_support import FAST, ScriptedInbox, opened, picture, serving
@@ -342,3 +342,43 @@ def test_pauses_grow_to_their_limit_and_begin_anew() -> None:
     assert [backoff.next() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     backoff.reset()
     assert backoff.next() == 1
+
+
+async def test_an_edited_message_is_taken_in(server: TelegramServer) -> None:
+    """With its new words; an item of an album says nothing of the other items."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        message = server.say(chat, ann, "What is a fix?")
+        first, _ = server.show_album(chat, ann, [picture(), picture()], "look")
+        await inbox.wait(2)
+        server.edit(message, text="What is a fox?")
+        server.edit(first, caption="look closely")
+        await server.wait_for(lambda: len(inbox.edits) == 2)
+    assert [command for _, command in inbox.edits] == [Ask("What is a fox?"), Ask("look closely")]
+    assert inbox.edits[0][0].message_id == str(message["message_id"])
+    assert inbox.edits[1][0].attachments == ()
+
+
+async def test_a_group_that_becomes_a_supergroup_keeps_all_it_has(server: TelegramServer) -> None:
+    """The core is told both ids, and replies that are on their way follow."""
+    ann = server.person("Ann")
+    chat = server.group()
+    inbox = ScriptedInbox()
+    async with serving(server, inbox) as adapter:
+        server.say(chat, ann, "@janus_bot hello")
+        ((message, _),) = await inbox.wait(1)
+        new = server.world.migrate(chat)
+        server.push(
+            "message",
+            server.world.store(chat, ann, migrate_to_chat_id=new.id),
+        )
+        await server.wait_for(lambda: inbox.moves)
+        await adapter.surface(message.address).create(Content("Hello."), "turn-0")
+    old_key, new_key = (
+        ChannelKey("telegram", (str(chat.id),)),
+        ChannelKey("telegram", (str(new.id),)),
+    )
+    assert inbox.moves == [(old_key, new_key)]
+    assert [reply["text"] for reply in server.replies(new)] == ["Hello."]

@@ -19,7 +19,7 @@ from bot.platforms.web import UploadLimits, WebAdapter
 from bot.reply.surface import Content
 from bot.turn import Ask, Imagine
 from bot.turns.commands import Stop
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"

@@ -84,6 +84,15 @@ def _check_admin(person: str) -> str:
     return person
 
 
+def _check_rule(rule: str) -> str:
+    if not re.fullmatch(r"(discord|telegram|web):((role|channel|server):)?[^\s:]+(:\d+)?", rule):
+        raise ValueError(
+            'must name a person ("discord:123"), or a role, channel or server '
+            '("discord:role:123", "telegram:channel:-100123")'
+        )
+    return rule
+
+
 def lower_case(value: object) -> object:
     """Text in lower case; anything else as it is."""
     return value.lower() if isinstance(value, str) else value
@@ -97,5 +106,6 @@ OptionalDatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_check_data
 OptionalSpaceId: TypeAlias = Annotated[str, AfterValidator(_check_space)]
 Language: TypeAlias = Annotated[str, AfterValidator(_check_language)]
 Admin: TypeAlias = Annotated[str, AfterValidator(_check_admin)]
+Rule: TypeAlias = Annotated[str, AfterValidator(_check_rule)]
 Limit: TypeAlias = Annotated[int, Field(ge=0)]
 """0 means no limit; any larger number is legal."""

@@ -25,11 +25,8 @@ DEFAULT_FILE = Path("config.toml")
 """Read when no file is named, if it is there."""
 
 NOT_YET = (
-    ("bot", "language"),
-    ("bot", "admins"),
     ("telegram", "webhook_url"),
     ("telegram", "webhook_secret"),
-    ("history", "retention_days"),
 )
 """Keys whose names are fixed before what they do is written."""
 

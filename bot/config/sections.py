@@ -32,6 +32,7 @@ from bot.config.checks import (
     OptionalProxy,
     OptionalSocketUrl,
     OptionalSpaceId,
+    Rule,
     is_hugging_face,
     is_loopback,
     lower_case,
@@ -99,10 +100,12 @@ class ProviderSection(Section):
     Attributes:
         proxy: `http://`, `https://` or `socks5://`, perhaps with a password; empty for none.
         timeout: seconds for one generation, queue time not included; 0 means no limit.
+        quota_wait: seconds that a request may wait for a used up quota; 0 means no limit.
     """
 
     proxy: OptionalProxy = NO_SECRET
     timeout: Annotated[FiniteFloat, Field(ge=0)] = 300.0
+    quota_wait: Annotated[FiniteFloat, Field(ge=0)] = 3600.0
 
 
 class DiscordSection(Section):
@@ -183,11 +186,31 @@ class HistorySection(Section):
 
 
 class LimitsSection(Section):
-    """`[limits]`, each per person; 0 means no limit."""
+    """`[limits]`; 0 means no limit.
+
+    Attributes:
+        turns_per_minute: requests of one person.
+        images_per_day: drawings of one person.
+        queued_turns: unfinished requests of one person.
+        images_per_day_total: drawings of all people together, to spare the Space's quota.
+    """
 
     turns_per_minute: Limit = 6
     images_per_day: Limit = 20
     queued_turns: Limit = 3
+    images_per_day_total: Limit = 0
+
+
+class AccessSection(Section):
+    """`[access]`: who may use the bot.
+
+    Attributes:
+        allow: only these; empty: everybody.
+        deny: none of these.
+    """
+
+    allow: tuple[Rule, ...] = ()
+    deny: tuple[Rule, ...] = ()
 
 
 class StorageSection(Section):

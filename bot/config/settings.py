@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bot.config.sections import (
     PUBLIC_SPACE,
+    AccessSection,
     BotSection,
     DiscordSection,
     HistorySection,
@@ -46,6 +47,7 @@ class Config(BaseSettings):
     http: HttpSection = HttpSection()
     history: HistorySection = HistorySection()
     limits: LimitsSection = LimitsSection()
+    access: AccessSection = AccessSection()
     storage: StorageSection = StorageSection()
     log: LogSection = LogSection()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from bot.messages import Address, Attachment, ChannelKey
+from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.reply.surface import Surface
-from bot.turns.ports import Inbox
+from bot.turns.inbox import Inbox
 
 
 class Adapter(Protocol):
@@ -59,6 +59,14 @@ class Adapter(Protocol):
 
     def surface(self, address: Address) -> Surface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
+        ...
+
+    async def tell(self, person: Person, text: str) -> bool:
+        """Write to a person where nobody else reads it, once and without trying again.
+
+        Returns:
+            Whether the platform took it; false where there is no such place.
+        """
         ...
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:

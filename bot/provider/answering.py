@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
 from bot.provider.gradio_client import CallEvent, GradioClient
+from bot.provider.gradio_config import Function
 from bot.provider.gradio_events import (
     Completed,
     Estimation,
@@ -24,6 +25,7 @@ from bot.provider.response import GeneratedImage, ImageResponse, Reasoning, Resp
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
+_ANSWERS = (Generating, Completed)
 
 
 async def answer(
@@ -40,81 +42,69 @@ async def answer(
 
     Cancelling: as `GradioClient.call`.
     """
-    shown = False
-    async with aclosing(ready(place)) as stages:
-        async for stage in stages:
-            yield stage
-    known = place.server.cache.config
+    cache = place.server.cache
+    reason: ProviderError | None = None
+    while True:
+        if cache.fresh() is None:
+            async with aclosing(ready(place, reason)) as stages:
+                async for stage in stages:
+                    yield stage
+        telling = _Telling(job)
+        try:
+            function, inputs = await _prepared(place, job)
+            async with aclosing(client.call(function, inputs, session_hash)) as events:
+                async for event in events:
+                    if response := telling.about(event):
+                        yield response
+            if isinstance(job, Drawing):
+                yield Reasoning(Stage.FETCHING)
+                yield await _images(place, job, telling.data)
+        except _MAYBE_STALE as error:
+            if reason is not None or telling.shown:
+                raise
+            reason = error
+            cache.forget()
+        else:
+            return
+
+
+async def ready(
+    place: Place, reason: ProviderError | None = None
+) -> AsyncGenerator[Reasoning, None]:
+    """Wait until the Space tells its configuration; wakes it if it sleeps.
+
+    Args:
+        place: which.
+        reason: why it is looked at afresh; raised if it is as it was before.
+
+    Raises:
+        ProviderError: it does not tell, and waiting is of no use.
+    """
+    server = place.server
+    known, woken = server.cache.config, False
     try:
-        async with aclosing(_once(place, client, job, session_hash)) as responses:
-            async for response in responses:
-                shown = shown or not isinstance(response, Reasoning)
-                yield response
-    except _MAYBE_STALE as error:
-        if shown:
-            raise
-        reason: ProviderError = error
-    else:
-        return
-    place.server.cache.forget()
-    woken = False
-    try:
-        async with aclosing(ready(place)) as stages:
-            async for stage in stages:
-                woken = True
-                yield stage
+        try:
+            await server.config()
+        except NOT_UP as error:
+            if place.hub is None:
+                raise
+            woken = True
+            async with aclosing(place.hub.wake(server.config, error)) as stages:
+                async for stage in stages:
+                    yield stage
     except ProviderError as error:
         # Whether the Space is up explains why it did not answer, but not why it failed.
         raise (reason if isinstance(reason, GenerationFailed) else error) from reason
-    if not woken and place.server.cache.config == known:
+    if reason is not None and not woken and server.cache.config == known:
         raise reason
-    async with aclosing(_once(place, client, job, session_hash)) as responses:
-        async for response in responses:
-            yield response
 
 
-async def ready(place: Place) -> AsyncGenerator[Reasoning, None]:
-    """Wait until the Space tells its configuration; wakes it if it sleeps.
-
-    Raises:
-        ProviderError: it does not, and waiting is of no use.
-    """
-    try:
-        await place.server.config()
-    except NOT_UP as error:
-        if place.hub is None:
-            raise
-        reason: ProviderError = error
-    else:
-        return
-    async with aclosing(place.hub.wake(place.server.config, reason)) as stages:
-        async for stage in stages:
-            yield stage
-
-
-async def _once(
-    place: Place, client: GradioClient, job: Job, session_hash: str
-) -> AsyncGenerator[Response, None]:
+async def _prepared(place: Place, job: Job) -> tuple[Function, list[Any]]:
+    """The function to call, and its inputs; uploads the picture where that is needed."""
     function = (await place.server.config()).function(job.function)
     if isinstance(job, Question):
-        inputs = job.inputs(await picture(place.server, job.picture, job.media_type))
-    else:
-        inputs = job.inputs()
-    progress = _Progress()
-    text = _Growing()
-    data: list[Any] = []
-    async with aclosing(client.call(function, inputs, session_hash)) as events:
-        async for event in events:
-            if isinstance(event, Completed):
-                data = event.data
-            if isinstance(job, Question) and isinstance(event, Generating | Completed):
-                if piece := text.grow(event.data, final=isinstance(event, Completed)):
-                    yield Text(piece)
-            elif step := progress.step(event):
-                yield step
-    if isinstance(job, Drawing):
-        yield Reasoning(Stage.FETCHING)
-        yield await _images(place, job, data)
+        return function, job.inputs(await picture(place.server, job.picture, job.media_type))
+    return function, job.inputs()
 
 
 async def _images(place: Place, job: Drawing, data: list[Any]) -> ImageResponse:
@@ -152,46 +142,58 @@ def _media_type(data: bytes) -> str:
         raise GenerationFailed("The Space sent something that is not a picture.") from None
 
 
-class _Growing:
-    """Gives out only what is new of a text that grows."""
+class _Telling:
+    """Turns the events of one call into responses, leaving out what says nothing new.
 
-    def __init__(self) -> None:
-        self._shown = ""
+    Args:
+        job: what was asked.
 
-    def grow(self, data: list[Any], *, final: bool) -> str:
-        """What was added; a text that begins anew is given out once it is final.
+    Attributes:
+        data: the newest value of each output.
+        shown: whether any of the answer was told, so that it cannot be begun again.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.data: list[Any] = []
+        self._text: str | None = "" if isinstance(job, Question) else None
+        self._last: Reasoning | None = None
+
+    @property
+    def shown(self) -> bool:
+        return bool(self._text)
+
+    def about(self, event: CallEvent) -> Text | Reasoning | None:
+        """What there is to say about an event.
 
         Raises:
             GenerationFailed: there is no text, and there will be none.
         """
-        text = data[0] if data and isinstance(data[0], str) else ""
-        if final and not text:
-            raise GenerationFailed("The Space gave an empty answer.")
-        if text.startswith(self._shown):
-            piece = text[len(self._shown) :]
-        elif final:
-            piece = f"\n\n{text}"
-        else:
-            return ""
-        self._shown = text
-        return piece
-
-
-class _Progress:
-    """Turns events into `Reasoning`, leaving out what says nothing new."""
-
-    def __init__(self) -> None:
-        self._last: Reasoning | None = None
-
-    def step(self, event: CallEvent) -> Reasoning | None:
-        """How far it is now, if that has changed."""
-        step = self._read(event)
+        if isinstance(event, _ANSWERS):
+            self.data = event.data
+            final = isinstance(event, Completed)
+            return None if self._text is None else self._grown(self._text, final=final)
+        step = self._step(event)
         if step is None or step == self._last:
             return None
         self._last = step
         return step
 
-    def _read(self, event: CallEvent) -> Reasoning | None:
+    def _grown(self, shown: str, *, final: bool) -> Text | None:
+        """What was added; a text that begins anew is given out once it is final."""
+        text = self.data[0] if self.data and isinstance(self.data[0], str) else ""
+        if final and not text:
+            raise GenerationFailed("The Space gave an empty answer.")
+        if text.startswith(shown):
+            piece = text[len(shown) :]
+        elif final:
+            piece = f"\n\n{text}"
+        else:
+            return None
+        self._text = text
+        # JSON can hold halves of characters, which could be sent nowhere.
+        return Text(piece.encode("utf-8", "replace").decode()) if piece else None
+
+    def _step(self, event: CallEvent) -> Reasoning | None:
         match event:
             case Estimation(rank=rank, queue_size=size, eta=eta):
                 return Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
@@ -210,5 +212,5 @@ class _Progress:
             case Log(text=text, level=level):
                 stage = self._last.stage if self._last else Stage.QUEUED
                 return Reasoning(stage, note=text, level=level)
-            case Progress() | Generating() | Completed():
+            case _:
                 return None

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import aiohttp
-import structlog
 
 from bot.errors import (
     GenerationCancelled,
-    GenerationTimeout,
     ProviderError,
     SpaceUnreachable,
     StreamLost,
 )
+from bot.provider.event_stream import EventStream
 from bot.provider.failures import failure
 from bot.provider.gradio_config import Function
 from bot.provider.gradio_events import (
@@ -31,7 +30,6 @@ from bot.provider.gradio_events import (
     Completed,
     Estimation,
     Event,
-    EventParser,
     Failed,
     Generating,
     Heartbeat,
@@ -42,12 +40,6 @@ from bot.provider.gradio_events import (
     UnexpectedError,
 )
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
-from bot.provider.wire import foreign, translate
-
-MAX_STREAM = 64 * 1024 * 1024
-"""Bytes of one event stream."""
-_DRAIN = 0.5
-"""Seconds in which the end of a finished stream has to come for its connection to be kept."""
 
 _RESET = {errno.ECONNRESET, errno.EPIPE, None}
 """Aiohttp's own `ClientConnectionResetError` has no number."""
@@ -55,7 +47,7 @@ _RESET = {errno.ECONNRESET, errno.EPIPE, None}
 CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
 """What `GradioClient.call` yields: everything else either means nothing or is an exception."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class GradioClient:
@@ -98,15 +90,8 @@ class GradioClient:
     async def start_stream(self, session_hash: str) -> aiohttp.ClientResponse:
         """Open the event stream of a session that has joined; the caller closes the response."""
         config = await self._server.config()
-        return await self._wire.start(
-            "GET",
-            f"{config.prefix}/queue/data?session_hash={quote(session_hash, safe='')}",
-            headers={"Accept": "text/event-stream"},
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                sock_connect=self._patience.connect,
-                sock_read=self._patience.silence,
-            ),
+        return await self._wire.listen(
+            f"{config.prefix}/queue/data?session_hash={quote(session_hash, safe='')}"
         )
 
     async def call(
@@ -127,20 +112,28 @@ class GradioClient:
             function that does not stream goes on in its thread, to nobody.
         """
         event_id = await self._join(function, data, session_hash)
-        over = False
+        last: Event | None = None
         try:
-            async with aclosing(self._events(session_hash)) as events:
-                async for event in events:
-                    if getattr(event, "event_id", event_id) not in {event_id, ""}:
-                        continue
-                    over = isinstance(event, _LAST)
-                    _raise_for_event(event)
-                    if isinstance(event, _PASSED_ON):
-                        yield event
-            if not over:
-                raise StreamLost("The Space ended the stream before the answer was complete.")
+            response = await self.start_stream(session_hash)
+            if response.status != HTTPStatus.OK:
+                self._server.expect_ok(await self._wire.read(response, limit=MAX_ANSWER))
+            with EventStream(response, self._wire, event_id) as stream:
+                while last is None and (events := await stream.read()):
+                    for event in events:
+                        if isinstance(event, _LAST):
+                            last = event
+                            break
+                        if isinstance(event, ProcessStarts):
+                            stream.limit(self._patience.generation)
+                        if not isinstance(event, Heartbeat):
+                            yield event
+                if isinstance(last, Completed):
+                    yield last
+                if isinstance(last, _OUTCOMES):
+                    await stream.drain()
+            _raise_for(last)
         finally:
-            if not over:
+            if last is None:
                 await self._cancel(function, session_hash, event_id)
 
     async def _join(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
@@ -172,48 +165,6 @@ class GradioClient:
             case _:
                 raise self._server.not_gradio()
 
-    async def _events(self, session_hash: str) -> AsyncGenerator[Event, None]:
-        """Events of the stream, up to one of `_LAST` or the end of the connection."""
-        parser = EventParser()
-        deadline: float | None = None
-        size = 0
-        response = await self.start_stream(session_hash)
-        with self._wire.closing(response):
-            if response.status != HTTPStatus.OK:
-                self._server.expect_ok(await self._wire.read(response, limit=MAX_ANSWER))
-            while chunk := await self._chunk(response, deadline):
-                size += len(chunk)
-                if size > MAX_STREAM:
-                    raise StreamLost("The Space sent more than an answer needs.")
-                for event in parser.feed(chunk):
-                    if isinstance(event, ProcessStarts):
-                        deadline = asyncio.get_running_loop().time() + self._patience.generation
-                    yield event
-                    if isinstance(event, _LAST):
-                        await self._drain(response)
-                        return
-
-    async def _chunk(self, response: aiohttp.ClientResponse, deadline: float | None) -> bytes:
-        limit = asyncio.timeout_at(deadline)
-        try:
-            async with limit:
-                return await response.content.readany()
-        except foreign() as error:
-            if limit.expired():
-                seconds = self._patience.generation
-                raise GenerationTimeout(f"The Space took longer than {seconds:g} s.") from None
-            raise translate(error, self._wire.host, streaming=True) from error
-
-    async def _drain(self, response: aiohttp.ClientResponse) -> None:
-        """Read the end of a finished stream, so that its connection can be used again."""
-        try:
-            async with asyncio.timeout(_DRAIN):
-                for _ in range(8):
-                    if not await response.content.readany():
-                        return
-        except foreign():
-            return  # the answer is complete; only the connection is lost
-
     async def _cancel(self, function: Function, session_hash: str, event_id: str) -> None:
         """Tell the Space that nobody waits for an event any more. Never fails."""
         body = {
@@ -227,16 +178,19 @@ class GradioClient:
         try:
             await self._wire.fetch("POST", path, limit=MAX_ANSWER, json=body, timeout=limits)
         except ProviderError as error:
-            _log.debug("space not told of cancellation", host=self._wire.host, reason=str(error))
+            _log.debug("%s not told of a cancellation: %s", self._wire.host, error)
 
 
-_LAST = (Completed, Failed, Cancelled, StreamClosed, UnexpectedError)
+_OUTCOMES = (Completed, Failed, Cancelled)
+"""What becomes of an event; the server ends the stream after it."""
+_LAST = (*_OUTCOMES, StreamClosed, UnexpectedError)
 """Nothing of interest follows these; an `UnexpectedError` may even be repeated for ever."""
-_PASSED_ON = (Estimation, ProcessStarts, Progress, Log, Generating, Completed)
 
 
-def _raise_for_event(event: Event) -> None:
-    match event:
+def _raise_for(last: Event | None) -> None:
+    match last:
+        case Completed():
+            return
         case Failed(text=text, title=title):
             raise failure(text, title)
         case Cancelled():
@@ -245,15 +199,5 @@ def _raise_for_event(event: Event) -> None:
             raise StreamLost("The Space has forgotten the request; it was probably restarted.")
         case UnexpectedError(message=message):
             raise StreamLost(f"The Space broke off: {message}")
-        case StreamClosed():
+        case _:
             raise StreamLost("The Space ended the stream before the answer was complete.")
-        case (
-            Estimation()
-            | ProcessStarts()
-            | Progress()
-            | Log()
-            | Heartbeat()
-            | Generating()
-            | Completed()
-        ):
-            return

@@ -173,7 +173,8 @@ class EventParser:
 
     def _event(self, payload: bytes) -> Event | None:
         try:
-            message = json.loads(payload)
+            # Always UTF-8, so there is no need to let `json` guess.
+            message = json.loads(payload.decode())
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
@@ -261,6 +262,8 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
+    if value is None:
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -52,6 +52,7 @@ async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[st
 
 
 async def _upload(server: GradioServer, data: bytes, media_type: str, config: SpaceConfig) -> str:
+    patience = server.wire.patience
     form = aiohttp.FormData()
     # aiohttp percent-encodes other names, and Gradio keeps the encoding in the path.
     name = f"picture.{media_type.partition('/')[2]}"
@@ -61,7 +62,7 @@ async def _upload(server: GradioServer, data: bytes, media_type: str, config: Sp
         f"{config.prefix}/upload",
         limit=MAX_ANSWER,
         data=form,
-        timeout=server.transfer_timeout,
+        timeout=patience.within(patience.transfer),
     )
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         raise too_large(len(data), config.max_file_size)
@@ -96,11 +97,11 @@ async def download(server: GradioServer, paths: Sequence[str]) -> list[bytes]:
 async def _file(server: GradioServer, path: str) -> bytes:
     config = await server.config()
     # `/` and `:` are kept: that is how Gradio itself writes these addresses.
-    target = f"{config.prefix}/file={quote(path, safe='/:')}"
+    target = f"{config.prefix}/file={quote(path, safe='/:', errors='replace')}"
+    patience = server.wire.patience
+    limits = patience.within(patience.transfer)
     for _ in range(1 + _MAX_REDIRECTS):
-        answer = await server.wire.fetch(
-            "GET", target, limit=MAX_FILE, timeout=server.transfer_timeout
-        )
+        answer = await server.wire.fetch("GET", target, limit=MAX_FILE, timeout=limits)
         if answer.status == HTTPStatus.OK:
             return answer.body
         if answer.status not in _REDIRECTS:

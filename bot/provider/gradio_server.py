@@ -7,8 +7,6 @@ import time
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import aiohttp
-
 from bot.errors import SpaceUnreachable
 from bot.provider.failures import refusal
 from bot.provider.gradio_config import Function, SpaceConfig, read_config
@@ -90,9 +88,3 @@ class GradioServer:
     def not_gradio(self) -> SpaceUnreachable:
         """The error for an answer that Gradio would not give."""
         return SpaceUnreachable(f"{self.wire.host} answers, but it is not a Gradio server.")
-
-    @property
-    def transfer_timeout(self) -> aiohttp.ClientTimeout:
-        """Time limits of an upload or a download."""
-        patience = self.wire.patience
-        return aiohttp.ClientTimeout(total=patience.transfer, sock_connect=patience.connect)

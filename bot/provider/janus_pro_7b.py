@@ -179,18 +179,18 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         image: Mapping[str, Any] | None,
         seed: int,
     ) -> aiohttp.ClientResponse:
-        async with self._access.open(Caller(), session) as place:
-            client = GradioClient(place.server, self._access.join_headers(place, conversation))
-            if method == "get":
-                return await client.start_stream(conversation.session_hash)
-            config = await place.server.config()
-            if method == "image":
-                function = config.function(GENERATE.name)
-                inputs = Drawing(prompt, seed).inputs()
-            else:
-                function = config.function(UNDERSTAND.name)
-                inputs = Question(prompt, b"", "", seed).inputs(image)
-            return await client.start_join(function, inputs, conversation.session_hash)
+        place = await self._access.find(Caller(), session)
+        client = GradioClient(place.server, self._access.join_headers(place, conversation))
+        if method == "get":
+            return await client.start_stream(conversation.session_hash)
+        config = await place.server.config()
+        if method == "image":
+            function = config.function(GENERATE.name)
+            inputs = Drawing(prompt, seed).inputs()
+        else:
+            function = config.function(UNDERSTAND.name)
+            inputs = Question(prompt, b"", "", seed).inputs(image)
+        return await client.start_join(function, inputs, conversation.session_hash)
 
     @on_class_or_instance
     def create_async_generator(  # noqa: PLR0913 - the parameters of the specification
@@ -272,7 +272,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         tell: bool,
     ) -> AsyncGenerator[Response, None]:
         job = make()
-        async with self._access.open(caller) as place:
+        async with self._access.session(caller) as session:
+            place = await self._access.find(caller, session)
             conversation = await self._access.conversation(place, caller, before)
             if tell:
                 yield conversation
@@ -293,7 +294,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         Raises:
             ProviderError: it cannot; the text says why.
         """
-        async with self._access.open(Caller()) as place:
+        caller = Caller()
+        async with self._access.session(caller) as session:
+            place = await self._access.find(caller, session)
             try:
                 config = await place.server.config()
             except NOT_UP as error:

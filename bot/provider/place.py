@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import aiohttp
@@ -50,7 +50,7 @@ class Place:
 
 
 class Access:
-    """Opens a Space for calls.
+    """Finds a Space for calls.
 
     Args:
         space: `owner/name`, or `""` if only the address is known.
@@ -80,7 +80,7 @@ class Access:
         self.hf_url = _root(hf_url)
         self.api_url = _root(api_url or space_url(space))
         self._ask_hub = not api_url
-        self._named_by_hub = ""
+        self._on_hub = is_hugging_face(self.api_url)
         self._hf_token = hf_token.strip()
         self._session = session
         self._proxy = proxy or None
@@ -92,39 +92,47 @@ class Access:
         """What recipes and reports call this Space: its id, or its address."""
         return self.space or self.api_url
 
-    @asynccontextmanager
-    async def open(
-        self, caller: Caller, session: aiohttp.ClientSession | None = None
-    ) -> AsyncIterator[Place]:
-        """The Space as this caller sees it, on a session that is open as long as this lasts."""
+    def session(self, caller: Caller) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """The session for one call: the shared one, which stays open, or one of its own."""
         proxy = caller.proxy or self._proxy
-        session = session or self._session
-        async with AsyncExitStack() as stack:
-            if session is None or is_socks(caller.proxy):
-                session = await stack.enter_async_context(open_session(proxy))
-            http_proxy = None if is_socks(proxy) else proxy
-            token = caller.hf_token or self._hf_token
-            bearer = {"Authorization": f"Bearer {token}"} if token else {}
-            hub_wire = Wire(session, self.hf_url, http_proxy, bearer, self._patience)
-            hub = Hub(hub_wire, self.space, subdomain(self.api_url))
-            base = await self._address(hub)
-            ours = is_hugging_face(base) or base == self._named_by_hub
-            wire = Wire(session, base, http_proxy, bearer if ours else {}, self._patience)
-            server = GradioServer(wire, self._cache)
-            yield Place(server, hub if ours else None, self.name)
+        # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
+        other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
+        if self._session is None or other:
+            return open_session(proxy)
+        return nullcontext(self._session)
 
-    async def _address(self, hub: Hub) -> str:
-        """Where the Space is; asked of the Hub once."""
-        if not self._ask_hub or self._named_by_hub:
-            return self._named_by_hub or self.api_url
+    async def find(self, caller: Caller, session: aiohttp.ClientSession) -> Place:
+        """The Space as this caller sees it.
+
+        Raises:
+            SpaceNotFound: there is no such Space.
+        """
+        proxy = caller.proxy or self._proxy
+        proxy = None if is_socks(proxy) else proxy
+        token = caller.hf_token or self._hf_token
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        hub: Hub | None = None
+        if self._ask_hub or self._on_hub:
+            wire = Wire(session, self.hf_url, proxy, bearer, self._patience)
+            hub = Hub(wire, self.space, subdomain(self.api_url))
+            if self._ask_hub:
+                await self._ask(hub)
+        if not self._on_hub:
+            hub, bearer = None, {}
+        wire = Wire(session, self.api_url, proxy, bearer, self._patience)
+        return Place(GradioServer(wire, self._cache), hub, self.name)
+
+    async def _ask(self, hub: Hub) -> None:
+        """Ask the Hub where the Space is; once it has answered, never again."""
         try:
             address = await hub.address()
         except SpaceUnreachable:
-            return self.api_url  # the usual address, without asking
+            return  # the usual address, for now
+        self._ask_hub = False
+        # Another Hub than Hugging Face's is trusted about its Spaces as that is about its own.
         if is_hugging_face(address) or self.hf_url != HF_URL:
-            self._named_by_hub = address
             self.api_url = address
-        return self.api_url
+            self._on_hub = True
 
     async def conversation(
         self, place: Place, caller: Caller, before: JsonConversation
@@ -132,13 +140,14 @@ class Access:
         """The conversation for a new request, with tokens if the Space is one that knows them.
 
         Args:
-            place: from `open`.
+            place: from `find`.
             caller: the same as there.
             before: of an earlier call, or an empty one.
         """
-        fresh = replace(before, session_hash=secrets.token_hex(8))
+        session_hash = secrets.token_hex(8)
         if place.hub is None or not self.space or caller.hf_token or self._hf_token:
-            return fresh  # no ZeroGPU there, or the account of the token is known by the token
+            # No ZeroGPU there, or the account of the token is known by the token.
+            return replace(before, session_hash=session_hash)
         wire = place.server.wire
         uuid, token = await get_zerogpu_token(
             self.space,
@@ -150,7 +159,8 @@ class Access:
         )
         kept = token == before.zerogpu_token
         return replace(
-            fresh,
+            before,
+            session_hash=session_hash,
             zerogpu_uuid=uuid,
             zerogpu_token=token,
             token_expires=before.token_expires if kept else token_expires(token),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import structlog
 
 from bot.errors import (
     GenerationFailed,
@@ -42,7 +41,7 @@ _SPACE_IS_DOWN = (
 _ELSEWHERE = (*_SPACE_IS_DOWN, QueueFull, QuotaExceeded, NoGpu, GpuAborted, GenerationFailed)
 """Errors after which another Space may well have an answer."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 class SpaceProvider(Protocol):
@@ -111,6 +110,7 @@ class _Member:
 
     provider: SpaceProvider
     circuit: Circuit
+    limit: int
     slots: asyncio.Semaphore | None
 
     @property
@@ -159,10 +159,21 @@ class Spaces:
             _Member(
                 provider,
                 Circuit(failures, wait, clock),
+                limit,
                 asyncio.Semaphore(limit) if limit else None,
             )
             for provider, limit in zip(providers, limits, strict=True)
         ]
+
+    @property
+    def places(self) -> int:
+        """Requests that can run at once on the Spaces that are well now; 0 for no limit.
+
+        If none is well, it is the limit of the first, which is the one that is asked then.
+        """
+        limits = [member.limit for member in self._members if member.circuit.lets_through]
+        limits = limits or [self._members[0].limit]
+        return sum(limits) if all(limits) else 0
 
     async def create_async_generator(
         self, model: str = "", messages: Sequence[Any] = (), **options: Any
@@ -194,7 +205,7 @@ class Spaces:
                 if shown:
                     raise
                 errors.append(error)
-                _log.info("space failed", space=member.provider.name, error=type(error).__name__)
+                _log.info("%s failed: %s", member.provider.name, type(error).__name__)
             else:
                 return
         raise next((error for error in errors if error.retry_after is not None), errors[0])

@@ -25,7 +25,6 @@ class SseDecoder:
     def __init__(self, max_event: int = MAX_EVENT) -> None:
         self._max_event = max_event
         self._rest = bytearray()
-        self._searched = 0
         self._data: list[bytes] = []
         self._size = 0
 
@@ -35,23 +34,22 @@ class SseDecoder:
         Raises:
             StreamLost: an event is larger than `max_event`.
         """
+        *lines, rest = chunk.split(b"\n")
+        if lines and self._rest:
+            lines[0] = bytes(self._rest) + lines[0]
+            self._rest.clear()
+        self._rest += rest
         complete: list[bytes] = []
-        start = 0
-        self._rest += chunk
-        while (end := self._rest.find(b"\n", max(start, self._searched))) >= 0:
-            line = bytes(self._rest[start:end]).removesuffix(b"\r")
-            start = end + 1
+        for line in lines:
             if line.startswith(b"data:"):
-                self._data.append(line[5:].removeprefix(b" "))
                 self._size += len(line)
                 self._check(0)
-            elif not line and self._data:
+                self._data.append(line.removesuffix(b"\r")[5:].removeprefix(b" "))
+            elif self._data and line in {b"", b"\r"}:
                 complete.append(b"\n".join(self._data))
                 self._data.clear()
                 self._size = 0
-        del self._rest[:start]
-        self._searched = len(self._rest)
-        self._check(self._searched)
+        self._check(len(self._rest))
         return complete
 
     def _check(self, pending: int) -> None:

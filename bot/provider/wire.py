@@ -6,10 +6,11 @@ Nothing read here is unbounded, in size or in time, and no redirect is followed.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -44,6 +45,15 @@ class Patience:
     cancel: float = 2.0
     wake: float = 300.0
     poll: float = 2.0
+
+    def within(self, seconds: float | None) -> aiohttp.ClientTimeout:
+        """Limits of one request: on connecting, and on all of it; `None` for no limit on that."""
+        return _limits(seconds, self.connect)
+
+
+@functools.lru_cache(maxsize=64)
+def _limits(total: float | None, connect: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total, sock_connect=connect)
 
 
 def foreign() -> tuple[type[BaseException], ...]:
@@ -149,36 +159,51 @@ class Wire:
         Raises:
             ProviderError: there is no answer.
         """
-        limits = timeout or aiohttp.ClientTimeout(
-            total=self.patience.answer, sock_connect=self.patience.connect
-        )
+        if self.session.closed:
+            raise SpaceUnreachable("The bot has closed its connections.")
         try:
             return await self.session.request(
                 method,
                 URL(self.base + path, encoded=True),
                 headers={**self.headers, **(headers or {})},
                 proxy=self.proxy,
-                timeout=limits,
+                timeout=timeout or self.patience.within(self.patience.answer),
                 allow_redirects=False,
                 **options,
             )
         except foreign() as error:
             raise translate(error, self.host) from error
 
-    @contextmanager
-    def closing(self, response: aiohttp.ClientResponse) -> Iterator[None]:
-        """Give the connection of `response` back at the end, or close it.
+    async def listen(self, path: str) -> aiohttp.ClientResponse:
+        """Ask for an event stream and return when it begins; reading it has no time limit.
+
+        The caller ends it with `finish`.
+
+        Raises:
+            ProviderError: there is no answer.
+        """
+        try:
+            # A limit of aiohttp's on silence would be set anew for each piece that arrives.
+            async with asyncio.timeout(self.patience.answer):
+                return await self.start(
+                    "GET",
+                    path,
+                    headers={"Accept": "text/event-stream"},
+                    timeout=self.patience.within(None),
+                )
+        except TimeoutError as error:
+            raise translate(error, self.host) from error
+
+    def finish(self, response: aiohttp.ClientResponse) -> None:
+        """Give the connection of `response` back, or close it.
 
         It is closed if something of the answer was left, and after a 5xx: uvicorn closes it then,
         and a request sent on it meanwhile would be lost.
         """
-        try:
-            yield
-        finally:
-            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or not response.content.at_eof():
-                response.close()
-            else:
-                response.release()
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or not response.content.at_eof():
+            response.close()
+        else:
+            response.release()
 
     async def read(self, response: aiohttp.ClientResponse, *, limit: int) -> Answer:
         """The whole answer; `response` is closed then.
@@ -191,14 +216,15 @@ class Wire:
             ProviderError: the connection broke, or there are more than `limit` bytes.
         """
         body = bytearray()
-        with self.closing(response):
-            try:
-                while chunk := await response.content.readany():
-                    body += chunk
-                    if len(body) > limit:
-                        raise SpaceUnreachable(f"{self.host} sends more than anything needs.")
-            except foreign() as error:
-                raise translate(error, self.host) from error
+        try:
+            while chunk := await response.content.readany():
+                body += chunk
+                if len(body) > limit:
+                    raise SpaceUnreachable(f"{self.host} sends more than anything needs.")
+        except foreign() as error:
+            raise translate(error, self.host) from error
+        finally:
+            self.finish(response)
         return Answer(response.status, response.headers, bytes(body))
 
     async def fetch(self, method: str, path: str, *, limit: int, **options: Any) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -18,7 +19,6 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import structlog
 
 from bot.errors import ProviderError
 from bot.provider.hugging_face import HF_URL
@@ -36,7 +36,7 @@ _MARGIN = 30.0
 _TOKEN = re.compile(r'"token":"([\w.~+/=-]+)"')
 _UUID = re.compile(r'"sessionUuid":"([\w-]+)"')
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 async def get_zerogpu_token(
@@ -85,7 +85,7 @@ async def get_zerogpu_token(
             )
             token = _first(_TOKEN, _compact(answer.json())) or token
     except ProviderError as error:
-        _log.debug("no zerogpu token", space=space, reason=str(error))
+        _log.debug("no ZeroGPU token for %s: %s", space, error)
     return uuid, token
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from bot.errors import SurfaceError
-from bot.messages import Address
+from bot.language import Words
+from bot.messages import Address, Person
 from bot.reply.gates import Gates
-from bot.reply.live_reply import Ledger, LiveReply
+from bot.reply.live_reply import LiveReply
+from bot.reply.standing import Ledger
 from bot.reply.surface import Surface
 from bot.turn import Turn
 
@@ -19,7 +21,7 @@ class LiveReplies:
         surface: finds the surface of an address, whichever platform it is on.
         gates: shared by all replies.
         ledger: what survives a restart.
-        clock: monotonic seconds, the same as of `gates`.
+        tell: tells a person something outside any reply; false if there is no way.
     """
 
     def __init__(
@@ -27,14 +29,16 @@ class LiveReplies:
         surface: Callable[[Address], Surface],
         gates: Gates,
         ledger: Ledger,
-        clock: Callable[[], float],
+        tell: Callable[[Person, str], Awaitable[bool]],
     ) -> None:
         self._surface = surface
         self._gates = gates
         self._ledger = ledger
-        self._clock = clock
+        self._tell = tell
 
-    async def open(self, turn: Turn, on_lost: Callable[[SurfaceError], None]) -> LiveReply:
+    async def open(
+        self, turn: Turn, words: Words, on_lost: Callable[[SurfaceError], None]
+    ) -> LiveReply:
         """As `bot.turns.ports.Replies.open`."""
         surface = self._surface(turn.address)
         reply = LiveReply(
@@ -42,8 +46,12 @@ class LiveReplies:
             surface,
             self._gates.gate(turn.address, surface.limits),
             self._ledger,
-            clock=self._clock,
+            words=words,
             on_lost=on_lost,
         )
         await reply.open()
         return reply
+
+    async def tell(self, person: Person, text: str) -> bool:
+        """As `bot.turns.ports.Replies.tell`."""
+        return await self._tell(person, text)

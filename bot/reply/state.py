@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bot.provider.response import ImageResponse, JsonConversation, Reasoning, Response, Text
 from bot.reply.surface import Upload
-from bot.turn import Answer
+from bot.turn import Ahead, Answer
 
 
 class Phase(enum.StrEnum):
@@ -15,10 +15,14 @@ class Phase(enum.StrEnum):
 
     WAITING = "waiting"
     """In the lane of its channel."""
+    PARKED = "parked"
+    """Waits for a Space's quota."""
     WORKING = "working"
     SUSPENDED = "suspended"
     """The bot stops; the turn goes on after the restart."""
     FINAL = "final"
+    REMOVED = "removed"
+    """Nothing should stand there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +31,8 @@ class ReplyState:
 
     Attributes:
         phase: how far it is.
-        ahead: turns ahead in the channel's lane.
-        mine: how many of them are of the same person.
+        ahead: what comes before it in the bot's own queues, while it waits.
+        parked_until: when it goes on, in seconds of the reply's clock, while it is parked.
         text: what the provider wrote so far.
         progress: the newest progress, if any.
         progress_at: when `progress` came, in seconds of the reply's clock.
@@ -38,8 +42,8 @@ class ReplyState:
     """
 
     phase: Phase = Phase.WAITING
-    ahead: int = 0
-    mine: int = 0
+    ahead: Ahead | None = None
+    parked_until: float = 0.0
     text: str = ""
     progress: Reasoning | None = None
     progress_at: float = 0.0

@@ -7,11 +7,19 @@ nothing in `reply` or `turns` ever asks which platform it is talking to.
 from __future__ import annotations
 
 import enum
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from bot.actions import Rows
+
 Receipt: TypeAlias = dict[str, Any]
 """How a surface finds a message again, as JSON. Only the surface that made it reads it."""
+
+
+Anchor: TypeAlias = dict[str, Any]
+"""Where to look for a message whose create was not acknowledged, as JSON. Like `Receipt`, only the
+surface that made it reads it."""
 
 
 class Mood(enum.StrEnum):
@@ -51,11 +59,22 @@ class Content:
             pings nobody. May be empty only if there are files.
         files: pictures in order, `Limits.files` at most.
         mood: working, done, failed or stopped.
+        buttons: in rows. Shown only where `Limits.buttons` says so, and under pictures only where
+            `Limits.buttons_with_files` does.
     """
 
     text: str
     files: tuple[Upload, ...] = ()
     mood: Mood = Mood.WORKING
+    buttons: Rows = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A limit of a chat: so many requests, edits included, in any stretch of so many seconds."""
+
+    requests: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +91,9 @@ class Limits:
         attach: files can be added to a message that is already there.
         moods: people can see a message's mood, so a change of it alone is worth an edit.
         rate: requests per second that the whole bot may make on this platform.
+        buttons: messages can have buttons.
+        buttons_with_files: messages with pictures can have them too.
+        windows: what the platform takes from this chat at most, if that is known.
     """
 
     text: int
@@ -82,6 +104,41 @@ class Limits:
     attach: bool = True
     moods: bool = False
     rate: float = 25.0
+    buttons: bool = False
+    buttons_with_files: bool = True
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What a platform said about a chat's limit with its newest answer.
+
+    Attributes:
+        left: requests that it takes before the count begins anew.
+        seconds: until then.
+    """
+
+    left: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A message that may be in the channel: its create was never acknowledged.
+
+    Attributes:
+        anchor: what `Surface.anchor` said before the create.
+        nonce: of the create.
+        content: what the message should show now; it may have been created with an older one.
+        known: says of a platform's message id whether it belongs to another message of a reply.
+        turn: waits until one more request to this chat may leave. To be called before each.
+    """
+
+    anchor: Anchor
+    nonce: str
+    content: Content
+    known: Callable[[str], Awaitable[bool]]
+    turn: Callable[[], Awaitable[None]]
 
 
 class Surface(Protocol):
@@ -98,8 +155,28 @@ class Surface(Protocol):
         """What can be done here; may change after a `PreviewUnsupported`."""
         ...
 
+    @property
+    def headroom(self) -> Headroom | None:
+        """What the platform said with the newest answer about its limit; most say nothing."""
+        ...
+
     def measure(self, text: str) -> int:
         """Length of `text` in the platform's units after rendering."""
+        ...
+
+    def anchor(self) -> Anchor:
+        """What will help `find`, asked before each `create`. Small: it is stored."""
+        ...
+
+    async def find(self, search: Search) -> Receipt | None:
+        """Look for a message whose create was not acknowledged.
+
+        Returns:
+            Its receipt, or `None` if it was not found, or if creating it again with the same nonce
+            makes no second one.
+
+        Cancelling: the search can be done again.
+        """
         ...
 
     async def create(self, content: Content, nonce: str) -> Receipt:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bot.actions import Rows
+from bot.language import Words
 from bot.provider.response import Reasoning, Stage
 from bot.reply.splitting import split
 from bot.reply.state import Phase, ReplyState
 from bot.reply.surface import Content, Limits, Mood, Upload
-from bot.turn import TurnState
+from bot.turn import Ahead, TurnState
 
 BAR = 12
 """Cells of a progress bar: fits a phone held upright."""
@@ -21,116 +24,163 @@ MOODS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a reply is written on.
+
+    Attributes:
+        limits: of the surface.
+        measure: of the surface.
+        words: the language of the reply.
+    """
+
+    limits: Limits
+    measure: Callable[[str], int]
+    words: Words
+
+
 def contents(
-    state: ReplyState, limits: Limits, measure: Callable[[str], int], now: float, *, fresh: bool
+    state: ReplyState, page: Page, now: float, *, fresh: bool, rows: Rows = ()
 ) -> list[Content]:
     """The messages that a reply should consist of.
 
     Args:
         state: what to show.
-        limits: of the surface.
-        measure: of the surface.
+        page: what it is written on.
         now: seconds on the clock of `state.progress_at`.
         fresh: no message of this reply stands in the channel yet.
+        rows: buttons for the last message.
 
     Returns:
-        One message at least.
+        One message at least, or none if the reply should go.
     """
+    if state.phase is Phase.REMOVED:
+        return []
     if state.phase is Phase.FINAL and state.answer is not None:
         mood = MOODS[state.answer.outcome]
-        pieces = split(state.answer.text, limits.text, measure)
+        pieces = split(state.answer.text, page.limits.text, page.measure)
         texts = [piece.shown for piece in pieces if piece.shown.strip()]
-        return _final(texts, state.uploads, limits, measure, mood=mood, fresh=fresh)
+        final = _final(texts or [page.words("answer-none")], state.uploads, page, mood, fresh=fresh)
+        return _with_buttons_below(final, rows, page)
     if state.text.strip() and state.phase is Phase.WORKING:
         # Only the text: at every moment it is a beginning of what will stand.
-        return [Content(piece.shown) for piece in split(state.text, limits.text, measure)]
-    return [Content(status(state, now))]
+        pieces = split(state.text, page.limits.text, page.measure)
+        shown = [Content(piece.shown) for piece in pieces]
+    else:
+        shown = [Content(status(state, now, page.words))]
+    if page.limits.buttons:
+        # On the first message, which stays the first while the text grows.
+        shown[0] = replace(shown[0], buttons=rows)
+    return shown
+
+
+def _with_buttons_below(shown: list[Content], rows: Rows, page: Page) -> list[Content]:
+    """Under the last message, or in one of their own where pictures take none."""
+    if not rows or not page.limits.buttons:
+        return shown
+    *rest, last = shown
+    if last.files and not page.limits.buttons_with_files:
+        return [*shown, Content(page.words("buttons-alone"), mood=last.mood, buttons=rows)]
+    return [*rest, replace(last, buttons=rows)]
 
 
 def _final(
-    texts: list[str],
-    uploads: Sequence[Upload],
-    limits: Limits,
-    measure: Callable[[str], int],
-    *,
-    mood: Mood,
-    fresh: bool,
+    texts: list[str], uploads: Sequence[Upload], page: Page, mood: Mood, *, fresh: bool
 ) -> list[Content]:
-    if not uploads:
-        return [Content(text, mood=mood) for text in texts or ["(no answer)"]]
+    limits = page.limits
     batches = [
         tuple(uploads[start : start + limits.files])
         for start in range(0, len(uploads), limits.files)
     ]
     # Pictures join the last text where that message can take them; else they follow it.
-    fits = bool(texts) and measure(texts[-1]) <= limits.caption
-    joined = fits and (limits.attach or (fresh and len(texts) == 1))
+    fits = page.measure(texts[-1]) <= limits.caption
+    joined = bool(batches) and fits and (limits.attach or (fresh and len(texts) == 1))
     result = [Content(text, mood=mood) for text in texts]
     if joined:
         result[-1] = Content(texts[-1], batches.pop(0), mood)
     return result + [Content("", batch, mood) for batch in batches]
 
 
-def status(state: ReplyState, now: float) -> str:
+def status(state: ReplyState, now: float, words: Words) -> str:
     """The line that stands where the answer will be, two at most."""
     if state.phase is Phase.SUSPENDED:
-        return "↻ The bot is restarting. Your request is kept and goes on by itself."
-    if state.phase is Phase.WAITING and state.ahead:
-        line = _lane(state.ahead, state.mine)
+        return words("status-restarting")
+    if state.phase is Phase.WAITING and state.ahead is not None:
+        line = _ahead(state.ahead, words)
+    elif state.phase is Phase.PARKED:
+        line = _parked(state.parked_until - now, words)
     elif state.progress is None:
-        line = "⏳ Got it…"
+        line = words("status-accepted")
     else:
-        line = _progress(state.progress, now - state.progress_at)
-    return f"↻ Restarted; your request goes on.\n{line}" if state.resumed else line
+        line = _progress(state.progress, now - state.progress_at, words)
+    return f"{words('status-resumed')}\n{line}" if state.resumed else line
 
 
-def _lane(ahead: int, mine: int) -> str:
-    if mine == ahead:
-        yours = "it is yours" if mine == 1 else "all yours"
-        return f"⏳ {ahead} ahead in this chat, {yours}"
-    yours = f", {mine} of them yours" if mine else ""
-    return f"⏳ {ahead} ahead in this chat{yours}"
+def _ahead(ahead: Ahead, words: Words) -> str:
+    if not ahead.turns:
+        line = words("ahead-next")
+    else:
+        where = "ahead-here" if ahead.here else "ahead-of-you"
+        whose = "-mine" if ahead.mine == ahead.turns else ""
+        line = words(where + whose, turns=ahead.turns, mine=ahead.mine)
+    if ahead.space_queue:
+        line = words("ahead-space-queue", line=line, queue=ahead.space_queue)
+    return line
 
 
-def _progress(progress: Reasoning, age: float) -> str:
+def _parked(left: float, words: Words) -> str:
+    """The waiting room."""
+    remaining = _remaining(left, 0.0, words)
+    if not remaining:
+        return words("status-parked-soon")
+    return words("status-parked", remaining=remaining)
+
+
+def _progress(progress: Reasoning, age: float, words: Words) -> str:
     match progress.stage:
         case Stage.CONNECTING:
-            line = "⏳ Asking the Space…"
+            line = words("status-connecting")
         case Stage.WAKING:
-            line = "☕ The Space is waking up; that can take some minutes"
+            line = words("status-waking")
         case Stage.QUEUED:
-            line = _queue(progress)
+            line = _queue(progress, words)
         case Stage.FETCHING:
-            line = "📥 Fetching the pictures…"
+            line = words("status-fetching")
         case Stage.RUNNING:
-            line = _running(progress)
+            line = _running(progress, words)
         case _:
             assert_never(progress.stage)
-    remaining = _remaining(progress.eta, age)
+    remaining = _remaining(progress.eta, age, words)
     if remaining:
-        line = f"{line} · {remaining}"
+        line = words("status-with-remaining", line=line, remaining=remaining)
     if progress.note and progress.level:
         line = f"{line}\n{_quiet(progress.note)}"
     return line
 
 
-def _queue(progress: Reasoning) -> str:
+def _queue(progress: Reasoning, words: Words) -> str:
     if progress.rank is None:
-        return "⏳ In the Space's queue"
-    place = f"{progress.rank + 1}"
+        return words("status-queue")
+    place = progress.rank + 1
     if progress.queue_size is not None and progress.queue_size > progress.rank:
-        place = f"{place} of {progress.queue_size}"
-    return f"⏳ Place {place} in the Space's queue"
+        return words("status-queue-place-of", place=place, size=progress.queue_size)
+    return words("status-queue-place", place=place)
 
 
-def _running(progress: Reasoning) -> str:
-    what = _quiet(progress.note) if progress.note and not progress.level else "Working"
+def _running(progress: Reasoning, words: Words) -> str:
+    named = progress.note and not progress.level
+    what = _quiet(progress.note) if named else words("status-working")
     if progress.done is None:
-        return f"⚙️ {what}…"
-    steps = ""
+        return words("status-running", what=what)
+    shown = {"bar": bar(progress.done), "percent": f"{progress.done * 100:.0f}", "what": what}
     if progress.index is not None and progress.length:
-        steps = f" {progress.index:g}/{progress.length:g}"
-    return f"{bar(progress.done)} {progress.done:.0%} · {what}{steps}"
+        return words(
+            "status-progress-steps",
+            **shown,
+            index=f"{progress.index:g}",
+            length=f"{progress.length:g}",
+        )
+    return words("status-progress", **shown)
 
 
 def bar(share: float) -> str:
@@ -139,7 +189,7 @@ def bar(share: float) -> str:
     return "▰" * full + "▱" * (BAR - full)
 
 
-def _remaining(eta: float | None, age: float) -> str:
+def _remaining(eta: float | None, age: float, words: Words) -> str:
     """What is left of an estimate, coarse enough not to change with every look."""
     if eta is None:
         return ""
@@ -147,8 +197,8 @@ def _remaining(eta: float | None, age: float) -> str:
     if left <= 0:
         return ""
     if left < 90:  # noqa: PLR2004 - from here on minutes say more than seconds
-        return f"about {max(5, round(left / 5) * 5)} s"
-    return f"about {round(left / 60)} min"
+        return words("remaining-seconds", seconds=max(5, round(left / 5) * 5))
+    return words("remaining-minutes", minutes=round(left / 60))
 
 
 def _quiet(note: str) -> str:

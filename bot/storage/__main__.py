@@ -13,22 +13,25 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import URL
 
 from bot.storage.engines import open_for_migration, parse
 from bot.storage.migrate import migrate
 from bot.storage.schema import metadata
 
 
-def differences(folder: Path | None = None) -> list[Any]:
+def differences(url: URL | None = None, folder: Path | None = None) -> list[Any]:
     """What a migrated database lacks, or has too much of, in Alembic's terms.
 
     Args:
+        url: of a new database, as `bot.storage.engines.parse` gives it; a temporary file if left
+            out.
         folder: of migrations; this program's if left out.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        url = parse(Path(scratch) / "fresh.sqlite3")
-        migrate(url, folder)
-        with open_for_migration(url).connect() as connection:
+        fresh = url or parse(Path(scratch) / "fresh.sqlite3")
+        migrate(fresh, folder)
+        with open_for_migration(fresh).connect() as connection:
             return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from bot.storage.engines import DURABLE, open_engines, parse
+from bot.storage.engines import DURABLE, empty_log, open_engines, parse
 from bot.storage.faults import translated
 from bot.storage.migrate import migrate
 
@@ -81,3 +81,19 @@ class Database:
                 await connection.execution_options(**{DURABLE: durable})
                 async with connection.begin():
                     yield connection
+
+    async def forget_deleted(self) -> bool:
+        """Leave nothing of deleted rows in the files of SQLite, as far as this program can.
+
+        Its pages are overwritten while deleting; what is left are older versions of pages in the
+        write-ahead log. A server clears its pages and its log by itself, later.
+
+        Returns:
+            False if a reader kept the log from being emptied; a later call does it.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        with translated():
+            async with self._one_writer, self._writer.connect() as connection:
+                return await empty_log(connection)

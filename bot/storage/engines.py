@@ -7,12 +7,24 @@ the disk before a commit returns where the caller asked for it.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import stamina
-from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    NullPool,
+    Table,
+    collate,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -20,11 +32,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from bot.errors import StorageError
 
 _BUSY_MS = 5_000
-"""How long SQLite waits for another process, for example a backup of the operator."""
+"""How long a write waits for another process, for example a backup of the operator."""
 _STARTING_MS = 60_000
 """The same while starting: another process may be migrating."""
 _READERS = 4
 """Connections that only read; each is a thread with SQLite, and a query takes a millisecond."""
+
+_SERVER = {
+    "application_name": "janus-bot",
+    "connect_timeout": "10",  # seconds
+    "tcp_user_timeout": "30000",  # milliseconds after which a silent server counts as gone
+}
+_MIGRATION_LOCK = 0x6A616E7573
+"""Any number that no other program is likely to lock in the same database; "janus" in ASCII."""
 
 DURABLE = "janus_durable"
 """Execution option of a write: its commit returns only when the disk has it."""
@@ -49,7 +69,7 @@ def parse(where: str | Path) -> URL:
             raise StorageError("The storage URL names no file. Write sqlite:///FILE.")
         case "sqlite":
             return url.set(drivername="sqlite+aiosqlite")
-        case "postgresql":
+        case "postgresql" | "postgres":  # the second is what some hosts still write
             return url.set(drivername="postgresql+psycopg")
         case other:
             raise StorageError(f"Storage on {other} is not supported; use SQLite or PostgreSQL.")
@@ -70,10 +90,18 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     """
     if file_of(url) is None:
         try:
-            engine = create_async_engine(url)
+            writer = create_async_engine(
+                url,
+                connect_args=_server_arguments(url),
+                pool_size=_READERS + 1,
+                max_overflow=0,
+                pool_pre_ping=True,  # the server may have been restarted since the last statement
+            )
         except ModuleNotFoundError as error:
             raise _driver_missing(error) from error
-        return engine, engine
+        _prepare_server(writer.sync_engine, f"SET lock_timeout={_BUSY_MS}")
+        _flush_on_a_server(writer.sync_engine)
+        return writer.execution_options(isolation_level="AUTOCOMMIT"), writer
     reader = create_async_engine(
         url,
         pool_size=_READERS,
@@ -84,8 +112,14 @@ def open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
     )
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     _prepare_sqlite(reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA query_only=ON")
-    _prepare_sqlite(writer.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA foreign_keys=ON")
+    _prepare_sqlite(
+        writer.sync_engine,
+        f"PRAGMA busy_timeout={_BUSY_MS}",
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA secure_delete=ON",  # what is deleted is overwritten
+    )
     _begin_at_once(writer.sync_engine)
+    _release_when_cancelled(writer.sync_engine)
     return reader, writer
 
 
@@ -99,13 +133,22 @@ def open_for_migration(url: URL) -> Engine:
     """
     if file_of(url) is None:
         try:
-            return create_engine(url, poolclass=NullPool)
+            engine = create_engine(url, poolclass=NullPool, connect_args=_server_arguments(url))
         except ModuleNotFoundError as error:
             raise _driver_missing(error) from error
+        _prepare_server(engine, f"SET lock_timeout={_STARTING_MS}")
+        return engine
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
     _prepare_sqlite(engine, f"PRAGMA busy_timeout={_STARTING_MS}", "PRAGMA foreign_keys=OFF")
     _begin_at_once(engine)
     return engine
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Keep other processes from migrating until the transaction ends; wait for one that does."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    # The transaction of `open_for_migration` holds SQLite's write lock from its first moment.
 
 
 def write_ahead(engine: Engine) -> None:
@@ -125,8 +168,37 @@ def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgre
     return postgresql.insert(table)
 
 
+async def empty_log(connection: AsyncConnection) -> bool:
+    """Fold the write-ahead log into its file and empty it, outside of any transaction.
+
+    Waits a moment for readers of what is older. Nothing is to be done on a server, which keeps and
+    clears its log by itself.
+
+    Returns:
+        False if somebody read for too long, and the log stayed.
+    """
+    if connection.dialect.name != "sqlite":
+        return True
+    driver: Any = (await connection.get_raw_connection()).driver_connection  # of aiosqlite
+    async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+        row = await cursor.fetchone()
+    return bool(row[0] == 0)
+
+
+def bytewise(connection: AsyncConnection, column: Column[str]) -> ColumnElement[str]:
+    """A text column that is compared by its bytes; databases on servers sort as languages do."""
+    return collate(column, "BINARY" if connection.dialect.name == "sqlite" else "C")
+
+
+def _server_arguments(url: URL) -> dict[str, str]:
+    """What PostgreSQL's driver is told, unless the URL says otherwise."""
+    return {name: value for name, value in _SERVER.items() if name not in url.query}
+
+
 def _driver_missing(error: ModuleNotFoundError) -> StorageError:
-    return StorageError(f"PostgreSQL needs the Python package {error.name}. Install it.")
+    return StorageError(
+        f"PostgreSQL needs the Python package {error.name}: pip install 'janus-bot[postgres]'."
+    )
 
 
 def _is_busy(error: Exception) -> bool:
@@ -149,6 +221,17 @@ def _prepare_sqlite(engine: Engine, *pragmas: str) -> None:
             cursor.close()
 
 
+def _prepare_server(engine: Engine, setting: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        try:
+            cursor.execute(setting)
+        finally:
+            cursor.close()
+        dbapi_connection.commit()
+
+
 def _begin_at_once(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
@@ -159,3 +242,19 @@ def _begin_at_once(engine: Engine) -> None:
         # The write lock is taken here, where waiting for it is possible; a transaction that begins
         # by reading and is overtaken could only fail.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _release_when_cancelled(engine: Engine) -> None:
+    @event.listens_for(engine, "invalidate")
+    def given_up(dbapi_connection: Any, _record: object, _error: object) -> None:
+        # A statement whose rows were not fetched keeps a closed connection, and the write lock with
+        # it, until Python frees its cursor, which the traceback of the cancellation holds.
+        with suppress(sqlite3.Error):
+            dbapi_connection.rollback()
+
+
+def _flush_on_a_server(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        if not connection.get_execution_options().get(DURABLE, True):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = OFF")

@@ -44,6 +44,7 @@ def _turn(turn: Turn) -> JsonObject:
     return {
         "id": turn.id,
         "message_id": turn.message_id,
+        "server": turn.server,
         "reply_to": turn.reply_to,
         "person": {"id": str(turn.person), "name": turn.person.name},
         "command": command_to_json(turn.command),

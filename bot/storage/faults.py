@@ -36,7 +36,7 @@ _SQLITE = {
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened. Check that the data folder is "
-    "there and that this account may read and write it.",
+    "there, that this account may read and write it, and that its disk is not mounted read-only.",
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
     sqlite3.SQLITE_NOTADB: "The database file is not an SQLite database. Move it away, or put a "
@@ -46,6 +46,25 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR: "The disk failed while the database was read or written. Check the disk.",
 }
 """By primary result code, https://sqlite.org/rescode.html."""
+
+_OUT_OF_REACH = "No connection to the database server ({}). Nothing accepted so far is lost."
+_OVERLOADED = "The database server is too busy ({}). Try again in a moment."
+
+_POSTGRESQL = {
+    "08": _OUT_OF_REACH,
+    "57P": _OUT_OF_REACH,
+    "53100": "The disk of the database server is full. Make room; nothing accepted so far is lost.",
+    "53": _OVERLOADED,
+    "40": _OVERLOADED,
+    "55": _OVERLOADED,
+    "57014": _OVERLOADED,
+    "25006": "The database server takes no changes now ({}). Is it a standby?",
+    "42501": "The account in the storage URL lacks a right ({}). Make it the owner of the "
+    "database.",
+    "XX": "The database server found damage ({}). Look at its log, and restore a copy if needed.",
+}
+"""By the beginning of the SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html;
+the longest that fits counts."""
 
 _ERRNO = {
     errno.ENOSPC: _FULL,
@@ -65,20 +84,36 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
+    except exc.DBAPIError as error:
+        known = _of_sqlite(error.orig) or _of_a_server(error)
+        if known is None and isinstance(error, _OUR_MISTAKES):
+            raise
+        raise StorageError(known or f"The database cannot be used: {error.orig}.") from error
     except _OUR_MISTAKES:
         raise
-    except exc.DBAPIError as error:
-        raise StorageError(_sentence(error.orig)) from error
     except sqlite3.Error as error:
-        raise StorageError(_sentence(error)) from error
+        known = _of_sqlite(error)
+        raise StorageError(known or f"The database cannot be used: {error}.") from error
     except exc.TimeoutError as error:
         raise StorageError("The database is too busy to answer. Try again in a moment.") from error
     except OSError as error:
         raise StorageError(_ERRNO.get(error.errno or 0, f"The data folder: {error}.")) from error
 
 
-def _sentence(error: BaseException | None) -> str:
+def _of_sqlite(error: BaseException | None) -> str | None:
+    if not isinstance(error, sqlite3.Error):
+        return None
     # Extended result codes carry the primary one in their lowest byte.
-    code = getattr(error, "sqlite_errorcode", None)
-    known = None if code is None else _SQLITE.get(code & 0xFF)
-    return known or f"The database cannot be used: {error}."
+    return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+
+
+def _of_a_server(error: exc.DBAPIError) -> str | None:
+    """The sentence for an error of psycopg, which need not be installed."""
+    first_line = str(error.orig).partition("\n")[0]
+    state = getattr(error.orig, "sqlstate", "")
+    if state is None and isinstance(error, exc.OperationalError):
+        return _OUT_OF_REACH.format(first_line)  # the server had no chance to say more
+    for length in (5, 3, 2):
+        if sentence := _POSTGRESQL.get((state or "")[:length]):
+            return sentence.format(first_line)
+    return None

@@ -1,6 +1,8 @@
 """Bringing a database to the present schema, with a copy of it kept.
 
-Synchronous: Alembic and the backup run in a thread, once, before the database is opened.
+Synchronous: this runs in a thread, once, before the database is opened. Nearly every start finds
+the schema as it should be, so Alembic, which takes longer to import than the rest of storage, is
+imported only when there is something for it to do.
 """
 
 from __future__ import annotations
@@ -12,15 +14,12 @@ from contextlib import closing
 from pathlib import Path
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, inspect
+from sqlalchemy import URL, Connection, inspect, text
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.storage.engines import file_of, open_for_migration, write_ahead
+from bot.storage.engines import file_of, one_at_a_time, open_for_migration, write_ahead
 from bot.storage.faults import translated
+from bot.storage.integrity import check_encoding, check_foreign_keys, check_integrity
 from bot.storage.schema import metadata
 
 log = structlog.get_logger(__name__)
@@ -36,10 +35,21 @@ def migrations_folder() -> Path:
     return packaged if packaged.is_dir() else package.parent / "migrations"
 
 
+def revisions(folder: Path | None = None) -> list[str]:
+    """The revisions that this program knows, oldest first, by the numbers in their file names.
+
+    Args:
+        folder: of migrations; this program's if left out.
+    """
+    versions = (folder or migrations_folder()) / "versions"
+    return sorted(file.name.split("_", 1)[0] for file in versions.glob("[0-9]*_*.py"))
+
+
 def migrate(url: URL, folder: Path | None = None) -> None:
     """Check a database and apply what it lacks, in one transaction.
 
-    An SQLite file that is not new is copied first, to `FILE.REVISION.backup`.
+    An SQLite file that is not new is copied first, to `FILE.REVISION.backup`. Of several processes
+    that start at once one migrates, and the others wait for it.
 
     Args:
         url: as `bot.storage.engines.parse` gives it.
@@ -47,68 +57,62 @@ def migrate(url: URL, folder: Path | None = None) -> None:
 
     Raises:
         SchemaTooNew: the database has a revision that this program does not know.
-        StorageError: damaged, locked, full, or not a database of this program.
+        StorageError: damaged, locked, full, out of reach, or not a database of this program.
     """
-    config = Config()
-    location = str(folder or migrations_folder())
-    config.set_main_option("script_location", location.replace("%", "%%"))  # % interpolates
-    script = ScriptDirectory.from_config(config)
+    known = revisions(folder)
     with translated(), _one_at_a_time:
         file = file_of(url)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         engine = open_for_migration(url)
         with engine.begin() as connection:
+            one_at_a_time(connection)
             if file is not None:
-                _check_integrity(connection)
-            old, new = _revision(connection, script), script.get_current_head()
+                check_integrity(connection)
+            else:
+                check_encoding(connection)
+            old, new = _revision(connection, known), known[-1]
             if old != new:
                 if file is not None and old is not None:
                     log.info("backup made", file=str(_back_up(file, old)))
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                _upgrade(connection, folder or migrations_folder())
                 if file is not None:
-                    _check_foreign_keys(connection)
+                    check_foreign_keys(connection)
                 log.info("migrated", old=old, new=new)
         if file is not None:
             write_ahead(engine)
 
 
-def _revision(connection: Connection, script: ScriptDirectory) -> str | None:
+def _revision(connection: Connection, known: list[str]) -> str | None:
     """The revision of the database, `None` for an empty one."""
-    revision = MigrationContext.configure(connection).get_current_revision()
+    inspector = inspect(connection)
+    revision: str | None = None
+    if inspector.has_table("alembic_version"):
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
     if revision is None:
-        taken = set(inspect(connection).get_table_names()) & set(metadata.tables)
+        taken = set(inspector.get_table_names()) & set(metadata.tables)
         if taken:
             raise StorageError(
                 "The database has tables of the same names that this program did not make: "
                 f"{', '.join(sorted(taken))}. Give the bot a database of its own."
             )
-    elif revision not in {each.revision for each in script.walk_revisions()}:
+    elif revision not in known:
         raise SchemaTooNew(
             f"The database was written by a newer version of this program (schema {revision}, "
-            f"known here is {script.get_current_head()}). Install that version, or go back to "
+            f"known here is {known[-1]}). Install that version, or go back to "
             "the copy that was made before the migration."
         )
     return revision
 
 
-def _check_integrity(connection: Connection) -> None:
-    findings = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
-    if findings != ["ok"]:
-        raise StorageError(
-            f"The database file is damaged ({findings[0]}). Put a copy in its place, or try "
-            "`sqlite3 FILE .recover`."
-        )
+def _upgrade(connection: Connection, folder: Path) -> None:
+    from alembic import command  # noqa: PLC0415 - see the module's docstring
+    from alembic.config import Config  # noqa: PLC0415 - same
 
-
-def _check_foreign_keys(connection: Connection) -> None:
-    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-    if broken is not None:
-        raise StorageError(
-            f"The migration would leave rows of {broken[0]} without what they belong to; the "
-            "database was left as it was."
-        )
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))  # % interpolates
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _back_up(file: Path, revision: str) -> Path:

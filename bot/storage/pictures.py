@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from bot.errors import ImageError
 from bot.image import size
@@ -18,7 +18,7 @@ from bot.provider.response import Recipe
 from bot.storage.database import Database
 from bot.storage.engines import insert
 from bot.storage.faults import translated
-from bot.storage.schema import images
+from bot.storage.schema import images, turn_pictures, turns
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ class Pictures:
     """
 
     def __init__(self, folder: Path, database: Database) -> None:
-        self._folder = folder
+        self.folder = folder
         self._database = database
 
     async def put(
@@ -55,6 +55,8 @@ class Pictures:
             recipe: how it was made, if the bot made it. Bytes that are there without a recipe
                 get this one; a recipe that is there stays.
 
+        The turn needs the picture from here on, until it is deleted or its request edited.
+
         Raises:
             StorageError: the disk or the database refused.
 
@@ -62,9 +64,8 @@ class Pictures:
         """
         key, measured = await asyncio.to_thread(_examine, data)
         stored = await self._media_type(key)
-        path = self._path(key, stored or media_type)
         with translated():
-            await asyncio.to_thread(_write, path, data)
+            await asyncio.to_thread(_write, self.path(key, stored or media_type), data)
         width, height = measured or (None, None)
         async with self._database.write(durable=True) as connection:
             row = insert(connection, images).values(
@@ -77,12 +78,21 @@ class Pictures:
                 recipe=None if recipe is None else recipe.to_json(),
                 created_at=time.time(),
             )
-            await connection.execute(
+            stored = await connection.scalar(
                 row.on_conflict_do_update(
                     index_elements=[images.c.key],
                     set_={"recipe": func.coalesce(images.c.recipe, row.excluded.recipe)},
-                )
+                ).returning(images.c.media_type)
             )
+            needed = select(turns.c.id, literal(key), literal(False)).where(turns.c.id == turn_id)
+            await connection.execute(
+                insert(connection, turn_pictures)
+                .from_select(["turn_id", "key", "made"], needed)
+                .on_conflict_do_nothing()
+            )
+        with translated():
+            # Until the row was there, another task may have removed the file as nobody's.
+            await asyncio.to_thread(_write_again, self.path(key, stored or media_type), data)
         return key
 
     async def get(self, key: str) -> tuple[bytes, str]:
@@ -95,14 +105,9 @@ class Pictures:
         media_type = await self._media_type(key)
         if media_type is None:
             raise KeyError(key)
-        path = self._path(key, media_type)
         with translated():
-            try:
-                data, read_key = await asyncio.to_thread(_read, path)
-            except FileNotFoundError:
-                raise KeyError(key) from None
-        if read_key != key:
-            log.error("picture damaged", key=key, file=str(path))
+            data = await asyncio.to_thread(read, self.path(key, media_type))
+        if data is None:
             raise KeyError(key)
         return data, media_type
 
@@ -116,8 +121,9 @@ class Pictures:
         async with self._database.read() as connection:
             return await connection.scalar(select(images.c.media_type).where(images.c.key == key))
 
-    def _path(self, key: str, media_type: str) -> Path:
-        return self._folder / key[:2] / f"{key}{_SUFFIXES.get(media_type, '.bin')}"
+    def path(self, key: str, media_type: str) -> Path:
+        """Where the file of a picture is, or would be."""
+        return self.folder / key[:2] / f"{key}{_SUFFIXES.get(media_type, '.bin')}"
 
 
 def _examine(data: bytes) -> tuple[str, tuple[int, int] | None]:
@@ -129,9 +135,20 @@ def _examine(data: bytes) -> tuple[str, tuple[int, int] | None]:
     return hashlib.sha256(data).hexdigest(), measured
 
 
-def _read(path: Path) -> tuple[bytes, str]:
-    data = path.read_bytes()
-    return data, hashlib.sha256(data).hexdigest()
+def read(path: Path) -> bytes | None:
+    """The bytes of a picture, `None` if they are not there or not those that were stored.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if hashlib.sha256(data).hexdigest() != path.stem:
+        log.error("picture damaged", file=str(path))
+        return None
+    return data
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -148,6 +165,11 @@ def _write(path: Path, data: bytes) -> None:
         Path(partial).unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
+
+
+def _write_again(path: Path, data: bytes) -> None:
+    if not path.exists():
+        _write(path, data)
 
 
 def _flush_folder(folder: Path) -> None:

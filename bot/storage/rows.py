@@ -22,11 +22,10 @@ def turn_to_row(turn: Turn) -> dict[str, Any]:
         "person_id": turn.person.id,
         "person_name": turn.person.name,
         "person_language": turn.person.language,
-        "command": command_to_json(turn.command),
-        "attachments": [asdict(attachment) for attachment in turn.attachments],
         "reply_to": turn.reply_to,
-        "seed": turn.seed,
         "accepted_at": turn.accepted_at,
+        "server": turn.server,
+        **request_to_row(turn),
         **progress_to_row(turn),
     }
 
@@ -39,7 +38,18 @@ def progress_to_row(turn: Turn) -> dict[str, Any]:
         "attempts": turn.attempts,
         "pictures": list(turn.pictures),
         "answer": answer_to_json(turn.answer),
+        "parked_until": turn.parked_until,
         "updated_at": time.time(),
+    }
+
+
+def request_to_row(turn: Turn) -> dict[str, Any]:
+    """The columns that change when a person edits the request."""
+    return {
+        "command": command_to_json(turn.command),
+        "attachments": [asdict(attachment) for attachment in turn.attachments],
+        "seed": turn.seed,
+        "drawing": isinstance(turn.command, Imagine),
     }
 
 
@@ -70,6 +80,8 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
             attempts=row["attempts"],
             pictures=tuple(row["pictures"]),
             answer=_answer_from_json(row["answer"]),
+            parked_until=row["parked_until"],
+            server=row["server"],
         )
     except (TypeError, ValueError, KeyError) as error:
         raise StorageError(f"Turn {row['id']} in the database cannot be read: {error}.") from error
@@ -84,11 +96,6 @@ def command_to_json(command: Ask | Imagine) -> JsonObject:
             return {"kind": "imagine", **asdict(command)}
         case _:
             assert_never(command)
-
-
-def is_drawing(command: JsonObject) -> bool:
-    """Whether a stored command draws."""
-    return bool(command["kind"] == "imagine")
 
 
 def _command_from_json(data: JsonObject) -> Ask | Imagine:

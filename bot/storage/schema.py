@@ -7,6 +7,9 @@ a number of steps that does not grow with the history of a channel:
 - a request delivered a second time: `turns (channel, message_id)`
 - what is unfinished: `turns (state)`
 - what a person asked lately: `turns (person_platform, person_id, accepted_at)`
+- what everybody drew lately: `turns (drawing, accepted_at)`
+- a channel's newest drawing, and what is too old there: `turns (channel, drawing, accepted_at)`
+- who else needs a picture: `turn_pictures (key)`
 - history: `messages (channel, epoch, role, position)`
 """
 
@@ -17,6 +20,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Dialect,
     Double,
@@ -29,6 +33,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -55,10 +60,12 @@ class Words(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Replace what not every database can hold."""
-        if value is None:
-            return None
-        whole = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return whole.replace("\0", "\ufffd")
+        return None if value is None else whole(value).replace("\0", "\ufffd")
+
+
+def whole(text: str) -> str:
+    """Text that can be written as UTF-8: half a surrogate pair becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _position() -> Column[int]:
@@ -87,6 +94,7 @@ channels = Table(
     Column("epoch", Integer, nullable=False),
     _json("conversation", nullable=True),
     Column("created_at", Double, nullable=False),  # Unix seconds, as in every table
+    Column("moved_to", Text),  # the key that this channel has now; its row stays as a signpost
 )
 
 turns = Table(
@@ -112,8 +120,13 @@ turns = Table(
     _json("answer", nullable=True),
     Column("accepted_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
+    Column("parked_until", Double),  # null unless the turn is parked
+    Column("server", Words, nullable=False, server_default=""),  # empty where there is none
+    Column("drawing", Boolean, nullable=False, server_default=false()),  # the command draws
     UniqueConstraint("channel", "message_id"),
     Index(None, "channel", "epoch", "position"),
+    Index(None, "channel", "drawing", "accepted_at"),
+    Index(None, "drawing", "accepted_at"),
     Index(None, "person_platform", "person_id", "accepted_at"),
     sqlite_autoincrement=True,
 )
@@ -149,13 +162,25 @@ images = Table(
     Column("created_at", Double, nullable=False),
 )
 
+turn_pictures = Table(
+    "turn_pictures",
+    metadata,
+    # What `turns.pictures` and `turns.answer` name, by which a picture finds its turns.
+    Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: an answer outlives its pictures where these are too many or too old.
+    Column("key", String(64), primary_key=True, index=True),
+    Column("made", Boolean, nullable=False),  # the answer has it; otherwise it was shown
+)
+
 segments = Table(
     "segments",
     metadata,
     Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
     Column("index", Integer, primary_key=True, autoincrement=False),
-    _json("receipt"),
-    Column("digest", Text, nullable=False),  # of what the platform acknowledged last
+    # Null: a message that was about to be created when this was written, and may be there or not.
+    _json("receipt", nullable=True),
+    Column("digest", Text, nullable=False),  # of what was acknowledged last, else of what was sent
+    _json("anchor", nullable=True),  # by which a surface finds a message that has no receipt
 )
 
 reply_messages = Table(
@@ -170,4 +195,23 @@ reply_messages = Table(
         nullable=False,
         index=True,
     ),
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    # No foreign key: messages are seen in channels where nothing was ever asked.
+    Column("channel", Text, primary_key=True),
+    Column("message_id", Words, nullable=False),  # the newest one
+    Column("seen_at", Double, nullable=False),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    # A channel in its written form, or a server. No foreign key: a channel may have settings
+    # before anything was asked there.
+    Column("scope", Text, primary_key=True),
+    _json("values"),
+    Column("changed_at", Double, nullable=False),
 )

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, exists, select, update
 
-from bot.errors import SchemaTooNew
-from bot.messages import ChannelKey, JsonObject, Person
+from bot.messages import ChannelKey, Person
 from bot.provider.response import JsonConversation
-from bot.storage.database import Database
-from bot.storage.engines import insert
-from bot.storage.export import export_channel
+from bot.storage.channels import Channels
 from bot.storage.queries import (
     add_exchange,
+    add_turn,
     current_epoch,
     exchanges,
     newest_first,
-    not_stored,
     save_progress,
 )
-from bot.storage.rows import is_drawing, turn_from_row, turn_to_row
-from bot.storage.schema import channels, reply_messages, segments, turns
+from bot.storage.rows import request_to_row, turn_from_row
+from bot.storage.schema import channels, reply_messages, turn_pictures, turns
+from bot.storage.scopes import Scopes
+from bot.storage.segments import Segments
 from bot.turn import FINAL, Exchange, Turn, TurnState
 
 _UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
+_ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))
 
 
-class Store:
+class Store(Channels, Segments, Scopes):
     """The database as turns and replies see it.
 
     Raises:
@@ -39,33 +38,35 @@ class Store:
     the two is known only to who looks.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def accept(self, turn: Turn) -> bool:
         """Commit a new turn durably. False if its channel and message id were accepted before."""
-        key = str(turn.channel)
         async with self._database.write(durable=True) as connection:
-            await connection.execute(
-                insert(connection, channels)
-                .values(key=key, epoch=0, created_at=time.time())
-                .on_conflict_do_nothing()
-            )
-            accepted = await connection.execute(
-                insert(connection, turns)
-                .values(**turn_to_row(turn), epoch=current_epoch(key))
-                .on_conflict_do_nothing()
-                .returning(turns.c.position)
-            )
-            return accepted.first() is not None
+            return await add_turn(connection, turn)
 
     async def save(self, turn: Turn) -> None:
-        """Store a turn's state, attempts, pictures, address and answer.
+        """Store a turn's state, attempts, pictures, address, answer and when it goes on.
 
         It outlives the process at once, and a power failure a little later.
         """
         async with self._database.write() as connection:
             await save_progress(connection, turn)
+
+    async def rewrite(self, turn: Turn) -> None:
+        """Store durably what `save` does, and a request that a person edited.
+
+        Command, seed and attachments are those of the edited message. Only for turns that are
+        unfinished; what is history does not change.
+
+        Raises:
+            ValueError: the turn is finished.
+        """
+        if turn.state in FINAL:
+            raise ValueError(f"turn {turn.id} is {turn.state}; its request cannot change")
+        async with self._database.write(durable=True) as connection:
+            await connection.execute(
+                delete(turn_pictures).where(turn_pictures.c.turn_id == turn.id)
+            )
+            await save_progress(connection, turn, **request_to_row(turn))
 
     async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
         """Store a turn's answer durably, and the channel's conversation with it.
@@ -80,9 +81,11 @@ class Store:
         async with self._database.write(durable=True) as connection:
             await save_progress(connection, turn)
             if conversation is not None:
+                # Not `turn.channel`: the channel may have moved since.
+                here = select(turns.c.channel).where(turns.c.id == turn.id).scalar_subquery()
                 await connection.execute(
                     update(channels)
-                    .where(channels.c.key == str(turn.channel))
+                    .where(channels.c.key == here)
                     .values(conversation=conversation.to_json())
                 )
             if turn.answer.outcome is TurnState.DONE:
@@ -95,26 +98,68 @@ class Store:
         )
 
     async def accepted_since(
-        self, person: Person, since: float, *, drawings: bool
+        self, person: Person | None, since: float, *, drawings: bool
     ) -> Sequence[float]:
-        """Unix times at which turns of a person were accepted after `since`, oldest first."""
-        asked = (
-            select(turns.c.accepted_at, turns.c.command)
+        """Unix times, oldest first, at which turns were accepted after `since`.
+
+        Args:
+            person: whose; `None` for everybody's.
+            since: Unix time.
+            drawings: only those that draw.
+        """
+        # Both kinds are named, so that the index that begins with the kind serves everybody's.
+        asked = select(turns.c.accepted_at).where(
+            turns.c.accepted_at > since, turns.c.drawing.in_([True] if drawings else [False, True])
+        )
+        if person is not None:
+            asked = asked.where(
+                turns.c.person_platform == person.platform, turns.c.person_id == person.id
+            )
+        async with self._database.read() as connection:
+            times = await connection.scalars(asked.order_by(turns.c.accepted_at))
+            return times.all()
+
+    async def prompts(self, person: Person, limit: int) -> Sequence[str]:
+        """Prompts of a person's newest drawings, newest first, as often as they were drawn."""
+        newest = (
+            select(turns.c.command)
             .where(
                 turns.c.person_platform == person.platform,
                 turns.c.person_id == person.id,
-                turns.c.accepted_at > since,
+                turns.c.drawing.is_(True),
             )
-            .order_by(turns.c.accepted_at)
+            .order_by(turns.c.accepted_at.desc())
+            .limit(limit)
         )
         async with self._database.read() as connection:
-            rows = (await connection.execute(asked)).all()
-        return [row.accepted_at for row in rows if not drawings or is_drawing(row.command)]
+            commands = await connection.scalars(newest)
+            return [command["prompt"] for command in commands]
+
+    async def turn(self, turn_id: str) -> Turn | None:
+        """A turn by its id."""
+        found = await self._turns(select(turns).where(turns.c.id == turn_id))
+        return found[0] if found else None
 
     async def newest(self, channel: ChannelKey) -> Turn | None:
         """The channel's newest turn since its last reset, finished or not."""
         key = str(channel)
         found = await self._turns(newest_first(key, 1).where(turns.c.epoch == current_epoch(key)))
+        return found[0] if found else None
+
+    async def newest_drawing(self, channel: ChannelKey) -> Turn | None:
+        """The channel's newest turn that ended with pictures of the bot's, resets or not."""
+        made = exists().where(turn_pictures.c.turn_id == turns.c.id, turn_pictures.c.made)
+        found = await self._turns(
+            select(turns)
+            .where(
+                turns.c.channel == str(channel),
+                turns.c.drawing.in_([True]),
+                turns.c.state.in_(_ANSWERED),
+                made,
+            )
+            .order_by(turns.c.accepted_at.desc(), turns.c.position.desc())
+            .limit(1)
+        )
         return found[0] if found else None
 
     async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
@@ -147,93 +192,6 @@ class Store:
             for row in reversed(rows)
         ]
 
-    async def conversation(self, channel: ChannelKey) -> JsonConversation:
-        """What the provider keeps for this channel; an empty one at first.
-
-        Raises:
-            SchemaTooNew: it was written by a newer version.
-        """
-        async with self._database.read() as connection:
-            data = await connection.scalar(
-                select(channels.c.conversation).where(channels.c.key == str(channel))
-            )
-        if data is None:
-            return JsonConversation()
-        try:
-            return JsonConversation.from_json(data)
-        except ValueError as error:
-            raise SchemaTooNew(f"Channel {channel} holds a {error}.") from error
-
-    async def reset(self, channel: ChannelKey) -> None:
-        """History begins anew from here; nothing is deleted.
-
-        A turn accepted before belongs to the time before, whenever it is answered.
-        """
-        async with self._database.write(durable=True) as connection:
-            await connection.execute(
-                insert(connection, channels)
-                .values(key=str(channel), epoch=1, created_at=time.time())
-                .on_conflict_do_update(
-                    index_elements=[channels.c.key], set_={"epoch": channels.c.epoch + 1}
-                )
-            )
-
-    async def segments(self, turn_id: str) -> Sequence[tuple[int, JsonObject, str]]:
-        """Index, receipt and digest of each message of a turn's reply, in order."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(
-                select(segments).where(segments.c.turn_id == turn_id).order_by(segments.c.index)
-            )
-            return [(row["index"], row["receipt"], row["digest"]) for row in rows.mappings()]
-
-    async def save_segment(
-        self, turn_id: str, index: int, receipt: JsonObject, digest: str
-    ) -> None:
-        """Store what a platform acknowledged of one message of a reply.
-
-        Args:
-            turn_id: of the turn that is replied to.
-            index: which message of the reply, from 0.
-            receipt: how its surface finds it. What it has under `"ids"` (a list) or `"id"` is
-                remembered as message ids by which `turn_of_message` finds the turn.
-            digest: of the content acknowledged.
-        """
-        shown = {"receipt": receipt, "digest": digest}
-        async with self._database.write() as connection:
-            channel = await connection.scalar(select(turns.c.channel).where(turns.c.id == turn_id))
-            if channel is None:
-                raise not_stored(turn_id)
-            await connection.execute(
-                insert(connection, segments)
-                .values(turn_id=turn_id, index=index, **shown)
-                .on_conflict_do_update(
-                    index_elements=[segments.c.turn_id, segments.c.index], set_=shown
-                )
-            )
-            for message_id in _message_ids(receipt):
-                await connection.execute(
-                    insert(connection, reply_messages)
-                    .values(channel=channel, message_id=message_id, turn_id=turn_id)
-                    .on_conflict_do_nothing()
-                )
-
-    async def delete_segment(self, turn_id: str, index: int) -> None:
-        """Forget a message of a turn's reply, because it was deleted."""
-        async with self._database.write() as connection:
-            await connection.execute(
-                delete(segments).where(segments.c.turn_id == turn_id, segments.c.index == index)
-            )
-
-    async def export(self, channel: ChannelKey) -> JsonObject:
-        """Everything stored about a channel, as JSON, without secrets."""
-        async with self._database.read() as connection:
-            return await export_channel(connection, str(channel))
-
     async def _turns(self, query: Select[Any]) -> list[Turn]:
         async with self._database.read() as connection:
             return [turn_from_row(row) for row in (await connection.execute(query)).mappings()]
-
-
-def _message_ids(receipt: JsonObject) -> list[str]:
-    ids = receipt.get("ids") or [receipt.get("id")]
-    return [str(each) for each in ids if each is not None]

@@ -1,10 +1,12 @@
-"""How much one person may ask of the bot. Pure but for the counts that it is given."""
+"""Who may use the bot, and how much. Pure but for the counts that it is given."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bot.language import Words
+from bot.messages import IncomingMessage
 from bot.turn import Ask, Imagine
 
 MINUTE = 60.0
@@ -13,60 +15,116 @@ DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Limits per person; 0 means no limit.
+    """Limits; 0 means no limit.
 
     Attributes:
-        turns_per_minute: requests in any 60 seconds.
-        images_per_day: `/imagine` in any 24 hours. Five pictures of one call count as one.
-        queued_turns: unfinished turns at a time.
+        turns_per_minute: requests of a person in any 60 seconds.
+        images_per_day: `/imagine` of a person in any 24 hours. Five pictures of one call count as
+            one.
+        queued_turns: unfinished turns of a person at a time.
+        images_per_day_total: `/imagine` of all people in any 24 hours.
     """
 
     turns_per_minute: int = 6
     images_per_day: int = 20
     queued_turns: int = 3
+    images_per_day_total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who may use the bot.
+
+    Entries are `platform:id` of a person, or `platform:kind:id` with the kind `role`, `channel` or
+    `server`.
+
+    Attributes:
+        allow: only these; empty for everybody.
+        deny: none of these, whatever `allow` says.
+        admins: people who may do everything, whatever the other two say.
+    """
+
+    allow: frozenset[str] = frozenset()
+    deny: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()
+
+    def is_admin(self, message: IncomingMessage) -> bool:
+        """Whether the person is an admin of the bot."""
+        return str(message.person) in self.admins
+
+    def lets_in(self, message: IncomingMessage) -> bool:
+        """Whether the person may use the bot here."""
+        if self.is_admin(message):
+            return True
+        names = _names(message)
+        return not names & self.deny and (not self.allow or bool(names & self.allow))
+
+
+def _names(message: IncomingMessage) -> set[str]:
+    """All entries that a message matches. A topic is in the channel of its group as well."""
+    platform, ids = message.channel.platform, message.channel.ids
+    channels = {f"{platform}:channel:{':'.join(ids[: n + 1])}" for n in range(len(ids))}
+    roles = {f"{platform}:role:{role}" for role in message.roles}
+    server = {f"{platform}:server:{message.server}"} if message.server else set()
+    return {str(message.person)} | channels | roles | server
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All that the operator decides about people; replaced as a whole when it is reloaded."""
+
+    allowance: Allowance = field(default_factory=Allowance)
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a person asked for lately.
+    """What was asked lately.
 
     Attributes:
-        unfinished: turns that have no answer yet.
-        turns: Unix times of the turns of the last minute, oldest first.
-        images: Unix times of the `/imagine` of the last day, oldest first.
+        unfinished: turns of the person that have no answer yet.
+        turns: Unix times of the person's turns of the last minute, oldest first.
+        images: Unix times of the person's `/imagine` of the last day, oldest first.
+        all_images: Unix times of everybody's `/imagine` of the last day, oldest first.
     """
 
     unfinished: int
-    turns: Sequence[float]
-    images: Sequence[float]
+    turns: Sequence[float] = ()
+    images: Sequence[float] = ()
+    all_images: Sequence[float] = ()
 
 
-def refusal(allowance: Allowance, usage: Usage, command: Ask | Imagine, now: float) -> str | None:
+def refusal(
+    allowance: Allowance, usage: Usage, command: Ask | Imagine, now: float, words: Words
+) -> str | None:
     """Why a person may not ask now, with the time from which it works; `None` if they may."""
     if allowance.queued_turns and usage.unfinished >= allowance.queued_turns:
-        many = f"{usage.unfinished} requests" if usage.unfinished > 1 else "a request"
-        return f"You have {many} waiting already. Please wait for an answer, or /stop one."
-    if allowance.turns_per_minute and len(usage.turns) >= allowance.turns_per_minute:
-        free = usage.turns[-allowance.turns_per_minute] + MINUTE
-        return (
-            f"That is {len(usage.turns)} requests within a minute, which is the limit here. "
-            f"Please try again in {_span(free - now)}."
-        )
-    drawing = isinstance(command, Imagine)
-    if drawing and allowance.images_per_day and len(usage.images) >= allowance.images_per_day:
-        free = usage.images[-allowance.images_per_day] + DAY
-        return (
-            f"You have used today's {allowance.images_per_day} drawings. "
-            f"The next one is free in {_span(free - now)}; questions still work."
-        )
+        return words("limit-queued", count=usage.unfinished)
+    if (wait := _wait(usage.turns, allowance.turns_per_minute, MINUTE, now)) is not None:
+        return words("limit-minute", count=len(usage.turns), wait=span(wait, words))
+    if isinstance(command, Imagine):
+        most = allowance.images_per_day
+        if (wait := _wait(usage.images, most, DAY, now)) is not None:
+            return words("limit-images", count=most, wait=span(wait, words))
+        most = allowance.images_per_day_total
+        if (wait := _wait(usage.all_images, most, DAY, now)) is not None:
+            return words("limit-images-total", count=most, wait=span(wait, words))
     return None
 
 
-def _span(seconds: float) -> str:
+def _wait(times: Sequence[float], most: int, window: float, now: float) -> float | None:
+    """Seconds until one more fits into a window, if none fits now."""
+    if not most or len(times) < most:
+        return None
+    return times[-most] + window - now
+
+
+def span(seconds: float, words: Words) -> str:
+    """A stretch of time in words, no finer than anybody needs."""
     seconds = max(1, round(seconds))
     if seconds < 90:  # noqa: PLR2004 - from here on minutes say more than seconds
-        return f"{seconds} s"
+        return words("span-seconds", count=seconds)
     minutes = round(seconds / 60)
     if minutes < 90:  # noqa: PLR2004 - likewise hours
-        return f"{minutes} minutes"
-    return f"{round(minutes / 60)} hours"
+        return words("span-minutes", count=minutes)
+    return words("span-hours", count=round(minutes / 60))

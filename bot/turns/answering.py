@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from bot import image
 from bot.errors import ImageUnreadable
+from bot.language import Words
 from bot.provider.response import (
     GeneratedImage,
     ImageResponse,
@@ -36,14 +37,26 @@ class Answering:
         turn: what was asked.
         tools: what to work with.
         reply: is shown everything as it comes.
+        words: the language of its person.
+        heard: told the length of the Space's own queue.
 
     Attributes:
         text: what the provider wrote so far.
         conversation: what the provider wants kept for the channel, once it said so.
     """
 
-    def __init__(self, turn: Turn, tools: Tools, reply: Reply) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        tools: Tools,
+        reply: Reply,
+        words: Words,
+        *,
+        heard: Callable[[int], None],
+    ) -> None:
         self._turn = turn
+        self._heard = heard
+        self._words = words
         self._tools = tools
         self._reply = reply
         self.text = ""
@@ -86,15 +99,16 @@ class Answering:
 
     async def _ask(self, command: Ask, pictures: tuple[str, ...]) -> Answer:
         tools, turn = self._tools, self._turn
-        exchanges = await tools.store.history(turn.channel, tools.history_messages)
+        settings = await tools.preferences.of(turn.channel, turn.server)
+        exchanges = await tools.store.history(turn.channel, settings.history)
         keys = pictures or await self._related(exchanges)
         question = command.question.strip()
-        said = history.messages(tools.system_prompt, exchanges, question)
+        said = history.messages(settings.persona, exchanges, question, turn.person.name)
         conversation = await tools.store.conversation(turn.channel)
         for number, key in enumerate(keys or (None,), start=1):
             if len(keys) > 1:
                 gap = "\n\n" if self.text else ""
-                self._say(f"{gap}**Picture {number}**\n")
+                self._say(f"{gap}{self._words('answer-picture', number=number)}\n")
             stream = tools.provider.create_async_generator(
                 MODEL,
                 said,
@@ -104,30 +118,32 @@ class Answering:
                 return_conversation=True,
             )
             await self._drain(stream)
-        left_out = len(turn.attachments) - len(keys)
-        if len(keys) == MAX_PICTURES and left_out > 0:
-            self._say(f"\n\n(I looked at the first {MAX_PICTURES} pictures.)")
-        return Answer(TurnState.DONE, self.text.strip() or answers.empty())
+        if len(keys) == MAX_PICTURES < len(turn.attachments):
+            left_out = self._words("answer-pictures-left-out", count=MAX_PICTURES)
+            self._say(f"\n\n{left_out}")
+        return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
 
     async def _imagine(self, command: Imagine) -> Answer:
+        settings = await self._tools.preferences.of(self._turn.channel, self._turn.server)
         stream = self._tools.provider.create_async_generator(
             IMAGE_MODEL,
             prompt=command.prompt,
             seed=self._turn.seed,
-            guidance=command.guidance,
+            guidance=settings.guidance if command.guidance is None else command.guidance,
+            temperature=settings.temperature,
             conversation=await self._tools.store.conversation(self._turn.channel),
             return_conversation=True,
         )
         images = await self._drain(stream)
         if not images:
-            return Answer(TurnState.DONE, self.text.strip() or answers.empty())
+            return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
         keys = [
             await self._tools.pictures.put(
                 made.data, made.media_type, turn_id=self._turn.id, recipe=made.recipe
             )
             for made in images
         ]
-        return Answer(TurnState.DONE, answers.caption(images[0].recipe), tuple(keys))
+        return Answer(TurnState.DONE, answers.caption(images[0].recipe, self._words), tuple(keys))
 
     async def _drain(self, stream: AsyncGenerator[Response, None]) -> Sequence[GeneratedImage]:
         images: list[GeneratedImage] = []
@@ -138,6 +154,8 @@ class Answering:
                         self._say(response)
                     case Reasoning():
                         self._reply.show(response)
+                        if response.queue_size is not None:
+                            self._heard(response.queue_size)
                     case ImageResponse():
                         images.extend(response.images)
                     case JsonConversation():

@@ -1,81 +1,75 @@
-"""The sentences that a turn can end with. Pure."""
+"""What a turn can end with, in the language of who asked. Pure."""
 
 from __future__ import annotations
 
-from bot.errors import BotError, ImageError, ProviderError, QuotaExceeded
+import re
+
+from bot.errors import BotError, ImageError, ProviderError
+from bot.language import Words
 from bot.provider.response import Recipe
 from bot.turn import Answer, Turn, TurnState
+from bot.turns.access import span
 
-HELP = """\
-I chat, look at pictures and draw, with Janus-Pro-7B.
-
-- Write to me, or send a picture with a question. Without words I describe it. \
-Your next questions are about the same picture.
-- `/imagine a red fox in the snow` draws five pictures. \
-Add `--seed 42` to get the same ones again, `--guidance 7` to follow your words more strictly \
-(1 to 10).
-- `/retry` answers again, `/stop` stops, `/reset` starts afresh.
-
-The pictures are 384 pixels, enlarged to 768, and the model makes mistakes."""
-
-RESET = "Done: I start afresh here. Nothing is deleted."
-NOTHING_TO_STOP = "Nothing of yours is running here."
-STOPPING = "Stopping."
-NOTHING_TO_RETRY = "There is nothing to answer again yet. Ask me something first."
-STILL_WORKING = "I am still working on the last request. Send /stop first if you want another try."
-NO_STORAGE = (
-    "I cannot write anything down right now, so I cannot take requests. "
-    "Please try again later; my operator can see why in the log."
-)
-RESTARTING = "I am just restarting. Please send that again in a moment."
+LONGEST_PROMPT = 300
+"""Characters of a prompt that stand over its pictures, about four lines; all are in the recipe."""
 
 
-def caption(recipe: Recipe) -> str:
+def reason(error: BotError, words: Words) -> str:
+    """What happened, for people."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
+    key = f"error-{name}"
+    return words(key if words.has(key) else "error-other", said=str(error))
+
+
+def caption(recipe: Recipe, words: Words) -> str:
     """What stands over the pictures of one call."""
     prompt = " ".join(recipe.prompt.split())
-    if len(prompt) > 300:  # noqa: PLR2004 - about four lines; the whole prompt is in the recipe
-        prompt = f"{prompt[:299]}…"
-    return f"{prompt}\nseed {recipe.seed} · guidance {recipe.guidance:g}"
+    if len(prompt) > LONGEST_PROMPT:
+        prompt = f"{prompt[: LONGEST_PROMPT - 1]}…"
+    guidance = f"{recipe.guidance:g}"
+    return words("answer-caption", prompt=prompt, seed=str(recipe.seed), guidance=guidance)
 
 
-def failed(turn: Turn, error: BotError, partial: str = "") -> Answer:
+def failed(turn: Turn, error: BotError, words: Words, partial: str = "") -> Answer:
     """The answer of a turn that ended with an expected failure."""
-    lines = [f"⚠️ {error}"]
-    if isinstance(error, QuotaExceeded) or (
-        isinstance(error, ProviderError) and error.retry_after is not None
-    ):
-        if error.retry_after:
-            lines.append(
-                f"It should work again in {_minutes(error.retry_after)}; then send /retry."
-            )
-    elif not isinstance(error, ImageError):
-        lines.append("Send /retry to try again.")
-    text = f"{' '.join(lines)} (#{turn.id})"
+    why = reason(error, words)
+    wait = error.retry_after if isinstance(error, ProviderError) else None
+    if wait:
+        text = words("answer-failed-wait", reason=why, wait=span(wait, words), turn=turn.id)
+    elif isinstance(error, ImageError):
+        text = words("answer-failed", reason=why, turn=turn.id)
+    else:
+        text = words("answer-failed-retry", reason=why, turn=turn.id)
     return Answer(TurnState.FAILED, f"{partial.rstrip()}\n\n{text}" if partial.strip() else text)
 
 
-def broken(turn: Turn) -> Answer:
+def broken(turn: Turn, words: Words) -> Answer:
     """The answer of a turn that ran into a mistake in this program."""
-    return Answer(
-        TurnState.FAILED,
-        "⚠️ Something went wrong inside the bot. It is written down for its operator as "
-        f"#{turn.id}. Send /retry to try again.",
-    )
+    return Answer(TurnState.FAILED, words("answer-broken", turn=turn.id))
 
 
-def stopped(partial: str) -> Answer:
+def stopped(partial: str, words: Words) -> Answer:
     """The answer of a turn that its person stopped; what was written so far stays."""
-    text = f"{partial.rstrip()}\n\n■ Stopped." if partial.strip() else "■ Stopped."
-    return Answer(TurnState.CANCELLED, text)
+    text = words("answer-stopped")
+    return Answer(TurnState.CANCELLED, f"{partial.rstrip()}\n\n{text}" if partial.strip() else text)
 
 
-def empty() -> str:
-    """What stands where the model said nothing."""
-    return "(The model had nothing to say. Ask in other words, or send /retry.)"
+def lost(error: BotError) -> Answer:
+    """The answer of a turn whose reply cannot be finished: why, for whoever looks it up."""
+    return Answer(TurnState.FAILED, str(error))
 
 
-def _minutes(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004 - from here on minutes say more than seconds
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{round(minutes / 60)} h"  # noqa: PLR2004 - likewise hours
+def undeliverable(turn: Turn, error: BotError, words: Words) -> str:
+    """What a person is told elsewhere when the bot may not answer where they asked."""
+    return words("answer-undeliverable", reason=str(error), turn=turn.id)
+
+
+def too_old(turn: Turn, words: Words) -> Answer:
+    """The answer of a turn that nobody worked on for too long."""
+    return Answer(TurnState.FAILED, words("answer-too-old", turn=turn.id))
+
+
+def given_up(turn: Turn, words: Words) -> Answer:
+    """The answer of a turn that never came to an end."""
+    text = words("answer-given-up", attempts=turn.attempts, turn=turn.id)
+    return Answer(TurnState.FAILED, text)

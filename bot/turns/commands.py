@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.language import Words
 from bot.turn import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask, Imagine
 
 
@@ -32,25 +33,124 @@ class Help:
     """Say what the bot can do."""
 
 
-Command: TypeAlias = Ask | Imagine | Retry | Stop | Reset | Help
+@dataclass(frozen=True, slots=True)
+class ShowRecipe:
+    """Say how a picture was made: the one that the message answers, else the newest here.
+
+    Attributes:
+        message_id: the message that shows it, if the person picked one.
+    """
+
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSettings:
+    """Show the settings of the channel, or change one.
+
+    Attributes:
+        name: of a setting; empty to show all.
+        value: what to set it to; `None` to show its choices, empty for the default.
+    """
+
+    name: str = ""
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Count what was asked and drawn in the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """Say what is stored about the channel and the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Hand out what is stored about the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Offer to delete what is stored about the person, or the channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Check that everything works; for admins of the bot."""
+
+
+Command: TypeAlias = (
+    Ask
+    | Imagine
+    | Retry
+    | Stop
+    | Reset
+    | ShowRecipe
+    | ShowSettings
+    | Stats
+    | Privacy
+    | Export
+    | Forget
+    | Help
+    | Doctor
+)
 """Everything that a person can want."""
 
-WORDS: dict[str, str] = {
-    "imagine": "Draw five pictures from a description",
-    "ask": "Ask a question, about a picture if you like",
-    "retry": "Answer the last request again",
-    "stop": "Stop the reply that is being made",
-    "reset": "Start the conversation afresh",
-    "help": "What I can do",
+WORDS: tuple[str, ...] = (
+    "imagine",
+    "ask",
+    "retry",
+    "stop",
+    "reset",
+    "recipe",
+    "settings",
+    "stats",
+    "privacy",
+    "export",
+    "forget",
+    "help",
+    "doctor",
+)
+"""Command words in the order in which menus list them; `command-<word>` says what each does."""
+
+PLAIN: dict[str, Command] = {
+    "retry": Retry(),
+    "stop": Stop(),
+    "reset": Reset(),
+    "recipe": ShowRecipe(),
+    "stats": Stats(),
+    "privacy": Privacy(),
+    "export": Export(),
+    "forget": Forget(),
+    "help": Help(),
+    "start": Help(),
+    "doctor": Doctor(),
 }
-"""Command words and what each does, in the order in which menus list them."""
+"""Commands without options, by their words."""
 
 
 class CommandError(Exception):
-    """A command that cannot be carried out as written; the text tells how to write it."""
+    """A command that cannot be carried out as written.
+
+    Args:
+        key: of the sentence that tells how to write it.
+        values: what it says.
+    """
+
+    def __init__(self, key: str, **values: str | float) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
+
+    def said_in(self, words: Words) -> str:
+        """The sentence in a language."""
+        return words(self.key, **self.values)
 
 
-def parse(text: str) -> Command | None:  # noqa: PLR0911 - one return per word
+def parse(text: str) -> Command | None:
     """Read a command line such as `/imagine a red fox --seed 42 --guidance 6`.
 
     A bot name after the word (`/imagine@janus_bot`) is accepted and ignored: whether it is this
@@ -72,16 +172,15 @@ def parse(text: str) -> Command | None:  # noqa: PLR0911 - one return per word
             return _imagine(rest)
         case "ask":
             return Ask(rest)
-        case "retry":
-            return Retry()
-        case "stop":
-            return Stop()
-        case "reset":
-            return Reset()
-        case "help" | "start":
-            return Help()
+        case "settings":
+            return _settings(rest)
         case _:
-            return None
+            return PLAIN.get(word)
+
+
+def _settings(rest: str) -> ShowSettings:
+    name, _, value = re.sub(r"^(\S+?)[:=]\s*", r"\1 ", rest).partition(" ")
+    return ShowSettings(name.lower(), value.strip() or None)
 
 
 def imagine(prompt: str, seed: int | None = None, guidance: float | None = None) -> Imagine:
@@ -91,11 +190,11 @@ def imagine(prompt: str, seed: int | None = None, guidance: float | None = None)
         CommandError: no prompt, or a value outside its range.
     """
     if not prompt.strip():
-        raise CommandError("Tell me what to draw, for example: /imagine a red fox in the snow")
+        raise CommandError("imagine-needs-prompt")
     if seed is not None and not 0 <= seed <= MAX_SEED:
-        raise CommandError(f"The seed is a whole number from 0 to {MAX_SEED}.")
+        raise CommandError("imagine-bad-seed", most=str(MAX_SEED))
     if guidance is not None and not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
-        raise CommandError(f"The guidance is a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}.")
+        raise _bad_guidance()
     return Imagine(prompt.strip(), seed, guidance)
 
 
@@ -109,13 +208,15 @@ def _imagine(rest: str) -> Imagine:
     seed = guidance = None
     if "seed" in values:
         if not re.fullmatch(r"\d{1,10}", values["seed"], re.ASCII):
-            raise CommandError(f"The seed is a whole number from 0 to {MAX_SEED}.")
+            raise CommandError("imagine-bad-seed", most=str(MAX_SEED))
         seed = int(values["seed"])
     if "guidance" in values:
         try:
             guidance = float(values["guidance"].replace(",", "."))
         except ValueError:
-            raise CommandError(
-                f"The guidance is a number from {MIN_GUIDANCE:g} to {MAX_GUIDANCE:g}."
-            ) from None
+            raise _bad_guidance() from None
     return imagine(prompt, seed, guidance)
+
+
+def _bad_guidance() -> CommandError:
+    return CommandError("imagine-bad-guidance", least=f"{MIN_GUIDANCE:g}", most=f"{MAX_GUIDANCE:g}")

@@ -1,22 +1,24 @@
-"""Takes commands in, and keeps every accepted turn going."""
+"""Keeps every accepted turn going, from its acceptance to its final reply."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
 
-from bot.errors import StorageError
-from bot.messages import IncomingMessage, Person
+from bot.errors import StorageError, SurfaceError
+from bot.language import Words
+from bot.messages import ChannelKey, IncomingMessage, Person
 from bot.turn import FINAL, Ask, Imagine, Turn, TurnState
-from bot.turns import answers
-from bot.turns.access import DAY, MINUTE, Allowance, Usage, refusal
-from bot.turns.commands import Command, Help, Reset, Retry, Stop
+from bot.turns.access import DAY, MINUTE, Policy, Usage, refusal
+from bot.turns.inbox import Notice
 from bot.turns.lanes import Lanes
-from bot.turns.ports import Notice, Tools
+from bot.turns.ports import Tools
 from bot.turns.run import TurnRun
+from bot.turns.turnstile import Turnstile
 
 log = structlog.get_logger(__name__)
 
@@ -25,54 +27,133 @@ LAST_WORDS = 3.0
 
 
 class Engine:
-    """The `Inbox` of all platforms.
+    """Accepts turns and runs them.
 
     Args:
         tools: what turns work with.
-        allowance: what one person may ask.
-        tasks: runs the turns; must outlive every call of `handle`.
+        policy: what people may ask, as it is at the moment.
+        tasks: runs the turns; must outlive every call of `accept`.
     """
 
-    def __init__(self, tools: Tools, allowance: Allowance, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, tools: Tools, policy: Callable[[], Policy], tasks: asyncio.TaskGroup
+    ) -> None:
         self._tools = tools
-        self._allowance = allowance
+        self._policy = policy
         self._tasks = tasks
         self._lanes = Lanes()
+        self._turnstile = Turnstile(tools.places)
         self._runs: dict[str, tuple[TurnRun, asyncio.Task[None]]] = {}
         self._door = asyncio.Lock()  # between counting and accepting nobody else is accepted
-        self._closing = False
+        self.closing = False
 
     @property
     def unfinished(self) -> int:
         """Turns on their way in this process."""
         return len(self._runs)
 
-    async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """As `bot.turns.ports.Inbox.handle`.
+    async def accept(self, turn: Turn, words: Words) -> Notice | None:
+        """Commit a turn and start it, if its person may ask now and it is not known already.
 
-        Cancelling: the turn is accepted or it is not; a message delivered again tells which.
+        Returns:
+            Why not, or `None`.
+
+        Raises:
+            StorageError: nothing could be written down.
         """
-        if self._closing:
-            return Notice(answers.RESTARTING)
-        try:
-            return await self._carry_out(message, command)
-        except StorageError as error:
-            log.error("request refused", reason=str(error))  # noqa: TRY400 - no bug, no traceback
-            return Notice(answers.NO_STORAGE)
+        store = self._tools.store
+        async with self._door:
+            refused = await self._refusal(turn, words)
+            if refused is not None:
+                known = await store.turn_of_message(turn.channel, turn.message_id)
+                return None if known is not None else Notice(refused)
+            if not await store.accept(turn):
+                log.info("delivered again", channel=str(turn.channel), message=turn.message_id)
+                return None
+        log.info("turn accepted", turn=turn.id, channel=str(turn.channel))
+        self._start(turn)
+        return None
 
-    async def _carry_out(self, message: IncomingMessage, command: Command) -> Notice | None:
-        match command:
-            case Ask() | Imagine():
-                return await self._accept(Turn.accept(message, command))
-            case Retry():
-                return await self._retry(message)
-            case Stop():
-                return self._stop(message)
-            case Reset():
-                await self._tools.store.reset(message.channel)
-                return Notice(answers.RESET, private=False)
-            case Help():
-                return Notice(answers.HELP)
+    async def retry(
+        self, message: IncomingMessage, before: Turn | None, words: Words
+    ) -> Notice | None:
+        """Answer a turn again, as another turn. Raises as `accept`."""
+        if before is None:
+            return Notice(words("retry-nothing"))
+        if before.state not in FINAL:
+            return Notice(words("retry-still-working"))
+        command = before.command
+        if isinstance(command, Imagine):
+            command = replace(command, seed=None)  # the same seed would draw the same again
+        turn = replace(
+            Turn.accept(message, command),
+            pictures=before.pictures,
+            attachments=() if before.pictures else before.attachments,
+            reply_to=before.reply_to,
+        )
+        return await self.accept(turn, words)
+
+    def stop(self, channel: ChannelKey, person: Person) -> bool:
+        """Stop the newest unfinished turn of a person in a channel, if there is one."""
+        for run, _ in reversed(self._runs.values()):
+            if same(run.turn.person, person) and run.turn.channel == channel and run.stop():
+                return True
+        return False
+
+    def stop_turn(self, turn_id: str) -> bool:
+        """Stop one turn, if it is unfinished."""
+        run = self._runs.get(turn_id)
+        return run is not None and run[0].stop()
+
+    def is_busy(self, channel: ChannelKey | None, person: Person | None) -> bool:
+        """Whether a turn of this channel, or of this person, is on its way."""
+        return any(
+            run.turn.channel == channel or (person is not None and same(run.turn.person, person))
+            for run, _ in self._runs.values()
+        )
+
+    async def remove(self, turn: Turn, words: Words) -> None:
+        """Remove the reply of a turn; an unfinished one ends.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        run = self._runs.get(turn.id)
+        if run is not None and run[0].withdraw():
+            return
+        reply = await self._tools.replies.open(turn, words, _ignore)
+        try:
+            await reply.remove()
+        finally:
+            await reply.aclose()
+
+    def edit(self, message: IncomingMessage, command: Ask | Imagine) -> None:
+        """Begin the turn of an edited request again, if it is unfinished."""
+        run = self._run_of(message.channel, message.message_id)
+        if run is None:
+            return
+        fresh, before = Turn.accept(message, command), run.turn
+        files = before.attachments
+        if fresh.attachments and _names(fresh) != _names(before):
+            files = fresh.attachments
+        if (command, files) == (before.command, before.attachments):
+            return  # platforms report edits that changed nothing of this, such as a preview
+        same_seed = not isinstance(command, Imagine) or command.seed is None
+        run.redo(
+            replace(
+                before,
+                command=command,
+                attachments=files,
+                pictures=before.pictures if files == before.attachments else (),
+                seed=before.seed if same_seed else fresh.seed,
+            )
+        )
+
+    def withdraw(self, channel: ChannelKey, message_id: str) -> None:
+        """End the unfinished turn of a request that its person deleted, and remove its reply."""
+        run = self._run_of(channel, message_id)
+        if run is not None and run.withdraw():
+            log.info("request deleted", turn=run.turn.id)
 
     def resume_later(self, platform: str) -> None:
         """Take up, in the background, the platform's turns that an earlier process left."""
@@ -98,7 +179,7 @@ class Engine:
 
         Every task of a turn has ended when this returns, so the database may close.
         """
-        self._closing = True
+        self.closing = True
         if not await self._ended(grace):
             for run, _ in list(self._runs.values()):
                 run.suspend()
@@ -114,61 +195,48 @@ class Engine:
         _, pending = await asyncio.wait(tasks, timeout=seconds)
         return not pending
 
-    async def _accept(self, turn: Turn) -> Notice | None:
-        store = self._tools.store
-        async with self._door:
-            refused = await self._refusal(turn)
-            if refused is not None:
-                known = await store.turn_of_message(turn.channel, turn.message_id)
-                return None if known is not None else Notice(refused)
-            if not await store.accept(turn):
-                log.info("delivered again", channel=str(turn.channel), message=turn.message_id)
-                return None
-        log.info("turn accepted", turn=turn.id, channel=str(turn.channel))
-        self._start(turn)
-        return None
-
-    async def _refusal(self, turn: Turn) -> str | None:
+    async def _refusal(self, turn: Turn, words: Words) -> str | None:
         now = time.time()
-        store, person = self._tools.store, turn.person
+        store, person, allowance = self._tools.store, turn.person, self._policy().allowance
         usage = Usage(
-            unfinished=sum(_same(run.turn.person, person) for run, _ in self._runs.values()),
-            turns=await store.accepted_since(person, now - MINUTE, drawings=False),
-            images=await store.accepted_since(person, now - DAY, drawings=True),
+            unfinished=sum(same(run.turn.person, person) for run, _ in self._runs.values())
         )
-        return refusal(self._allowance, usage, turn.command, now)
+        if allowance.turns_per_minute:
+            turns = await store.accepted_since(person, now - MINUTE, drawings=False)
+            usage = replace(usage, turns=turns)
+        if isinstance(turn.command, Imagine) and allowance.images_per_day:
+            images = await store.accepted_since(person, now - DAY, drawings=True)
+            usage = replace(usage, images=images)
+        if isinstance(turn.command, Imagine) and allowance.images_per_day_total:
+            everybodys = await store.accepted_since(None, now - DAY, drawings=True)
+            usage = replace(usage, all_images=everybodys)
+        return refusal(allowance, usage, turn.command, now, words)
 
     def _start(self, turn: Turn, *, resumed: bool = False) -> None:
-        run = TurnRun(turn, self._lanes.join(turn), self._tools, resumed=resumed)
+        place = self._lanes.join(turn)
+        run = TurnRun(turn, place, self._turnstile, self._tools, resumed=resumed)
         task = self._tasks.create_task(run.run(), name=f"run {turn.id}")
         self._runs[turn.id] = (run, task)
         task.add_done_callback(lambda _: self._runs.pop(turn.id, None))
 
-    async def _retry(self, message: IncomingMessage) -> Notice | None:
-        before = await self._tools.store.newest(message.channel)
-        if before is None:
-            return Notice(answers.NOTHING_TO_RETRY)
-        if before.state not in FINAL:
-            return Notice(answers.STILL_WORKING)
-        command = before.command
-        if isinstance(command, Imagine):
-            command = replace(command, seed=None)  # the same seed would draw the same again
-        turn = replace(
-            Turn.accept(message, command),
-            pictures=before.pictures,
-            attachments=() if before.pictures else before.attachments,
-            reply_to=before.reply_to,
-        )
-        return await self._accept(turn)
-
-    def _stop(self, message: IncomingMessage) -> Notice:
-        for run, _ in reversed(self._runs.values()):
-            mine = _same(run.turn.person, message.person)
-            if mine and run.turn.channel == message.channel and run.stop():
-                return Notice(answers.STOPPING)
-        return Notice(answers.NOTHING_TO_STOP)
+    def _run_of(self, channel: ChannelKey, message_id: str) -> TurnRun | None:
+        """The unfinished turn of a request."""
+        for run, _ in self._runs.values():
+            if (run.turn.channel, run.turn.message_id) == (channel, message_id):
+                return run
+        return None
 
 
-def _same(one: Person, other: Person) -> bool:
-    """Names change; ids do not."""
+def same(one: Person, other: Person) -> bool:
+    """Whether two are the same person. Names change; ids do not."""
     return (one.platform, one.id) == (other.platform, other.id)
+
+
+def _names(turn: Turn) -> list[tuple[str, int | None]]:
+    """What tells the files of a request apart; their links change with every look at them."""
+    return [(each.name, each.size) for each in turn.attachments]
+
+
+def _ignore(error: SurfaceError) -> None:
+    """A reply that is to be removed cannot be lost."""
+    log.info("reply not removed", reason=str(error))

@@ -11,22 +11,33 @@ DESCRIBE = "Describe this image."
 """The question of a picture that comes without words."""
 
 
-def messages(system_prompt: str, history: Sequence[Exchange], question: str) -> list[Any]:
+def messages(persona: str, history: Sequence[Exchange], question: str, person: str) -> list[Any]:
     """Role/content dictionaries for the provider, oldest first, ending with the question.
 
     The provider keeps as many of the newest as its token budget takes.
+
+    Args:
+        persona: said first, if there is one.
+        history: earlier exchanges, oldest first.
+        question: asked now; empty for "describe it".
+        person: who asks now.
     """
     result: list[dict[str, str]] = []
-    if system_prompt:
-        result.append({"role": "system", "content": system_prompt})
-    people = {exchange.person for exchange in history}
+    if persona:
+        result.append({"role": "system", "content": persona})
+    # Names only where there are several: alone they are noise to the model.
+    several = len({person, *(exchange.person for exchange in history)}) > 1
     for exchange in history:
-        # Names only where there are several: alone they are noise to the model.
-        name = f"{exchange.person}: " if len(people) > 1 else ""
-        result.append({"role": "user", "content": f"{name}{exchange.question}"})
+        result.append(_said(exchange.person, exchange.question, several))
         result.append({"role": "assistant", "content": exchange.answer})
-    result.append({"role": "user", "content": question or DESCRIBE})
+    result.append(_said(person, question or DESCRIBE, several))
     return result
+
+
+def _said(person: str, text: str, several: bool) -> dict[str, str]:
+    # A name could pretend to be another's line, or the bot's.
+    name = " ".join(person.replace(":", " ").split())[:40]
+    return {"role": "user", "content": f"{name}: {text}" if several and name else text}
 
 
 def newest_picture(history: Sequence[Exchange]) -> str | None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bot.turn import Turn
+from bot.turn import Ahead, Turn
 
 
 @dataclass(slots=True, eq=False)
@@ -18,20 +18,20 @@ class Place:
     _lanes: Lanes = field(repr=False)
     _moved: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
-    async def reached(self, on_move: Callable[[int, int], None]) -> None:
+    async def reached(self, on_move: Callable[[Ahead], None]) -> None:
         """Wait until this turn is the first of its channel.
 
         Args:
-            on_move: called with the number of turns ahead, and how many of them are of the same
-                person, now and whenever that changes. Not called for the first in a lane.
+            on_move: told what is ahead, now and whenever that changes. Not called for the first
+                in a lane.
 
         Cancelling: the place is kept; `leave` gives it up.
         """
         while True:
-            ahead, mine = self._lanes.ahead(self)
-            if not ahead:
+            ahead = self._lanes.ahead(self)
+            if not ahead.turns:
                 return
-            on_move(ahead, mine)
+            on_move(ahead)
             self._moved.clear()
             await self._moved.wait()
 
@@ -43,6 +43,10 @@ class Place:
         """Let the next one go. Idempotent."""
         self._lanes.leave(self)
 
+    def rejoin(self) -> None:
+        """Take the last place, after `leave`."""
+        self._lanes.rejoin(self)
+
 
 class Lanes:
     """The lanes of all channels that have turns."""
@@ -53,11 +57,15 @@ class Lanes:
     def join(self, turn: Turn) -> Place:
         """Take the last place in the lane of the turn's channel."""
         place = Place(turn, self)
-        self._lanes.setdefault(str(turn.channel), deque()).append(place)
+        self.rejoin(place)
         return place
 
-    def ahead(self, place: Place) -> tuple[int, int]:
-        """How many turns are ahead, and how many of those are of the same person."""
+    def rejoin(self, place: Place) -> None:
+        """As `Place.rejoin`."""
+        self._lanes.setdefault(str(place.turn.channel), deque()).append(place)
+
+    def ahead(self, place: Place) -> Ahead:
+        """What is ahead of a turn in its channel."""
         before = []
         for other in self._lanes[str(place.turn.channel)]:
             if other is place:
@@ -68,7 +76,7 @@ class Lanes:
             (other.turn.person.platform, other.turn.person.id) == (person.platform, person.id)
             for other in before
         )
-        return len(before), mine
+        return Ahead(len(before), mine)
 
     def leave(self, place: Place) -> None:
         """As `Place.leave`."""

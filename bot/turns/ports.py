@@ -10,23 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.errors import SurfaceError
-from bot.messages import Attachment, ChannelKey, IncomingMessage, Person
+from bot.language import Words
+from bot.messages import Attachment, ChannelKey, Person
 from bot.provider.response import JsonConversation, Recipe, Response
-from bot.turn import Answer, Exchange, Picture, Turn, TurnState
-from bot.turns.commands import Command
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """An answer of the bot itself, at once, without a turn.
-
-    Attributes:
-        text: Markdown.
-        private: concerns only who asked; shown to nobody else where the platform can do that.
-    """
-
-    text: str
-    private: bool = True
+from bot.turn import Ahead, Answer, Exchange, Picture, Turn, TurnState
+from bot.turns.preferences import Preferences
 
 
 class TurnStore(Protocol):
@@ -41,7 +29,15 @@ class TurnStore(Protocol):
         ...
 
     async def save(self, turn: Turn) -> None:
-        """Store a turn's state, attempts, pictures, address and answer."""
+        """Store a turn's state, attempts, pictures, address, answer and when it goes on."""
+        ...
+
+    async def rewrite(self, turn: Turn) -> None:
+        """Store durably what `save` does, and a request that its person edited.
+
+        Raises:
+            ValueError: the turn is finished.
+        """
         ...
 
     async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
@@ -53,12 +49,12 @@ class TurnStore(Protocol):
         ...
 
     async def accepted_since(
-        self, person: Person, since: float, *, drawings: bool
+        self, person: Person | None, since: float, *, drawings: bool
     ) -> Sequence[float]:
-        """Unix times, oldest first, at which turns of a person were accepted after `since`.
+        """Unix times, oldest first, at which turns were accepted after `since`.
 
         Args:
-            person: whose.
+            person: whose; `None` for everybody's.
             since: Unix time.
             drawings: only those that draw.
         """
@@ -89,8 +85,41 @@ class TurnStore(Protocol):
         """What the provider keeps for this channel; an empty one at first."""
         ...
 
+    async def turn(self, turn_id: str) -> Turn | None:
+        """A turn by its id."""
+        ...
+
+    async def prompts(self, person: Person, limit: int) -> Sequence[str]:
+        """Prompts of a person's newest turns that draw, newest first, as often as they were drawn.
+
+        Args:
+            person: whose.
+            limit: turns looked at.
+        """
+        ...
+
+    async def newest_drawing(self, channel: ChannelKey) -> Turn | None:
+        """The channel's newest turn that ended with pictures of the bot's."""
+        ...
+
     async def reset(self, channel: ChannelKey) -> None:
         """History begins anew from here; nothing is deleted."""
+        ...
+
+    async def move_channel(self, old: ChannelKey, new: ChannelKey) -> None:
+        """Give everything of a channel to another. Doing it again changes nothing."""
+        ...
+
+    async def saw(self, channel: ChannelKey, message_id: str) -> None:
+        """A message was handled; the largest id of each channel is kept."""
+        ...
+
+    async def seen(self, platform: str, since: float) -> Sequence[tuple[ChannelKey, str]]:
+        """Channels in which messages were handled after `since` (Unix seconds), newest first.
+
+        Returns:
+            Each with the largest id handled there.
+        """
         ...
 
 
@@ -111,6 +140,10 @@ class PictureStore(Protocol):
         """
         ...
 
+    async def recipe(self, key: str) -> Recipe | None:
+        """How a picture was made, `None` if it is not here or the bot did not make it."""
+        ...
+
 
 class Provider(Protocol):
     """Answers a request; see `bot.provider`."""
@@ -129,8 +162,16 @@ class Reply(Protocol):
         """Take the newest response in. Never blocks: what is shown catches up by itself."""
         ...
 
-    def waiting(self, ahead: int, mine: int) -> None:
-        """Say how many turns are ahead in our own lanes, and how many of them the same person's."""
+    def waiting(self, ahead: Ahead) -> None:
+        """Say what comes before this turn in the bot's own queues."""
+        ...
+
+    def parked(self, seconds: float) -> None:
+        """Say that the turn waits this long for a Space's quota, and goes on by itself."""
+        ...
+
+    def restart(self) -> None:
+        """Show nothing of what came so far: the request was edited, and is begun again."""
         ...
 
     def resumed(self) -> None:
@@ -151,6 +192,10 @@ class Reply(Protocol):
         """
         ...
 
+    async def remove(self) -> None:
+        """Remove all of it and return when the platform has acknowledged that, or never can."""
+        ...
+
     async def suspend(self) -> None:
         """Say that the bot stops now and goes on later; give up after a moment."""
         ...
@@ -163,14 +208,21 @@ class Reply(Protocol):
 class Replies(Protocol):
     """Opens replies."""
 
-    async def open(self, turn: Turn, on_lost: Callable[[SurfaceError], None]) -> Reply:
+    async def open(
+        self, turn: Turn, words: Words, on_lost: Callable[[SurfaceError], None]
+    ) -> Reply:
         """The reply of a turn; one that was begun before goes on with its own messages.
 
         Args:
             turn: whose.
+            words: the language that it is in.
             on_lost: called once when the reply can never be finished: a person deleted it, or the
                 bot may not write there any more.
         """
+        ...
+
+    async def tell(self, person: Person, text: str) -> bool:
+        """Tell a person something outside the channel of a turn. False if there is no way."""
         ...
 
 
@@ -183,21 +235,6 @@ class Attachments(Protocol):
         Raises:
             ImageTooLarge: more than `limit` bytes; not read further.
             ImageUnreadable: the platform does not have it any more.
-        """
-        ...
-
-
-class Inbox(Protocol):
-    """Where platforms deliver what people want; implemented by `Engine`."""
-
-    async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """Take a command in.
-
-        Returns when a turn is committed, its first sign of life on the way; the reply itself goes
-        on in the background. A message delivered before changes nothing.
-
-        Returns:
-            What to answer at once, or `None` if a turn's reply is the answer.
         """
         ...
 
@@ -215,8 +252,10 @@ class Tools:
     """What turns work with.
 
     Attributes:
-        system_prompt: said to the model before every conversation; may be empty.
-        history_messages: earlier messages sent with a question at most.
+        preferences: the settings of each channel, and the language to speak there.
+        places: requests that the Spaces take at once at the moment; 0 for any number.
+        quota_wait: seconds that a turn may wait for a Space's quota, from its acceptance on; 0 for
+            any time.
     """
 
     store: TurnStore
@@ -225,5 +264,6 @@ class Tools:
     replies: Replies
     attachments: Attachments
     observer: Observer
-    system_prompt: str = ""
-    history_messages: int = 20
+    preferences: Preferences
+    places: Callable[[], int] = lambda: 0
+    quota_wait: float = 3600.0

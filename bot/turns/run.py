@@ -1,8 +1,8 @@
 """One turn on its way from accepted to finished.
 
 Two tasks: the outer one opens the reply, stores the answer and delivers it; the inner one, the
-worker, waits in the lane and drains the provider. Stopping and suspending cancel only the worker,
-so that whatever the turn came to is still delivered or kept.
+worker, waits for its turn and drains the provider. Whatever interrupts a turn cancels only the
+worker, so that what it came to is still delivered or kept.
 """
 
 from __future__ import annotations
@@ -10,20 +10,26 @@ from __future__ import annotations
 import asyncio
 import enum
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
-from bot.errors import ImageError, MessageGone, ProviderError, SurfaceError
-from bot.provider.response import Reasoning, Stage
-from bot.turn import Answer, Imagine, Picture, Turn, TurnState
+from bot.errors import ImageError, ProviderError, StorageError, SurfaceError
+from bot.turn import Answer, Turn, TurnState
 from bot.turns import answers
-from bot.turns.answering import Answering
+from bot.turns.delivery import deliver
 from bot.turns.lanes import Place
 from bot.turns.ports import Reply, Tools
+from bot.turns.turnstile import Turnstile
+from bot.turns.worker import Worker
 
 log = structlog.get_logger(__name__)
+
+TOO_OLD = 86_400.0
+"""Seconds after which a turn that was left unfinished is not taken up again."""
+
+MAX_ATTEMPTS = 5
+"""How often the provider is asked: a turn that takes the process down each time must end."""
 
 
 class _Why(enum.Enum):
@@ -32,6 +38,8 @@ class _Why(enum.Enum):
     STOPPED = enum.auto()
     SUSPENDED = enum.auto()
     LOST = enum.auto()
+    EDITED = enum.auto()
+    WITHDRAWN = enum.auto()
 
 
 class _Suspended(Exception):
@@ -44,20 +52,33 @@ class TurnRun:
     Args:
         turn: in any state that is not final.
         place: its place in the lane of its channel; given up at the end.
+        turnstile: lets it ask a Space.
         tools: what to work with.
         resumed: the turn was begun by an earlier process.
     """
 
-    def __init__(self, turn: Turn, place: Place, tools: Tools, *, resumed: bool = False) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        place: Place,
+        turnstile: Turnstile,
+        tools: Tools,
+        *,
+        resumed: bool = False,
+    ) -> None:
         self.turn = turn
         self._place = place
+        self._turnstile = turnstile
         self._tools = tools
+        self._words = tools.preferences.catalogue.words()
         self._resumed = resumed
-        self._worker: asyncio.Task[Answer] | None = None
+        self._task: asyncio.Task[Answer] | None = None
         self._why: _Why | None = None
+        self._lost_to: SurfaceError | None = None
+        self._edited: Turn | None = None
         self._reply: Reply | None = None
         self._farewell: asyncio.Task[None] | None = None
-        self._answering: Answering | None = None
+        self._worker: Worker | None = None
 
     async def run(self) -> None:
         """Carry the turn to its end, or to where another process can take it up.
@@ -70,6 +91,8 @@ class TurnRun:
         with structlog.contextvars.bound_contextvars(**where):
             try:
                 await self._run()
+            except StorageError as error:
+                log.error("turn kept for the next start", reason=str(error))  # noqa: TRY400 - no bug, no traceback
             except Exception:
                 log.exception("turn broke off; it will be taken up at the next start")
             finally:
@@ -77,108 +100,140 @@ class TurnRun:
 
     def stop(self) -> bool:
         """Stop because its person wants that. False if there is nothing to stop any more."""
-        return self._end_worker(_Why.STOPPED)
+        return self._interrupt(_Why.STOPPED)
+
+    def withdraw(self) -> bool:
+        """End without an answer and remove the reply: its person deleted the request."""
+        return self._interrupt(_Why.WITHDRAWN)
+
+    def redo(self, edited: Turn) -> bool:
+        """Begin again, in the same reply, with an edited request. False if it is too late.
+
+        Args:
+            edited: the same turn with what changed: command, attachments, pictures.
+        """
+        if self._interrupt(_Why.EDITED):
+            self._edited = edited
+            return True
+        return False
 
     def suspend(self) -> None:
         """Stop because the process stops."""
-        if self._end_worker(_Why.SUSPENDED) and self._reply is not None:
+        if self._interrupt(_Why.SUSPENDED) and self._reply is not None:
             # Said while the provider hangs up, which can take a moment.
             self._farewell = asyncio.create_task(self._reply.suspend())
 
-    def _end_worker(self, why: _Why) -> bool:
+    def _interrupt(self, why: _Why) -> bool:
         if self.turn.answer is not None or self._why is not None:
             return False
         self._why = why
-        if self._worker is not None:
-            self._worker.cancel()
+        if self._task is not None:
+            self._task.cancel()
         return True
 
     async def _run(self) -> None:
-        reply = self._reply = await self._tools.replies.open(self.turn, self._lost)
+        tools, turn = self._tools, self.turn
+        self._words = await tools.preferences.words(turn.channel, turn.server, turn.person)
+        reply = self._reply = await tools.replies.open(turn, self._words, self._lost)
         try:
             if self._resumed and self.turn.answer is None:
                 reply.resumed()
             answer = self.turn.answer
             if answer is None:
                 answer = await self._answer(reply)
-                self.turn = self.turn.to(TurnState.DELIVERING, answer=answer)
-                conversation = self._answering.conversation if self._answering else None
+                self.turn = self.turn.to(TurnState.DELIVERING, answer=answer, parked_until=None)
+                conversation = self._worker.conversation if self._worker else None
                 await self._tools.store.finish(self.turn, conversation)
             await self._deliver(reply, answer)
         except _Suspended:
             log.info("turn suspended", state=self.turn.state)
-            await self._save_as(TurnState.QUEUED)
+            await self._requeue()
             await (self._farewell or reply.suspend())
         finally:
             await reply.aclose()
 
     def _lost(self, error: SurfaceError) -> None:
         log.info("reply cannot be finished", reason=str(error))
-        self._end_worker(_Why.LOST)
+        self._lost_to = error
+        self._interrupt(_Why.LOST)
 
     async def _answer(self, reply: Reply) -> Answer:
-        """Let the worker make the answer; whatever ends it becomes one."""
-        worker = self._worker = asyncio.create_task(self._work(reply), name=f"turn {self.turn.id}")
-        if self._why is not None:  # stopped before it began
-            worker.cancel()
-        try:
-            await asyncio.wait([worker])
-        finally:
-            if not worker.done():
-                worker.cancel()
-                await asyncio.gather(worker, return_exceptions=True)
-        partial = self._answering.text if self._answering else ""
-        if worker.cancelled():
+        """Let a worker make the answer; whatever ends it becomes one."""
+        if self._resumed and (hopeless := self._hopeless()) is not None:
+            return hopeless
+        while True:
+            worker = self._worker = Worker(
+                self.turn, self._place, self._turnstile, self._tools, self._words
+            )
+            task = self._task = asyncio.create_task(worker.work(reply), name=f"turn {self.turn.id}")
+            if self._why is not None:  # interrupted before it began
+                task.cancel()
+            try:
+                await asyncio.wait([task])
+            finally:
+                if not task.done():
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+                self.turn = worker.turn
+            if task.cancelled() and self._why is _Why.EDITED and self._edited is not None:
+                await self._begin_again(self._edited, reply)
+                continue
+            return self._outcome(task, worker.text)
+
+    def _hopeless(self) -> Answer | None:
+        """What to say of a turn that should not be tried again; `None` if it should."""
+        if time.time() - self.turn.accepted_at > TOO_OLD:
+            return answers.too_old(self.turn, self._words)
+        if self.turn.attempts >= MAX_ATTEMPTS:
+            return answers.given_up(self.turn, self._words)
+        return None
+
+    async def _begin_again(self, edited: Turn, reply: Reply) -> None:
+        if self.turn.state in (TurnState.RUNNING, TurnState.PARKED):
+            self.turn = self.turn.to(TurnState.QUEUED)
+        self.turn = replace(
+            self.turn,
+            command=edited.command,
+            attachments=edited.attachments,
+            pictures=edited.pictures,
+            seed=edited.seed,
+            parked_until=None,
+        )
+        await self._tools.store.rewrite(self.turn)
+        self._why = self._edited = None
+        reply.restart()
+        log.info("request edited; begun again")
+
+    def _outcome(self, task: asyncio.Task[Answer], partial: str) -> Answer:
+        if task.cancelled():
             if self._why is _Why.SUSPENDED:
                 raise _Suspended
-            return answers.stopped(partial)
+            if self._lost_to is not None:
+                return answers.lost(self._lost_to)
+            return answers.stopped(partial, self._words)
         try:
-            return worker.result()
+            return task.result()
         except (ProviderError, ImageError) as error:
             log.info("no answer", kind=type(error).__name__, reason=str(error))
-            return answers.failed(self.turn, error, partial)
+            return answers.failed(self.turn, error, self._words, partial)
         except Exception:
             log.exception("turn failed")
-            return answers.broken(self.turn)
+            return answers.broken(self.turn, self._words)
 
-    async def _work(self, reply: Reply) -> Answer:
-        answering = self._answering = Answering(self.turn, self._tools, reply)
-        self.turn = replace(self.turn, pictures=await answering.pictures())
-        if self.turn.state is TurnState.ACCEPTED:
-            await self._save_as(TurnState.QUEUED)
-        await self._place.reached(reply.waiting)
-        await self._save_as(TurnState.RUNNING, attempts=self.turn.attempts + 1)
-        reply.show(Reasoning(Stage.CONNECTING))
-        return await answering.answer(self.turn.pictures)
-
-    async def _save_as(self, state: TurnState, **changes: int) -> None:
-        if self.turn.state is not state or changes:
-            self.turn = self.turn.to(state, **changes)
+    async def _requeue(self) -> None:
+        """To where another worker can take it up; a parked turn stays parked."""
+        if self.turn.state is TurnState.RUNNING:
+            self.turn = self.turn.to(TurnState.QUEUED)
             await self._tools.store.save(self.turn)
 
     async def _deliver(self, reply: Reply, answer: Answer) -> None:
-        end = answer.outcome
-        try:
-            await reply.finish(answer, await self._made(answer))
-        except MessageGone:
+        if self._why is _Why.WITHDRAWN:
+            await reply.remove()
             end = TurnState.CANCELLED
-        except SurfaceError as error:
-            log.warning("answer could not be delivered", reason=str(error))
-            end = TurnState.FAILED
-        await self._save_as(end)
+        else:
+            end = await deliver(self.turn, answer, reply, self._tools, self._words)
+        self.turn = self.turn.to(end)
+        await self._tools.store.save(self.turn)
         seconds = time.time() - self.turn.accepted_at
         log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
         self._tools.observer.turn_ended(self.turn, end, seconds)
-
-    async def _made(self, answer: Answer) -> Sequence[Picture]:
-        pictures = []
-        prompt = self.turn.command.prompt if isinstance(self.turn.command, Imagine) else ""
-        for number, key in enumerate(answer.pictures, start=1):
-            try:
-                data, media_type = await self._tools.pictures.get(key)
-            except KeyError:
-                log.warning("picture is gone", key=key)
-                continue
-            alt = f"{prompt} ({number} of {len(answer.pictures)})"
-            pictures.append(Picture(key, data, media_type, alt))
-        return pictures

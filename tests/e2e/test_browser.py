@@ -17,7 +17,7 @@ from bot.platforms.web import WebAdapter
 from bot.reply.surface import Content
 from bot.turn import Ask, Imagine, TurnState
 from bot.turns.commands import Retry, Stop
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
 from tests.servers.web_bot import ScriptedBot, picture, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 from aiohttp import web
 
@@ -31,6 +32,7 @@ from tests.servers.discord_world import (
     User,
     mentioned,
     new_message,
+    now,
     snowflake,
 )
 
@@ -65,8 +67,10 @@ class DiscordServer:
         requests: every request in order.
         refused: those that came too fast.
         limits: requests and seconds per bucket, sent as headers and enforced; `None` for none.
+        overall: requests and seconds for the whole bot, enforced; `None` for none.
         answer_within: seconds for the first answer to an interaction.
         token_life: seconds for which an interaction's token works.
+        create_delay: seconds between storing a channel message and answering.
     """
 
     def __init__(self, *, message_content: bool = True) -> None:
@@ -80,16 +84,21 @@ class DiscordServer:
         self.requests: list[Call] = []
         self.refused: list[Call] = []
         self.limits: tuple[int, float] | None = None
+        self.overall: tuple[int, float] | None = None
         self.answer_within = 3.0
         self.token_life = 900.0
+        self.create_delay = 0.0
         self.rest = Rest(self)
         self.gateway = Gateway(TOKEN, self._welcome, self.touch)
         self.gateway.privileged = (1 << 15) if message_content else 0
         self.url = ""
         self._buckets: dict[str, tuple[float, int]] = {}
+        self._recent: deque[float] = deque()
+        self._closed: dict[str, float] = {}
         self._faults: list[_Fault] = []
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._port = 0
 
     @property
     def api_url(self) -> str:
@@ -100,6 +109,17 @@ class DiscordServer:
         return f"{self.url.replace('http', 'ws', 1)}/gateway"
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for fault in self._faults:
+            if fault.gate is not None:
+                fault.gate.set()
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen on a free port, or on the same one again after `stop`."""
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_get("/gateway", self.gateway.handle)
         app.router.add_get("/cdn/{path:.*}", self._download)
@@ -107,18 +127,17 @@ class DiscordServer:
             app.router.add_route(method, "/api/v10" + path, self._wrapped(handler))
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-        return self
+        host, self._port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{self._port}"
 
-    async def __aexit__(self, *error: object) -> None:
-        for fault in self._faults:
-            if fault.gate is not None:
-                fault.gate.set()
+    async def stop(self) -> None:
+        """Close all connections without a goodbye. What the server knows stays."""
+        await self.gateway.drop()
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
 
     # --- who and where ---------------------------------------------------------------------
 
@@ -237,6 +256,13 @@ class DiscordServer:
         await self.gateway.dispatch("INTERACTION_CREATE", payload | fields)
         return one
 
+    async def changes(self, user: User, channel: Channel, message_id: str, text: str) -> None:
+        """A person edits a message of theirs."""
+        message = channel.messages[message_id]
+        message |= {"content": text, "mentions": mentioned(text, [self.bot, *self.people])}
+        message["edited_timestamp"] = now()
+        await self.announce("MESSAGE_UPDATE", channel, message, user)
+
     async def remove(self, channel: Channel, message_id: str) -> None:
         """A message is deleted, by whomever."""
         del channel.messages[message_id]
@@ -291,6 +317,12 @@ class DiscordServer:
     def drop_next(self, method: str, pattern: str, *, after: bool, times: int = 1) -> None:
         """Cut the connection before or after the next such requests are carried out."""
         self._faults.append(_Fault(method, re.compile(pattern), times, after=after, drop=True))
+
+    def penalise(self, channel: Channel, seconds: float) -> None:
+        """Refuse everything in a channel for a while; only with `limits`."""
+        if self.limits is None:
+            raise ValueError("this server has no limits")
+        self._closed[channel.id] = time.monotonic() + seconds
 
     def hold(self, method: str, pattern: str) -> asyncio.Event:
         """Keep the next such request waiting until the event that is returned is set."""
@@ -377,10 +409,15 @@ class DiscordServer:
         if not call.path.startswith(open_routes):
             if request.headers.get("Authorization") != f"Bot {TOKEN}":
                 raise Refusal(401, 0, "401: Unauthorized")
+            self._count_overall(call)
             self._count(call, request)
         fault = self._fault(call.method, call.path)
         if fault is None:
-            return await handler(call, request)
+            response = await handler(call, request)
+            if self.create_delay and call.method == "POST" and call.path.endswith("/messages"):
+                self.touch()
+                await asyncio.sleep(self.create_delay)
+            return response
         if fault.gate is not None:
             await fault.gate.wait()
             return await handler(call, request)
@@ -402,22 +439,40 @@ class DiscordServer:
         resource = request.match_info.route.resource
         return f"{request.method} {resource.canonical if resource else ''}"
 
+    def _count_overall(self, call: Call) -> None:
+        """Take one of the requests that the whole bot has."""
+        if self.overall is None:
+            return
+        most, seconds = self.overall
+        while self._recent and self._recent[0] <= call.at - seconds:
+            self._recent.popleft()
+        if len(self._recent) >= most:
+            self._refuse(call, self._recent[0] + seconds - call.at, overall=True)
+        self._recent.append(call.at)
+
+    def _refuse(self, call: Call, wait: float, *, overall: bool) -> NoReturn:
+        self.refused.append(call)
+        refusal = Refusal(429, 0, "You are being rate limited.")
+        refusal.headers = {"Via": "1.1 google", "Retry-After": f"{wait:.3f}"}
+        if overall:
+            refusal.headers["X-RateLimit-Global"] = "true"
+        refusal.body |= {"retry_after": wait, "global": overall}
+        raise refusal
+
     def _count(self, call: Call, request: web.Request) -> None:
         """Take one of the window's requests, as Discord's fixed windows have them."""
         if self.limits is None:
             return
+        closed_for = self._closed.get(request.match_info.get("channel", ""), 0.0) - call.at
+        if closed_for > 0:
+            self._refuse(call, closed_for, overall=False)
         most, seconds = self.limits
         key = f"{self._bucket(request)} {request.match_info.get('channel')}"
         began, taken = self._buckets.get(key, (call.at, 0))
         if call.at >= began + seconds:
             began, taken = call.at, 0
         if taken >= most:
-            wait = began + seconds - call.at
-            self.refused.append(call)
-            refusal = Refusal(429, 0, "You are being rate limited.")
-            refusal.headers = {"Via": "1.1 google", "Retry-After": f"{wait:.3f}"}
-            refusal.body |= {"retry_after": wait, "global": False}
-            raise refusal
+            self._refuse(call, began + seconds - call.at, overall=False)
         self._buckets[key] = (began, taken + 1)
 
     def _add_limits(self, request: web.Request, response: web.StreamResponse) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
@@ -100,17 +101,19 @@ class Gateway:
         """One connection."""
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41250}})
-        async for message in socket:
-            if message.type is not WSMsgType.TEXT:
-                break
-            await self._received(request, socket, json.loads(message.data))
+        try:
+            await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41250}})
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    break
+                await self._received(request, socket, json.loads(message.data))
+                self._touch()
+            self.parted.append(socket.close_code)
+        finally:  # a client that was killed says no goodbye: then this task is cancelled
+            for session in self._sessions.values():
+                if session.socket is socket:
+                    session.socket = session.transport = None
             self._touch()
-        self.parted.append(socket.close_code)
-        for session in self._sessions.values():
-            if session.socket is socket:
-                session.socket = None
-        self._touch()
         return socket
 
     async def _received(
@@ -163,7 +166,9 @@ class Gateway:
         message = {"op": DISPATCH, "t": event, "s": len(session.sent) + 1, "d": data}
         session.sent.append(message)
         if session.socket is not None and _is_open(session):
-            await session.socket.send_json(message)
+            # A client can be gone without anybody having noticed.
+            with suppress(ConnectionError):
+                await session.socket.send_json(message)
         self._touch()
 
 

@@ -86,6 +86,7 @@ class Rest:
             ("GET", guild_commands, self._get_commands),
             ("PUT", guild_commands, self._put_commands),
             ("POST", "/users/@me/channels", self._open_dm),
+            ("GET", "/channels/{channel}", self._get_channel),
             ("POST", "/channels/{channel}/typing", self._typing),
             ("GET", messages, self._list),
             ("POST", messages, self._send),
@@ -139,14 +140,22 @@ class Rest:
         channel = self._server.dm(self._server.person_by_id(str(call.body["recipient_id"])))
         return answer(channel.payload(self._server.bot))
 
+    async def _get_channel(self, call: Call, request: web.Request) -> web.Response:
+        return answer(self._channel(request).payload(self._server.bot))
+
     async def _typing(self, call: Call, request: web.Request) -> web.Response:
         self._channel(request, SEND)
         return web.Response(status=204)
 
     async def _list(self, call: Call, request: web.Request) -> web.Response:
         channel = self._channel(request, HISTORY)
-        newest = list(channel.messages.values())[::-1]
-        return answer(newest[: int(request.query.get("limit", 50))])
+        limit = int(request.query.get("limit", 50))
+        there = list(channel.messages.values())
+        if "after" in request.query:
+            # The oldest ones after it, and as always the newest of them first.
+            after = int(request.query["after"])
+            return answer([one for one in there if int(one["id"]) > after][:limit][::-1])
+        return answer(there[::-1][:limit])
 
     async def _get(self, call: Call, request: web.Request) -> web.Response:
         return answer(_find(self._channel(request), request.match_info["message"]))
@@ -209,6 +218,7 @@ class Rest:
         one.answer = call.body
         message = new_message(one.channel, self._server.bot, data.get("content") or "")
         message["flags"] = (data.get("flags") or 0) | (LOADING if kind == 5 else 0)
+        message["interaction_metadata"] = one.metadata()
         one.original = message["id"]
         one.channel.messages[message["id"]] = message
         self._server.touch()
@@ -232,6 +242,7 @@ class Rest:
             return answer(await self._change(one.channel, original, call))
         message = new_message(one.channel, self._server.bot, call.body.get("content") or "")
         message["flags"] = call.body.get("flags") or 0
+        message["interaction_metadata"] = one.metadata()
         self._fill(one.channel, message, call)
         one.channel.messages[message["id"]] = message
         one.followups.append(message["id"])

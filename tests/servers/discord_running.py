@@ -11,7 +11,8 @@ from bot.errors import BotError
 from bot.messages import IncomingMessage
 from bot.platforms.discord import DiscordAdapter
 from bot.turns.commands import Command
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
+from tests.scripted_inbox import RememberingInbox
 from tests.servers.discord import TOKEN, DiscordServer
 
 
@@ -25,7 +26,7 @@ class Handed:
 
 
 @dataclass
-class ScriptedInbox:
+class ScriptedInbox(RememberingInbox):
     """Takes everything in; answers with `notices` in order, or raises `error`."""
 
     server: DiscordServer
@@ -34,6 +35,9 @@ class ScriptedInbox:
     gate: asyncio.Event | None = None
     got: list[Handed] = field(default_factory=list)
     began: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__(news=self.server.touch)
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
         self.began += 1
@@ -81,9 +85,11 @@ async def closing(adapter: DiscordAdapter) -> AsyncIterator[DiscordAdapter]:
 
 
 @asynccontextmanager
-async def running(server: DiscordServer, **options: object) -> AsyncIterator[Running]:
+async def running(
+    server: DiscordServer, inbox: ScriptedInbox | None = None, **options: object
+) -> AsyncIterator[Running]:
     """An adapter that is connected, and ended cleanly."""
-    inbox = ScriptedInbox(server)
+    inbox = ScriptedInbox(server) if inbox is None else inbox
     states: list[bool] = []
 
     def ready(connected: bool) -> None:

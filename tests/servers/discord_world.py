@@ -89,9 +89,11 @@ class Channel:
         return self.guild.permissions & ~(self.denied | inherited)
 
     def payload(self, bot: User) -> Json:
+        newest = next(reversed(self.messages), None)
         base: Json = {"id": self.id, "type": self.type, "name": self.name}
+        base["last_message_id"] = newest
         if self.recipient is not None:
-            return {**base, "recipients": [self.recipient.payload()], "last_message_id": None}
+            return {**base, "recipients": [self.recipient.payload()]}
         assert self.guild is not None
         base |= {"guild_id": self.guild.id, "position": 0, "nsfw": False}
         base |= {"parent_id": None if self.parent is None else self.parent.id}
@@ -182,6 +184,18 @@ class Interaction:
     original: str | None = None
     ended: bool = False
     followups: list[str] = field(default_factory=list)
+
+    def metadata(self) -> Json:
+        """What messages of an application command say of it."""
+        data: Json = {
+            "id": self.id,
+            "type": 2,
+            "user": self.user.payload(),
+            "authorizing_integration_owners": {},
+        }
+        if self.original is not None:
+            data["original_response_message_id"] = self.original
+        return data
 
 
 def new_message(channel: Channel, author: User, content: str) -> Json:

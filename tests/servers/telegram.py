@@ -76,9 +76,13 @@ class TelegramServer:
     ) -> None:
         self.token = token
         self.calls: list[Call] = []
+        self.refused: list[Call] = []
+        """Calls that came too fast."""
         self.webhook = ""
         self.unknown: set[str] = set()
         """Methods that this server does not know, in lower case."""
+        self.delays: dict[str, float] = {}
+        """Seconds between carrying a method out and answering, by its name in lower case."""
         self.world = World(int(token.partition(":")[0]), username)
         self._methods = Methods(self.world)
         self._flood = Flood(clock) if limits else None
@@ -204,6 +208,11 @@ class TelegramServer:
         self.push("message", message)
         return message
 
+    def edit(self, message: Json, **content: Any) -> None:
+        """A person changes a message of theirs."""
+        message.update(content, edit_date=message["date"])
+        self.push("edited_message", dict(message))
+
     def delete(self, chat: Chat, message_id: int) -> None:
         """A person deletes a message; the bot is not told."""
         del chat.messages[message_id]
@@ -271,6 +280,12 @@ class TelegramServer:
         """Close the connection instead of answering."""
         self._faults.setdefault(method.lower(), []).append(_Fault(None, times, stored))
 
+    def penalise(self, chat: Chat, seconds: float) -> None:
+        """Close a chat for a while; only with `limits`. Each call meanwhile makes it longer."""
+        if self._flood is None:
+            raise ValueError("this server has no limits")
+        self._flood.penalise(chat.id, seconds)
+
     @contextmanager
     def hold(self, method: str) -> Iterator[Hold]:
         """Let calls of a method wait, before anything of them is done."""
@@ -322,11 +337,15 @@ class TelegramServer:
         if self._flood and (
             wait := self._flood.retry_after(method, int(call.params.get("chat_id", 0)))
         ):
+            self.refused.append(call)
             text = f"Too Many Requests: retry after {wait}"
             raise Refusal(429, text, {"retry_after": wait})
         result = await self._do(method, call)
         if fault is not None:
             self._fail(request, fault)
+        if method in self.delays:
+            await self._notify()
+            await asyncio.sleep(self.delays[method])
         return result
 
     def _next_fault(self, method: str) -> _Fault | None:

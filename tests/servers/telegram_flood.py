@@ -69,5 +69,12 @@ class Flood:
         wait = self._window("overall", _OVERALL).wait(now) or window.wait(now)
         return math.ceil(wait)
 
+    def penalise(self, chat: int, seconds: float) -> None:
+        """Close a chat to messages, edits and drafts, as after too many calls."""
+        until = self._clock() + seconds
+        self._window(f"draft {chat}", _DRAFTS).closed_until = until
+        rules = _PRIVATE if chat > 0 else _GROUP
+        self._window(f"message {chat}", rules).closed_until = until
+
     def _window(self, key: str, rules: tuple[tuple[int, float], ...]) -> _Window:
         return self._windows.setdefault(key, _Window(rules))

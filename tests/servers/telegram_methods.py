@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.servers.telegram_world import Chat, Json, Refusal, World, bad_request, units
@@ -24,11 +25,16 @@ class File:
 
 @dataclass
 class Call:
-    """One request: values are strings or, where they were JSON, what that says."""
+    """One request: values are strings or, where they were JSON, what that says.
+
+    Attributes:
+        at: monotonic seconds at which it was read.
+    """
 
     method: str
     params: Json
     files: dict[str, File]
+    at: float = field(default_factory=time.monotonic)
 
     def file(self, value: Any) -> File:
         """The file that a value means: the part itself, or one that `attach://` names."""
@@ -153,6 +159,8 @@ class Methods:
 
     def do_editmessagecaption(self, call: Call) -> Json:
         message = self._editable(call)
+        if not message.keys() & {"photo", "document", "video", "animation"}:
+            raise bad_request("there is no caption in the message to edit")
         caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
         return _changed(
             message,

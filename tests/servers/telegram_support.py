@@ -14,7 +14,8 @@ from bot.messages import IncomingMessage
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.polling import Timing
 from bot.turns.commands import Command
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
+from tests.scripted_inbox import RememberingInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 
 FAST = Timing(poll=10, first_pause=0.02, longest_pause=0.1, album=0.15, glance=0.02)
@@ -28,7 +29,7 @@ def picture(width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
 
 
 @dataclass
-class ScriptedInbox:
+class ScriptedInbox(RememberingInbox):
     """Takes messages in; what it answers and when is up to the test."""
 
     taken: list[tuple[IncomingMessage, Command]] = field(default_factory=list)
@@ -39,10 +40,11 @@ class ScriptedInbox:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def __post_init__(self) -> None:
+        super().__init__()
         self.gate.set()
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """As `bot.turns.ports.Inbox.handle`."""
+        """As `bot.turns.inbox.Inbox.handle`."""
         self.begun += 1
         await self._notify()
         await self.gate.wait()

@@ -100,6 +100,9 @@ class World:
         self.files: dict[str, Stored] = {}
         self.commands: list[Json] = []
         self._numbers = itertools.count(1)
+        # Private chats and basic groups share the numbers of the bot's account; supergroups have
+        # their own.
+        self._shared_ids = itertools.count(1)
 
     def person(self, name: str, language: str = "en", **extra: Any) -> Json:
         """A new account."""
@@ -115,7 +118,7 @@ class World:
     def private(self, person: Json) -> Chat:
         """The private chat of a person with the bot."""
         info = {"id": person["id"], "type": "private", "first_name": person["first_name"]}
-        return self.chats.setdefault(person["id"], Chat(info))
+        return self.chats.setdefault(person["id"], Chat(info, ids=self._shared_ids))
 
     def group(self, title: str = "Friends", *, forum: bool = False) -> Chat:
         """A new supergroup with the bot in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +16,14 @@ from PIL import Image, ImageDraw
 
 from bot.messages import ChannelKey, IncomingMessage
 from bot.platforms.web import WebAdapter
-from bot.reply.surface import Content, Mood, Receipt, Upload
+from bot.reply.buttons import buttons
+from bot.reply.state import Phase, ReplyState
+from bot.reply.surface import Content, Receipt, Upload
+from bot.reply.wording import MOODS
 from bot.turn import Answer, Ask, Imagine, Turn, TurnState
 from bot.turns.commands import Command, Retry
-from bot.turns.ports import Notice
+from bot.turns.inbox import Notice
+from tests.scripted_inbox import RememberingInbox
 
 WAIT = 45.0
 """Seconds after which something that should have happened has not."""
@@ -53,7 +57,7 @@ def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: s
 
 
 @dataclass
-class ScriptedBot:
+class ScriptedBot(RememberingInbox):
     """Inbox and archive in one, in memory.
 
     Attributes:
@@ -69,6 +73,10 @@ class ScriptedBot:
     stored: dict[str, Turn] = field(default_factory=dict)
     pictures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
         """Accept a turn, or answer with the notice; a message twice is one turn."""
@@ -89,6 +97,10 @@ class ScriptedBot:
     async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
         """The turns of a room."""
         return [turn for turn in self.stored.values() if turn.channel == channel][-limit:]
+
+    async def removed(self, turns: Sequence[Turn]) -> Collection[str]:
+        """The turns whose replies `remove` took away."""
+        return {turn.id for turn in turns} & self.gone
 
     async def picture(self, key: str) -> tuple[bytes, str]:
         """A stored picture."""
@@ -134,8 +146,18 @@ class ScriptedBot:
             Upload(f"picture-{number}.png", data, "image/png", f"Picture {number}", key)
             for number, (data, key) in enumerate(zip(pictures, keys, strict=True), 1)
         )
-        moods = {TurnState.FAILED: Mood.FAILED, TurnState.CANCELLED: Mood.STOPPED}
-        await self.show(web, turn, Content(text, files, moods.get(outcome, Mood.DONE)))
+        answer = Answer(outcome, text, keys)
+        rows = buttons(
+            ReplyState(phase=Phase.FINAL, answer=answer, uploads=files),
+            turn.id,
+            self.catalogue.words(turn.person.language),
+        )
+        await self.show(web, turn, Content(text, files, MOODS[outcome], rows))
+
+    async def remove(self, web: WebAdapter, turn: Turn) -> None:
+        """Take the reply of a turn away."""
+        self.gone.add(turn.id)
+        await web.surface(turn.address).delete(self.receipts.pop(turn.message_id))
 
 
 @asynccontextmanager

@@ -14,14 +14,16 @@ import structlog
 import yarl
 
 from bot.errors import AdapterError, TokenRefused
-from bot.messages import Address, Attachment, ChannelKey
+from bot.language import Catalogue
+from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.platforms.discord import files
 from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
+from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.surface import DiscordSurface
 from bot.platforms.discord.sync import sync_commands
-from bot.turns.ports import Inbox
+from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,7 @@ class DiscordAdapter:
         api_url: REST API, with its version; a slash at the end does not matter.
         gateway_url: empty for Discord's own.
         guild_ids: servers in which commands are registered, at once; empty for everywhere.
+        catalogue: what the bot says, in all its languages.
 
     discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
     two adapters in one process share them.
@@ -65,11 +68,13 @@ class DiscordAdapter:
         api_url: str = API_URL,
         gateway_url: str = "",
         guild_ids: Sequence[int] = (),
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._token = token
         self._api_url = api_url.rstrip("/")
         self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
         self._guild_ids = tuple(guild_ids)
+        self._catalogue = catalogue or Catalogue()
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
 
@@ -126,8 +131,8 @@ class DiscordAdapter:
         `GRACE` seconds; requests go on working.
         """
         client = self._opened()
-        intake = Intake(inbox)
-        client.take_in(intake, ready)
+        intake = Intake(inbox, self._catalogue)
+        client.take_in(intake, ready, self._catalogue)
         try:
             await sync_commands(client.tree, self._guild_ids)
             await self._receive(client)
@@ -151,7 +156,20 @@ class DiscordAdapter:
 
     def surface(self, address: Address) -> DiscordSurface:
         """The surface for a reply; `address` was made here, perhaps before a restart."""
-        return DiscordSurface(self._opened().http, address)
+        client = self._opened()
+        if client.user is None:
+            raise RuntimeError("open() comes first")
+        return DiscordSurface(client.http, address, me=client.user.id)
+
+    async def tell(self, person: Person, text: str) -> bool:
+        """As `Adapter.tell`: a direct message, which a person can forbid."""
+        try:
+            user = await self._opened().fetch_user(int(person.id))
+            await user.send(text)
+        except NO_ANSWER as error:
+            log.info("person not told", error=str(error))
+            return False
+        return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
         """As `bot.turns.ports.Attachments.fetch`."""

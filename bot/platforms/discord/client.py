@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from asyncio import timeout
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import discord
 import structlog
 from discord import app_commands
-from discord.gateway import DiscordWebSocket
 
-from bot.platforms.discord.commands import add_commands
-from bot.platforms.discord.intake import NO_ANSWER, Intake
+from bot.language import Catalogue
+from bot.platforms.discord import headroom
+from bot.platforms.discord.commands import Translator, add_commands
+from bot.platforms.discord.intake import Intake
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +29,8 @@ PATIENCE = 30.0
 HANG_UP_TIMEOUT = 2.0
 """Seconds to wait for Discord's side of the goodbye."""
 
-FAILED = "Something went wrong inside the bot. It is in the bot's log; try again."
+_PRESSED: Final = discord.InteractionType.component
+_SENT_IN: Final = discord.InteractionType.modal_submit
 
 
 class Tree(app_commands.CommandTree["BotClient"]):
@@ -39,25 +42,26 @@ class Tree(app_commands.CommandTree["BotClient"]):
         error: app_commands.AppCommandError,
         /,
     ) -> None:
-        """What no handler caught. The person must not wait for an answer that does not come."""
+        """What no handler caught."""
         log.error("command failed", exc_info=error)
-        try:
-            if not interaction.response.is_done():
-                await interaction.response.send_message(FAILED, ephemeral=True)
-            else:
-                await interaction.edit_original_response(content=FAILED)
-        except NO_ANSWER as second:
-            log.warning("interaction not answered", error=str(second))
+        await self.client.failed(interaction)
 
 
-class BotClient(discord.Client):
+class BotClient(discord.AutoShardedClient):
     """Receives events and passes them on while there is an `Intake`.
 
     The message content intent is asked for only if the application has it; without it the bot
     still sees direct messages, mentions, replies to it and commands. Members are not cached.
+
+    Args:
+        shards: connections over which Discord's servers are spread; set before connecting.
+        shard_ids: those of them that this process makes; empty for all.
+
+    Attributes:
+        connected: shards whose session stands.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shards: int = 1, shard_ids: Sequence[int] = ()) -> None:
         intents = discord.Intents.none()
         intents.guilds = True
         intents.messages = True
@@ -70,18 +74,27 @@ class BotClient(discord.Client):
             max_messages=MESSAGE_CACHE,
             max_ratelimit_timeout=PATIENCE,
             allowed_mentions=discord.AllowedMentions.none(),
+            http_trace=headroom.trace(),
+            shard_count=shards,
+            shard_ids=list(shard_ids) or None,
         )
         # discord.py reads this very object when it identifies, but copies it in `Client.intents`.
         self._wanted = intents
         self.tree = Tree(self)
+        self.connected: set[int] = set()
+        self._receiving = False
         self._intake: Intake | None = None
-        self._connected: Callable[[bool], None] = _nobody
+        self._ready_changed: Callable[[bool], None] = _nobody
+        self._catching_up: asyncio.Task[None] | None = None
 
-    def take_in(self, intake: Intake, connected: Callable[[bool], None]) -> None:
-        """From now on events go to `intake`, and `connected` is told of the connection."""
+    async def take_in(
+        self, intake: Intake, ready: Callable[[bool], None], catalogue: Catalogue
+    ) -> None:
+        """From now on events go to `intake`, and `ready` is told when all shards stand, or not."""
         self._intake = intake
-        self._connected = connected
-        add_commands(self.tree, intake)
+        self._ready_changed = ready
+        await self.tree.set_translator(Translator(catalogue))
+        add_commands(self.tree, intake.interactions, catalogue)
 
     @property
     def reads_messages(self) -> bool:
@@ -102,36 +115,117 @@ class BotClient(discord.Client):
                 effect="direct messages, mentions, replies to the bot and commands work",
             )
 
-    async def on_connect(self) -> None:
-        """READY arrived. discord.py's own `on_ready` waits two seconds longer for servers."""
-        self._connected(True)
+    async def receive(self) -> None:
+        """Connect all shards and handle events until one of them fails for good.
 
-    async def on_resumed(self) -> None:
+        Raises:
+            discord.DiscordException: Discord ended a session in a way that nobody can mend here.
+            Exception: from discord.py's parsers, which read events without looking.
+
+        Cancelling: hangs up; requests go on working.
+        """
+        # discord.py keeps the queue of an earlier connection, with what its shards still said.
+        await self.__aenter__()
+        self._receiving = True
+        connecting = asyncio.create_task(self.connect(), name="discord")
+        try:
+            await asyncio.shield(connecting)
+        finally:
+            while not connecting.done():  # a shard that just reconnects swallows cancellations
+                connecting.cancel()
+                await asyncio.wait({connecting}, timeout=0.1)
+            await self.hang_up()
+            self._receiving = False
+
+    async def hang_up(self) -> None:
+        """End all gateway connections and leave the rest as it is."""
+        self._stop_catching_up()
+        self.connected.clear()
+        self._ready_changed(False)
+        standing = [shard.disconnect() for shard in self.shards.values() if not shard.is_closed()]
+        with suppress(TimeoutError):
+            async with timeout(HANG_UP_TIMEOUT):
+                await asyncio.gather(*standing, return_exceptions=True)
+
+    async def close(self) -> None:
+        """As `discord.Client.close`; but a shard that failed closes the connections only."""
+        if self._receiving:
+            await self.hang_up()
+        else:
+            await super().close()
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """READY arrived: a new session, so events may have been missed.
+
+        discord.py's own `on_ready` waits two seconds longer for servers, and fails if the client
+        is closed meanwhile.
+        """
+        if self._stands(shard_id) and self._intake is not None:
+            self._stop_catching_up()
+            self._catching_up = asyncio.create_task(self._intake.catch_up())
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
         """A session goes on after a lost connection."""
-        self._connected(True)
+        self._stands(shard_id)
 
-    async def on_disconnect(self) -> None:
-        """The connection is lost; discord.py is about to make a new one."""
-        self._connected(False)
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        """A connection is lost; discord.py is about to make a new one."""
+        self.connected.discard(shard_id)
+        self._ready_changed(False)
 
     async def on_message(self, message: discord.Message) -> None:
         """Any message that the bot can see."""
         if self._intake is not None and self.user is not None:
             await self._intake.message(message, self.user)
 
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Buttons and forms; discord.py hands commands to the tree."""
+        if self._intake is not None and interaction.type is _PRESSED:
+            await self._intake.interactions.press(interaction)
+        elif self._intake is not None and interaction.type is _SENT_IN:
+            await self._intake.interactions.submitted(interaction)
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """A message changed, in the cache or not."""
+        if self._intake is not None and self.user is not None:
+            await self._intake.edited(payload.message, self.user)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """A message was deleted."""
+        if self._intake is not None:
+            await self._intake.deleted(payload.channel_id, payload.message_id)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Many at once, by a moderator or another bot."""
+        if self._intake is not None:
+            for message_id in payload.message_ids:
+                await self._intake.deleted(payload.channel_id, message_id)
+
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """What no handler of an event caught."""
-        del args, kwargs  # people's text
+        del kwargs  # people's text, as most of `args`
         log.error("event failed", event_name=event_method, exc_info=sys.exception())
+        for each in args:
+            if isinstance(each, discord.Interaction):
+                await self.failed(each)
 
-    async def hang_up(self) -> None:
-        """End the gateway connection and leave the rest as it is."""
-        gateway: DiscordWebSocket | None = self.ws  # not there before the first connection
-        if gateway is None or not gateway.open:
-            return
-        with suppress(TimeoutError):
-            async with timeout(HANG_UP_TIMEOUT):
-                await gateway.close(code=1000)
+    async def failed(self, interaction: discord.Interaction[Any]) -> None:
+        """Tell a person that a command or press failed inside the bot."""
+        if self._intake is not None:
+            await self._intake.interactions.failed(interaction)
+
+    def _stands(self, shard_id: int) -> bool:
+        """Note that a shard's session stands; whether all of this process do."""
+        self.connected.add(shard_id)
+        wanted = self.shard_ids or range(self.shard_count or 1)
+        complete = self.connected.issuperset(wanted)
+        if complete:
+            self._ready_changed(True)
+        return complete
+
+    def _stop_catching_up(self) -> None:
+        if self._catching_up is not None:
+            self._catching_up.cancel()
 
 
 def _nobody(connected: bool) -> None:

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import discord
 from discord.http import HTTPClient, MultipartParameters, Route, handle_message_parameters
 
 from bot.messages import JsonObject
+from bot.platforms.discord.components import view
 from bot.platforms.discord.faults import UNKNOWN_MESSAGE
 from bot.reply.surface import Content, Upload
 
-_ORIGINAL = "@original"
-"""Discord's name for the first answer to an interaction."""
+ORIGINAL: Final = "@original"
+"""Discord's name for the first answer to an interaction, and for the message whose button was
+pressed once that press is acknowledged."""
 
 
 class Endpoint(Protocol):
@@ -47,17 +49,52 @@ class ChannelEndpoint:
     Args:
         http: logged in.
         channel_id: where.
+        me: the bot's user id.
         reply_to: the message that new ones refer to, if any.
         placeholder: a message that the first one should take the place of, if it is there.
+        spoiler: pictures are covered until somebody wants to see them.
     """
 
     def __init__(
-        self, http: HTTPClient, channel_id: int, reply_to: int | None, placeholder: str | None
+        self,
+        http: HTTPClient,
+        channel_id: int,
+        *,
+        me: int,
+        reply_to: int | None,
+        placeholder: str | None,
+        spoiler: bool = False,
     ) -> None:
         self._http = http
+        self._spoiler = spoiler
+        self._me = str(me)
         self._channel_id = channel_id
         self._reply_to = reply_to
         self._placeholder = placeholder
+
+    @property
+    def after(self) -> str | None:
+        """The message that all of a reply's own are newer than, if there is one."""
+        return self._placeholder or (None if self._reply_to is None else str(self._reply_to))
+
+    async def answers(self, after: str | None) -> list[str]:
+        """Ids of the bot's messages that answer the same request, oldest first.
+
+        Args:
+            after: only newer ones, of which the first hundred are looked at.
+        """
+        if after is None:
+            return []
+        found = await self._http.logs_from(self._channel_id, 100, after=int(after))
+        mine = [each for each in found if str(each["author"]["id"]) == self._me]
+        return sorted((str(each["id"]) for each in mine if self._answers(each)), key=int)
+
+    def _answers(self, message: Any) -> bool:
+        """Whether a message refers to what this reply is to."""
+        about = (message.get("message_reference") or {}).get("message_id")
+        follows = (message.get("interaction_metadata") or {}).get("original_response_message_id")
+        wanted = {str(each) for each in (self._reply_to, self._placeholder) if each is not None}
+        return str(about) in wanted or str(follows) in wanted
 
     async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
         """Send a message; Discord stores it once per nonce for some minutes."""
@@ -74,7 +111,9 @@ class ChannelEndpoint:
                 "channel_id": self._channel_id,
                 "fail_if_not_exists": False,
             }
-        with _body(content, keep=not content.files, **options) as body:
+        with _body(
+            content, keep=not content.files, spoiler=self._spoiler, **options
+        ) as body:
             return _message(await self._http.send_message(self._channel_id, params=body))
 
     async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
@@ -86,7 +125,7 @@ class ChannelEndpoint:
         await self._http.delete_message(self._channel_id, int(message_id))
 
     async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
-        with _body(content, keep=keep) as body:
+        with _body(content, keep=keep, spoiler=self._spoiler) as body:
             return _message(
                 await self._http.edit_message(self._channel_id, int(message_id), params=body)
             )
@@ -102,24 +141,39 @@ class InteractionEndpoint:
         http: logged in.
         application_id: whose interaction.
         token: works for 15 minutes.
+        spoiler: pictures are covered until somebody wants to see them.
     """
 
-    def __init__(self, http: HTTPClient, application_id: int, token: str) -> None:
+    def __init__(
+        self, http: HTTPClient, application_id: int, token: str, *, spoiler: bool = False
+    ) -> None:
         self._http = http
+        self._spoiler = spoiler
         self._ids: dict[str, Any] = {"webhook_id": application_id, "webhook_token": token}
 
-    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
-        """Fill the deferred answer in, or send a message after it."""
+    async def create(
+        self, content: Content, nonce: str, *, first: bool, ephemeral: bool = False
+    ) -> JsonObject:
+        """Fill the deferred answer in, or send a message after it.
+
+        Args:
+            content: all that it shows.
+            nonce: has no effect.
+            first: it takes the placeholder's place.
+            ephemeral: a message that follows is shown to nobody but who started the interaction.
+        """
         del nonce  # not known on these routes
         if first:
             try:
-                return await self._patch(_ORIGINAL, content, keep=not content.files)
+                return await self._patch(ORIGINAL, content, keep=not content.files)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_MESSAGE:
                     raise
                 # Somebody removed the placeholder; the answer is owed all the same.
         route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", **self._ids)
-        with _body(content, keep=not content.files) as body:
+        with _body(
+            content, keep=not content.files, spoiler=self._spoiler, ephemeral=ephemeral
+        ) as body:
             return await self._request(route, body, params={"wait": "true"})
 
     async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
@@ -131,13 +185,13 @@ class InteractionEndpoint:
         await self._http.request(self._route("DELETE", message_id))
 
     async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
-        with _body(content, keep=keep) as body:
+        with _body(content, keep=keep, spoiler=self._spoiler) as body:
             return await self._request(self._route("PATCH", message_id), body)
 
     def _route(self, method: str, message_id: str) -> Route:
         webhook = "/webhooks/{webhook_id}/{webhook_token}/messages/"
-        if message_id == _ORIGINAL:  # not as a parameter: it would be quoted
-            return Route(method, webhook + _ORIGINAL, **self._ids)
+        if message_id == ORIGINAL:  # not as a parameter: it would be quoted
+            return Route(method, webhook + ORIGINAL, **self._ids)
         return Route(method, webhook + "{message_id}", message_id=message_id, **self._ids)
 
     async def _request(self, route: Route, body: MultipartParameters, **options: Any) -> JsonObject:
@@ -148,27 +202,37 @@ class InteractionEndpoint:
         return _message(await self._http.request(route, **options))
 
 
-def _body(content: Content, *, keep: bool, **options: Any) -> MultipartParameters:
+def _body(
+    content: Content, *, keep: bool, spoiler: bool, ephemeral: bool = False, **options: Any
+) -> MultipartParameters:
     """The request for `content`. Nothing in it can ping anybody or unfold a link's preview.
 
     Args:
         content: all that the message shows.
         keep: leave the attachments alone that the message has.
+        spoiler: cover the attachments.
+        ephemeral: only for one person; only where a message follows an interaction.
         options: further arguments of `handle_message_parameters`.
     """
     if not keep:
-        options["attachments"] = _files(content.files)
+        options["attachments"] = _files(content.files, spoiler)
     return handle_message_parameters(
         content=content.text or None,
+        view=view(content.buttons),
         allowed_mentions=discord.AllowedMentions.none(),
-        flags=discord.MessageFlags(suppress_embeds=True),
+        flags=discord.MessageFlags(suppress_embeds=True, ephemeral=ephemeral),
         **options,
     )
 
 
-def _files(uploads: Sequence[Upload]) -> list[discord.File]:
+def _files(uploads: Sequence[Upload], spoiler: bool) -> list[discord.File]:
     return [
-        discord.File(io.BytesIO(upload.data), upload.name, description=upload.alt or None)
+        discord.File(
+            io.BytesIO(upload.data),
+            upload.name,
+            spoiler=spoiler,
+            description=upload.alt or None,
+        )
         for upload in uploads
     ]
 

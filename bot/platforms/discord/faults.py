@@ -42,6 +42,10 @@ _FORBIDDEN: Final = {
 """Discord's JSON error codes, each with the sentence that helps."""
 
 
+NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
+"""Discord did not take something short. Nobody can be told, so it is logged."""
+
+
 def interaction_ended(error: discord.HTTPException) -> bool:
     """Whether an interaction's token does not work any more (401 or one of three codes)."""
     return error.status == 401 or error.code in _TOKEN_CODES  # noqa: PLR2004 - HTTP status
@@ -71,7 +75,7 @@ def _from_status(error: discord.HTTPException) -> SurfaceError:
         case 429:
             return RateLimited(_retry_after(error))
         case status if status >= 500:  # noqa: PLR2004 - HTTP status
-            return SurfaceUnavailable(f"Discord has trouble ({status}).")
+            return DeliveryUnknown(f"Discord has trouble ({status}); it may be there.")
         case _ if error.code in _BUSY_CODES:
             return RateLimited(_retry_after(error))
         case 404 if error.code == UNKNOWN_MESSAGE:

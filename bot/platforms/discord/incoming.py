@@ -25,25 +25,44 @@ _ANSWERABLE = frozenset({discord.MessageType.default, discord.MessageType.reply}
 """Everything else (pins, joins, boosts, …) is written by Discord and not by a person."""
 
 
-def from_message(message: discord.Message, me: discord.ClientUser) -> IncomingMessage:
+def channel_key(channel_id: int) -> ChannelKey:
+    """`discord:<channel>`; threads and direct messages have ids of the same kind."""
+    return ChannelKey(PLATFORM, (str(channel_id),))
+
+
+def from_message(
+    message: discord.Message, me: discord.ClientUser, starter: discord.Message | None = None
+) -> IncomingMessage:
     """A message that is addressed to the bot; its text is `question`.
 
     Pictures of the message that it answers come along if somebody else posted them: the bot's own
     are found through `reply_to`.
+
+    Args:
+        message: as delivered.
+        me: the bot.
+        starter: the message of another channel that this one's thread was started from, if the
+            thread is new to the bot. Its pictures come along, whoever posted them.
     """
     answered = replied_to(message)
     attachments = pictures(message)
     if answered is not None and answered.author.id != me.id:
         attachments += pictures(answered)
     reply_to = message.reference.message_id if is_reply(message) and message.reference else None
+    if starter is not None and reply_to is None:
+        attachments = attachments or pictures(starter)
+        reply_to = starter.id
     channel = str(message.channel.id)
     return IncomingMessage(
-        channel=ChannelKey(PLATFORM, (channel,)),
+        channel=channel_key(message.channel.id),
         person=_person(message.author),
         message_id=str(message.id),
         address=Address(PLATFORM, channel, {"channel_id": channel, "reply_to": str(message.id)}),
         attachments=attachments,
         reply_to=None if reply_to is None else str(reply_to),
+        server="" if message.guild is None else str(message.guild.id),
+        roles=_roles(message.author),
+        moderator=_moderates(message.author, message.channel),
     )
 
 
@@ -55,7 +74,7 @@ def from_interaction(
     attachments: tuple[Attachment, ...] = (),
     reply_to: int | None = None,
 ) -> IncomingMessage:
-    """A slash command or context menu, after it was deferred.
+    """A command, or the press of a button; what starts a turn is deferred before.
 
     Args:
         interaction: as delivered.
@@ -73,8 +92,8 @@ def from_interaction(
         "message_id": None if placeholder is None else str(placeholder),
     }
     return IncomingMessage(
-        channel=ChannelKey(PLATFORM, (channel,)),
-        person=_person(interaction.user, interaction.locale.value),
+        channel=channel_key(channel_id),
+        person=who(interaction),
         message_id=str(interaction.id),
         address=Address(
             PLATFORM,
@@ -83,11 +102,25 @@ def from_interaction(
                 "channel_id": channel,
                 "interaction": token,
                 "member": not is_only_user_installed(interaction),
+                "language": interaction.locale.value,
+                "largest": interaction.filesize_limit,
             },
         ),
         attachments=attachments,
         reply_to=None if reply_to is None else str(reply_to),
+        server="" if interaction.guild_id is None else str(interaction.guild_id),
+        roles=_roles(interaction.user),
+        moderator=(
+            _is_enough(interaction.permissions)
+            if interaction.guild_id is not None
+            else _moderates(interaction.user, interaction.channel)
+        ),
     )
+
+
+def who(interaction: discord.Interaction) -> Person:
+    """Who started an interaction."""
+    return _person(interaction.user, interaction.locale.value)
 
 
 def is_only_user_installed(interaction: discord.Interaction) -> bool:
@@ -181,6 +214,34 @@ def _looks_like_picture(item: discord.Attachment) -> bool:
 def _is_own_role(role: discord.Role, me: discord.ClientUser) -> bool:
     """People pick the role that Discord made for the bot as easily as the bot itself."""
     return role.tags is not None and role.tags.bot_id == me.id
+
+
+def _roles(user: discord.User | discord.Member) -> tuple[str, ...]:
+    """Ids of a member's roles, `@everyone` included, as far as the server's roles are known."""
+    roles = user.roles if isinstance(user, discord.Member) else ()
+    return tuple(str(role.id) for role in roles)
+
+
+def _moderates(user: discord.User | discord.Member, channel: object) -> bool:
+    """Whether somebody may manage what others write in a channel.
+
+    A direct message belongs to both who are in it, a group of people to its owner.
+    """
+    if isinstance(channel, discord.DMChannel):
+        return True
+    if isinstance(channel, discord.GroupChannel):
+        return channel.owner_id == user.id
+    if not isinstance(user, discord.Member):
+        return False
+    if isinstance(channel, discord.Thread) and channel.parent is None:
+        return _is_enough(user.guild_permissions)
+    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+        return False
+    return _is_enough(channel.permissions_for(user))
+
+
+def _is_enough(allowed: discord.Permissions) -> bool:
+    return allowed.administrator or allowed.manage_messages
 
 
 def _person(user: discord.User | discord.Member, language: str = "") -> Person:

@@ -1,153 +1,134 @@
-"""What people do on Discord, handed to the inbox; and the bot's own short answers to it."""
+"""Messages that people write, change and delete on Discord, handed to the inbox."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
-import aiohttp
 import discord
 import structlog
 
-from bot.errors import BotError
-from bot.messages import Attachment, IncomingMessage
-from bot.platforms.discord import incoming, permissions
-from bot.turn import Ask, Imagine
-from bot.turns.commands import Command, CommandError, Retry, parse
-from bot.turns.ports import Inbox, Notice
+from bot.errors import BotError, StorageError
+from bot.language import Catalogue, Words
+from bot.platforms.discord import incoming, notices, permissions
+from bot.platforms.discord.catch_up import catch_up
+from bot.platforms.discord.counted import Counted
+from bot.platforms.discord.faults import NO_ANSWER
+from bot.platforms.discord.interactions import Interactions
+from bot.platforms.discord.parents import Parents
+from bot.turn import Ask
+from bot.turns.commands import Command, CommandError, parse
+from bot.turns.inbox import Inbox, Notice
 
 log = structlog.get_logger(__name__)
 
-NO_ANSWER = (discord.DiscordException, aiohttp.ClientError, OSError)
-"""Discord did not take a short answer. Nobody can be told, so it is logged."""
-
-NO_CHANNEL = "Discord did not tell me where this is. Try it in another channel."
-
 
 class Intake:
-    """Takes in what people do, from the start of `DiscordAdapter.serve` to its end."""
+    """Takes in what people do, from the start of `DiscordAdapter.serve` to its end.
 
-    def __init__(self, inbox: Inbox) -> None:
+    Args:
+        client: logged in.
+        inbox: where it goes.
+        catalogue: what the bot says, in all its languages.
+
+    Attributes:
+        interactions: takes in what does not come as a message.
+    """
+
+    def __init__(self, client: discord.Client, inbox: Inbox, catalogue: Catalogue) -> None:
+        self._client = client
         self._inbox = inbox
-        self._running: set[asyncio.Task[object]] = set()
+        self._catalogue = catalogue
+        self._counted = Counted()
+        self._parents = Parents()
+        self.interactions = Interactions(inbox, catalogue, self._counted)
 
-    async def command(
-        self,
-        interaction: discord.Interaction,
-        command: Command,
-        attachments: tuple[Attachment, ...] = (),
-        reply_to: int | None = None,
-    ) -> None:
-        """A slash command or context menu.
+    async def message(self, message: discord.Message, me: discord.ClientUser) -> bool:
+        """Any message that the gateway delivers; most are not for the bot.
 
-        It is deferred before anything is waited for: Discord gives up after 3 s.
+        Returns:
+            Whether this one is.
         """
-        with self._counted():
-            lacking = permissions.missing(
-                permissions.of_interaction(interaction),
-                interaction.channel,
-                command,
-                replies=False,
-            )
-            if interaction.channel_id is None:
-                await self.refuse(interaction, NO_CHANNEL)
-            elif lacking and not incoming.is_only_user_installed(interaction):
-                await self.refuse(interaction, permissions.sentence(lacking))
-            else:
-                message = await self._deferred(
-                    interaction, interaction.channel_id, command, attachments, reply_to
-                )
-                if message is None:
-                    return
-                notice = await self._handle(message, command)
-                if notice is not None:
-                    await _answer(interaction, notice, deferred_private=not _makes_turn(command))
-
-    async def refuse(self, interaction: discord.Interaction, text: str) -> None:
-        """Answer an interaction at once, to nobody but who started it."""
-        try:
-            await interaction.response.send_message(text, ephemeral=True)
-        except NO_ANSWER as error:
-            log.warning("interaction not answered", error=str(error))
-
-    async def message(self, message: discord.Message, me: discord.ClientUser) -> None:
-        """Any message that the gateway delivers; most are not for the bot."""
         if not incoming.is_addressed(message, me):
-            return
+            return False
         with self._counted():
-            try:
+            await self._take(message, me)
+            with suppress(StorageError):  # it is looked at once more after the next start
+                await self._inbox.saw(incoming.channel_key(message.channel.id), str(message.id))
+        return True
+
+    async def edited(self, message: discord.Message, me: discord.ClientUser) -> None:
+        """A message that its author changed, or that got a preview."""
+        if incoming.is_addressed(message, me):
+            with self._counted(), suppress(CommandError):
                 command = _command(message, me)
-            except CommandError as error:
-                await _reply(message, str(error))
-                return
-            allowed = permissions.of_message(message)
-            lacking = permissions.missing(allowed, message.channel, command, replies=True)
-            if lacking:
-                await _tell(message, permissions.sentence(lacking), allowed)
-                return
-            notice = await self._handle(incoming.from_message(message, me), command)
-            if notice is not None:
-                await _reply(message, notice.text)
+                await self._inbox.edited(incoming.from_message(message, me), command)
+
+    async def deleted(self, channel_id: int, message_id: int) -> None:
+        """A message that is no more, whosever it was."""
+        with self._counted():
+            await self._inbox.deleted(incoming.channel_key(channel_id), str(message_id))
+
+    async def catch_up(self) -> None:
+        """Take in what was written while nobody listened.
+
+        Cancelling: a message that is just being taken in is.
+        """
+        try:
+            await catch_up(self._client, self._inbox, self.message)
+        except BotError as error:
+            log.warning("missed messages not caught up", reason=str(error))
 
     async def finish(self, seconds: float) -> None:
         """Let what has begun come to its end, then cut it off.
 
         Cancelling: cuts it off at once.
         """
-        try:
-            if self._running:
-                await asyncio.wait(self._running, timeout=seconds)
-        finally:
-            for task in self._running:
-                task.cancel()
+        await self._counted.finish(seconds)
 
-    async def _deferred(
+    async def _take(self, message: discord.Message, me: discord.ClientUser) -> None:
+        allowed = permissions.of_message(message)
+        try:
+            command = _command(message, me)
+            lacking = permissions.missing(allowed, message.channel, command, replies=True)
+            if lacking:
+                raise permissions.refusal(lacking)
+        except CommandError as error:
+            words = await self._words(message, me)
+            await self._tell(message, error.said_in(words), allowed, words)
+            return
+        starter = None
+        if incoming.replied_to(message) is None and not incoming.pictures(message):
+            starter = await self._parents.starter(message, me)
+        try:
+            notice = await self._inbox.handle(incoming.from_message(message, me, starter), command)
+        except BotError as error:
+            notice = Notice(str(error))
+        if notice is not None:
+            words = await self._words(message, me)
+            await notices.reply(message, self._client, notice, words)
+
+    async def _tell(
         self,
-        interaction: discord.Interaction,
-        channel_id: int,
-        command: Command,
-        attachments: tuple[Attachment, ...],
-        reply_to: int | None,
-    ) -> IncomingMessage | None:
-        """Defer; `None` if Discord does not wait for an answer any more."""
-        received_at = time.time()
+        message: discord.Message,
+        text: str,
+        allowed: discord.Permissions | None,
+        words: Words,
+    ) -> None:
+        """Tell the author of a message something, in the channel if possible."""
+        if permissions.may_write(allowed, message.channel):
+            refer = allowed is None or allowed.read_message_history
+            await notices.reply(message, self._client, Notice(text), words, refer=refer)
+            return
         try:
-            answered = await interaction.response.defer(
-                thinking=True, ephemeral=not _makes_turn(command)
-            )
+            await message.author.send(text, suppress_embeds=True)
         except NO_ANSWER as error:
-            # Too late, or taken by another process with this token: the person sees that it
-            # failed, and answering in spite of it would be a surprise.
-            log.warning("interaction not deferred", error=str(error))
-            return None
-        placeholder = answered.message_id if answered is not None else None
-        return incoming.from_interaction(
-            interaction, channel_id, received_at, placeholder, attachments, reply_to
-        )
+            log.info("person not told", error=str(error))
 
-    async def _handle(self, message: IncomingMessage, command: Command) -> Notice | None:
+    async def _words(self, message: discord.Message, me: discord.ClientUser) -> Words:
         try:
-            return await self._inbox.handle(message, command)
-        except (BotError, CommandError) as error:
-            return Notice(str(error))
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """discord.py runs each event in a task of its own and keeps no account of them."""
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("events are handled in tasks")
-        self._running.add(task)
-        try:
-            yield
-        finally:
-            self._running.discard(task)
-
-
-def _makes_turn(command: Command) -> bool:
-    return isinstance(command, Ask | Imagine | Retry)
+            return await self._inbox.words(incoming.from_message(message, me))
+        except StorageError:
+            return self._catalogue.words()
 
 
 def _command(message: discord.Message, me: discord.ClientUser) -> Command:
@@ -159,39 +140,3 @@ def _command(message: discord.Message, me: discord.ClientUser) -> Command:
     text = incoming.question(message, me)
     typed = parse(text) if incoming.is_direct(message) else None
     return Ask(text) if typed is None else typed
-
-
-async def _answer(
-    interaction: discord.Interaction, notice: Notice, *, deferred_private: bool
-) -> None:
-    """Answer a deferred interaction. Only deferring decides who sees it, so that may be redone."""
-    try:
-        if notice.private == deferred_private:
-            await interaction.edit_original_response(content=notice.text)
-            return
-        await interaction.delete_original_response()
-        await interaction.followup.send(notice.text, ephemeral=notice.private, wait=True)
-    except NO_ANSWER as error:
-        log.warning("interaction not answered", error=str(error))
-
-
-async def _tell(message: discord.Message, text: str, allowed: discord.Permissions | None) -> None:
-    """Tell the author of a message something, in the channel if possible."""
-    if permissions.may_write(allowed, message.channel):
-        await _reply(message, text, refer=allowed is None or allowed.read_message_history)
-        return
-    try:
-        await message.author.send(text)
-    except NO_ANSWER as error:
-        log.info("person not told", error=str(error))
-
-
-async def _reply(message: discord.Message, text: str, *, refer: bool = True) -> None:
-    try:
-        if refer:
-            reference = message.to_reference(fail_if_not_exists=False)
-            await message.channel.send(text, reference=reference, nonce=message.id)
-        else:
-            await message.channel.send(text, nonce=message.id)
-    except NO_ANSWER as error:
-        log.warning("message not answered", error=str(error))

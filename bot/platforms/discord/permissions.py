@@ -8,7 +8,7 @@ from typing import Final
 import discord
 
 from bot.turn import Imagine
-from bot.turns.commands import Command, Retry
+from bot.turns.commands import Command, CommandError, Retry
 
 _NAMES: Final = {
     "send_messages": "Send Messages",
@@ -78,14 +78,10 @@ def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     return allowed.send_messages_in_threads if in_thread else allowed.send_messages
 
 
-def sentence(names: Sequence[str]) -> str:
-    """Tell a person what is missing and who can change it."""
+def refusal(names: Sequence[str]) -> CommandError:
+    """Tells a person what is missing and who can change it."""
     listed = ", ".join(f"**{name}**" for name in names)
-    word = "permission" if len(names) == 1 else "permissions"
-    return (
-        f"I cannot answer in this channel: I lack the {word} {listed}. "
-        "Somebody who manages this server can give it to me in the channel's settings."
-    )
+    return CommandError("discord-lacking", count=len(names), names=listed)
 
 
 def _computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:

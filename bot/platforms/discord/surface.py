@@ -6,6 +6,7 @@ import re
 import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import discord
@@ -19,23 +20,28 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
+from bot.language import Catalogue
 from bot.messages import Address, JsonObject
 from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
 from bot.platforms.discord.faults import interaction_ended, translated
-from bot.reply.surface import Content, Limits, Receipt
+from bot.platforms.discord.headroom import newest
+from bot.platforms.discord.notices import LARGEST
+from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search, Window
 
 log = structlog.get_logger(__name__)
 
 LIMITS: Final = Limits(
     text=2000,
-    caption=2000,
+    caption=1900,  # the rest is for saying that a picture was left out
     files=10,
-    # 5 edits per 5 s and channel. At 1.2 s the fifth takes the window's last token near its end:
-    # discord.py then holds that one answer back for a moment, and a final edit is never late.
-    interval=1.2,
+    # 5 requests per 5 s and channel, of which discord.py sleeps after the last until the count
+    # begins anew; so that one is never taken, and one more is kept for the final state.
+    interval=1.5,
+    windows=(Window(4, 5.0),),
     attach=True,
     # 50 per second for the bot; answers to interactions do not count, commands and downloads do.
     rate=40.0,
+    buttons=True,
 )
 
 MARGIN = 60.0
@@ -58,37 +64,81 @@ class DiscordSurface:
     Args:
         http: of a client that is logged in.
         address: made by this platform's adapter.
+        me: the bot's user id.
+        catalogue: the languages in which a picture is said to be left out.
+        spoiler: pictures are covered until somebody wants to see them.
         clock: Unix seconds.
     """
 
     def __init__(
-        self, http: HTTPClient, address: Address, clock: Callable[[], float] = time.time
+        self,
+        http: HTTPClient,
+        address: Address,
+        *,
+        me: int,
+        catalogue: Catalogue | None = None,
+        spoiler: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         data = address.data
+        self._words = (catalogue or Catalogue()).words(data.get("language", ""))
+        self._largest: int = data.get("largest", LARGEST)
         interaction: JsonObject | None = data.get("interaction")
         reply_to = data.get("reply_to")
         self._clock = clock
         self._channel = ChannelEndpoint(
             http,
             int(data["channel_id"]),
-            None if reply_to is None else int(reply_to),
-            interaction["message_id"] if interaction else None,
+            me=me,
+            reply_to=None if reply_to is None else int(reply_to),
+            placeholder=interaction["message_id"] if interaction else None,
+            spoiler=spoiler,
         )
         self._interaction: InteractionEndpoint | None = None
         self._leave_at = 0.0
         if interaction is not None:
             self._interaction = InteractionEndpoint(
-                http, int(interaction["application_id"]), interaction["token"]
+                http, int(interaction["application_id"]), interaction["token"], spoiler=spoiler
             )
             self._leave_at = interaction["expires"] - MARGIN
         self._member: bool = data.get("member", True)
         self._first_nonce: str | None = None
+        self._headroom: Headroom | None = None
         self._files: dict[str, tuple[str, ...]] = {}
 
     @property
     def limits(self) -> Limits:
         """The same everywhere on Discord."""
         return LIMITS
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """What the headers of the newest answer said."""
+        return self._headroom
+
+    def anchor(self) -> Anchor:
+        """What the reply is to: all its messages are newer."""
+        return {"after": self._channel.after}
+
+    async def find(self, search: Search) -> Receipt | None:
+        """Read the channel for a message of the bot that answers the same and is no reply yet.
+
+        A nonce does the same for some minutes, but not where one message follows another in the
+        answer to an interaction, and not after a long pause.
+        """
+        if not self._member or (self._interaction is not None and self._is_first(search.nonce)):
+            return None
+        await search.turn()
+        try:
+            with translated():
+                async with timeout(REQUEST_TIMEOUT):
+                    candidates = await self._channel.answers(search.anchor["after"])
+        except SurfaceForbidden:
+            return None  # it may write here but not read
+        for message_id in candidates:
+            if not await search.known(message_id):
+                return {"ids": [message_id]}
+        return None
 
     def measure(self, text: str) -> int:
         """UTF-16 units: never fewer than what Discord counts."""
@@ -101,9 +151,10 @@ class DiscordSurface:
         that follows the first of an interaction: Discord knows no nonces on that route.
         """
         first = self._is_first(nonce)
+        shown = self._fitting(content)
 
         async def request(endpoint: Endpoint) -> str:
-            return str((await endpoint.create(content, nonce, first=first))["id"])
+            return str((await endpoint.create(shown, nonce, first=first))["id"])
 
         try:
             message_id = await self._send(request)
@@ -117,9 +168,10 @@ class DiscordSurface:
         (message_id,) = receipt["ids"]
         # Forgotten until the answer is here: a request that was cut off may have changed them.
         keep = self._files.pop(message_id, None) == _keys(content)
+        shown = self._fitting(content)
 
         async def request(endpoint: Endpoint) -> None:
-            await endpoint.edit(message_id, content, keep=keep)
+            await endpoint.edit(message_id, shown, keep=keep)
 
         await self._send(request)
         self._files[message_id] = _keys(content)
@@ -148,6 +200,13 @@ class DiscordSurface:
         raise PreviewUnsupported("Discord has no drafts.")
 
     async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """One request, and what Discord said about the next ones."""
+        try:
+            return await self._through_the_right_door(request)
+        finally:
+            self._headroom = newest()
+
+    async def _through_the_right_door(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
         """Through the interaction while it lives, then through the channel."""
         with translated():
             async with timeout(REQUEST_TIMEOUT):
@@ -162,6 +221,15 @@ class DiscordSurface:
                 if not self._member:
                     raise SurfaceForbidden("Discord takes my answers here for 15 minutes only.")
                 return await request(self._channel)
+
+    def _fitting(self, content: Content) -> Content:
+        """Without pictures that Discord would refuse, and the whole message with them."""
+        fitting = tuple(each for each in content.files if len(each.data) <= self._largest)
+        left_out = len(content.files) - len(fitting)
+        if not left_out:
+            return content
+        note = self._words("discord-pictures-too-large", count=left_out)
+        return replace(content, text=f"{content.text}\n{note}".strip(), files=fitting)
 
     def _is_first(self, nonce: str) -> bool:
         """Whether a message is the reply's first, which takes the placeholder's place.

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import httpx
 import structlog
@@ -13,7 +14,8 @@ from telegram import Bot, BotCommand, Message
 from telegram.error import InvalidToken, TelegramError
 
 from bot.errors import RateLimited, SurfaceError, SurfaceUnavailable, TokenRefused
-from bot.messages import Address, Attachment, ChannelKey
+from bot.language import Catalogue
+from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.platforms.telegram.client import make_bot, trust_for
 from bot.platforms.telegram.files import fetch
 from bot.platforms.telegram.incoming import PLATFORM, read
@@ -22,7 +24,7 @@ from bot.platforms.telegram.redaction import redacted
 from bot.platforms.telegram.surface import Discoveries, TelegramSurface
 from bot.reply.surface import Content, Mood
 from bot.turns.commands import WORDS
-from bot.turns.ports import Inbox
+from bot.turns.inbox import Inbox
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class TelegramAdapter:
         token: from @BotFather.
         api_url: root of the Bot API server, the official one or a self-hosted one.
         timing: how long to wait for what.
+        catalogue: what the bot says, in all its languages.
     """
 
     def __init__(
@@ -54,10 +57,12 @@ class TelegramAdapter:
         token: str,
         api_url: str = "https://api.telegram.org",
         timing: Timing = DEFAULT_TIMING,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._token = token
         self._api_url = api_url
         self._timing = timing
+        self._catalogue = catalogue or Catalogue()
         self._known = Discoveries()
         self._stack = AsyncExitStack()
         self._notices: set[asyncio.Task[None]] = set()
@@ -100,15 +105,27 @@ class TelegramAdapter:
         bot = self._opened()
 
         async def commit(messages: Sequence[Message]) -> None:
+            for message in messages:
+                self._known.saw(message.chat_id, message.message_id)
+            if (new := messages[0].migrate_to_chat_id) is not None:
+                await self._move(inbox, messages[0].chat_id, new)
             wish = read(messages, bot.bot)
             if wish is None:
                 return
             if wish.command is None:
-                self._tell(wish.message.address, wish.refusal)
+                words = await inbox.words(wish.message)
+                self._tell(wish.message.address, wish.refusal.said_in(words))
             elif notice := await inbox.handle(wish.message, wish.command):
                 self._tell(wish.message.address, notice.text)
 
-        await Polling(bot, commit, self._timing).run(ready)
+        async def edited(message: Message) -> None:
+            wish = read([message], bot.bot)
+            if wish is not None and wish.command is not None:
+                # An item of an album says nothing of the other items.
+                files = () if message.media_group_id else wish.message.attachments
+                await inbox.edited(replace(wish.message, attachments=files), wish.command)
+
+        await Polling(bot, commit, edited, self._timing).run(ready)
 
     async def advice(self) -> Sequence[str]:
         """As `bot.platforms.adapter.Adapter.advice`."""
@@ -129,12 +146,26 @@ class TelegramAdapter:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
         return TelegramSurface(self._opened(), address, self._known)
 
+    async def tell(self, person: Person, text: str) -> bool:
+        """As `bot.platforms.adapter.Adapter.tell`: in private, if the person ever wrote there."""
+        try:
+            await self._opened().send_message(int(person.id), text)
+        except TelegramError as error:
+            _log.info("person not told", error=str(error))
+            return False
+        return True
+
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
         """As `bot.turns.ports.Attachments.fetch`; Telegram itself hands out up to 20 MB."""
         del channel
         if self._web is None:
             raise RuntimeError("open() comes first")
         return await fetch(self._opened(), self._web, attachment, limit)
+
+    async def _move(self, inbox: Inbox, old: int, new: int) -> None:
+        """A group became a supergroup, which has an id of its own."""
+        self._known.moved[old] = new
+        await inbox.moved(ChannelKey(PLATFORM, (str(old),)), ChannelKey(PLATFORM, (str(new),)))
 
     def _opened(self) -> Bot:
         if self._bot is None:
@@ -160,10 +191,12 @@ class TelegramAdapter:
         raise TokenRefused(REFUSED)
 
     async def _publish_commands(self, bot: Bot) -> None:
-        menu = tuple(BotCommand(word, text) for word, text in WORDS.items())
         try:
-            if await bot.get_my_commands() != menu:
-                await bot.set_my_commands(menu)
+            for language in ("", *self._catalogue.languages):
+                words = self._catalogue.words(language)
+                menu = tuple(BotCommand(word, words(f"command-{word}")) for word in WORDS)
+                if await bot.get_my_commands(language_code=language or None) != menu:
+                    await bot.set_my_commands(menu, language_code=language or None)
         except TelegramError as error:
             _log.warning("command menu not set", error=str(error))
 
@@ -178,7 +211,7 @@ class TelegramAdapter:
         content = Content(text, mood=Mood.DONE)
         for _ in range(_NOTICE_TRIES):
             try:
-                await self.surface(address).create(content, "")
+                receipt = await self.surface(address).create(content, "")
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after)
             except SurfaceUnavailable:
@@ -187,5 +220,7 @@ class TelegramAdapter:
                 _log.warning("notice not delivered", chat=address.chat, error=str(error))
                 return
             else:
+                chat: int = address.data["chat_id"]
+                self._known.notices.extend((chat, each) for each in receipt["ids"])
                 return
         _log.warning("notice given up", chat=address.chat)

@@ -37,6 +37,11 @@ _LITERAL = frozenset({"code", "pre"})
 _LESS_THAN = "\ufdd0"
 """Stands for `<` while rendering; a noncharacter of one UTF-16 unit that no text contains."""
 
+_LONG, _TALL = 1000, 14
+"""UTF-16 code units, and lines, from which a text fills a phone's screen."""
+_QUOTES = frozenset({"blockquote", "expandable_blockquote"})
+"""Quotes cannot be nested (Bot API, "Formatting options")."""
+
 _MENTION = re.compile(r"(?<!\w)@(?=[a-z0-9_]{2})", re.IGNORECASE | re.ASCII)
 _WORD_JOINER = "\u2060"
 
@@ -84,6 +89,15 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
     if quiet:
         text, entities = _without_mentions(text, entities)
     return Rendered(text, tuple(_fitted(entities, utf16_length(text))))
+
+
+def folded(shown: Rendered) -> Rendered:
+    """A long text as one quote that shows its first lines until somebody opens it."""
+    if shown.length < _LONG and shown.text.count("\n") < _TALL:
+        return shown
+    inner = tuple(entity for entity in shown.entities if entity.type not in _QUOTES)
+    quote = MessageEntity(MessageEntity.EXPANDABLE_BLOCKQUOTE, 0, shown.length)
+    return Rendered(shown.text, (quote, *inner))
 
 
 def _config() -> telegramify_markdown.RenderConfig:

@@ -6,9 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from telegram import Document, Message, MessageEntity, PhotoSize, Sticker, User
+from telegram import Chat, Message, MessageEntity, User
 
-from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.messages import Address, ChannelKey, IncomingMessage, Person
+from bot.platforms.telegram.attachments import Picture, pictures
+from bot.platforms.telegram.deep_links import opened_with
+from bot.platforms.telegram.prompts import asked_about
 from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, parse
 
@@ -16,8 +19,7 @@ PLATFORM = "telegram"
 
 _COMMAND = re.compile(r"\s*/[a-z0-9_]{1,32}(?:@(?P<bot>\w+))?(?=\s|$)", re.IGNORECASE | re.ASCII)
 
-UNKNOWN_COMMAND = "I do not know this command. /help lists what I can do."
-UNREADABLE = "I can read text and still pictures, not this kind of message."
+UNREADABLE = CommandError("telegram-unreadable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,17 @@ class Wish:
     Attributes:
         message: what the engine takes in.
         command: what the person wants; `None` if `refusal` is the answer.
-        refusal: why it cannot be done, for the person.
+        refusal: why it cannot be done, if `command` is `None`.
+        draws: the turn whose drawing the message gives a new prompt for; then the command is an
+            `Ask` with that prompt.
+        stills: some of its pictures are only preview frames of what moves.
     """
 
     message: IncomingMessage
     command: Command | None
-    refusal: str = ""
+    refusal: CommandError = UNREADABLE
+    draws: str | None = None
+    stills: bool = False
 
 
 def read(messages: Sequence[Message], me: User) -> Wish | None:
@@ -53,25 +60,41 @@ def read(messages: Sequence[Message], me: User) -> Wish | None:
         return None
     if not _is_addressed(messages, worded, me):
         return None
-    files = [file for item in messages if (file := _picture(item)) is not None]
+    files = pictures(messages)
     if carries and not files:
-        # A film or a voice without words may be just a reaction: in a group, leave it at that.
+        # A voice or a file without words may be just a reaction: in a group, leave it at that.
         chatter = not _words(worded) and not _is_private(first)
-        return None if chatter else Wish(_message(first), None, UNREADABLE)
+        return None if chatter else Wish(_message(first), None)
     try:
         command = _command(_without_mentions(worded, me))
     except CommandError as error:
-        return Wish(_message(first), None, str(error))
-    if isinstance(command, Ask) and not files:
-        files = _pictures_answered(first, me)
-    return Wish(_message(first, files), command)
+        return Wish(_message(first), None, error)
+    if not isinstance(command, Ask):
+        return Wish(_message(first, files), command)
+    if (turn_id := asked_about(first, me)) is not None:
+        return Wish(_message(first), command, draws=turn_id)
+    files = files or _pictures_answered(first, me)
+    return Wish(
+        _message(first, files),
+        Ask(_with_quote(command.question, first)),
+        stills=any(file.still for file in files),
+    )
 
 
 def _command(text: str) -> Command:
-    command = parse(text)
+    command = opened_with(text) or parse(text)
     if command is None and _COMMAND.match(text):
-        raise CommandError(UNKNOWN_COMMAND)
+        raise CommandError("unknown-command")
     return Ask(text) if command is None else command
+
+
+def _with_quote(question: str, message: Message) -> str:
+    """The question below the part of a message that its author picked out to ask about."""
+    quote = message.quote
+    if quote is None or not quote.is_manual:
+        return question
+    quoted = "\n".join(f"> {line}" for line in quote.text.splitlines())
+    return f"{quoted}\n\n{question}".rstrip()
 
 
 def channel_of(message: Message) -> ChannelKey:
@@ -88,6 +111,11 @@ def _topic(message: Message) -> int | None:
     return message.message_thread_id if message.is_topic_message else None
 
 
+def person_of(user: User) -> Person:
+    """The account as the rest of the bot knows it."""
+    return Person(PLATFORM, str(user.id), user.full_name, user.language_code or "")
+
+
 def _author(message: Message) -> Person | None:
     """Who wrote: an account, or the group or channel in whose name somebody wrote."""
     user, chat = message.from_user, message.sender_chat
@@ -95,7 +123,7 @@ def _author(message: Message) -> Person | None:
         return Person(PLATFORM, str(chat.id), chat.effective_name or "")
     if user is None or user.is_bot:
         return None
-    return Person(PLATFORM, str(user.id), user.full_name, user.language_code or "")
+    return person_of(user)
 
 
 def _words(message: Message) -> str:
@@ -165,33 +193,15 @@ def _answered(message: Message) -> Message | None:
     return answered
 
 
-def _pictures_answered(message: Message, me: User) -> list[Attachment]:
+def _pictures_answered(message: Message, me: User) -> list[Picture]:
     """The picture of somebody's message that is asked about; the bot's own are known already."""
     answered = _answered(message)
     if answered is None or (answered.from_user is not None and answered.from_user.id == me.id):
         return []
-    picture = _picture(answered)
-    return [] if picture is None else [picture]
+    return pictures([answered])
 
 
-def _picture(message: Message) -> Attachment | None:
-    match message.effective_attachment:
-        case Document(mime_type=str(mime)) as file if mime.startswith("image/"):
-            return _attachment(file, file.file_name or f"document_{file.file_unique_id}", mime)
-        case Sticker(is_animated=False, is_video=False) as file:
-            return _attachment(file, f"sticker_{file.file_unique_id}.webp", "image/webp")
-        case [*sizes] if message.photo:
-            largest = max(sizes, key=lambda size: size.width * size.height)
-            return _attachment(largest, f"photo_{largest.file_unique_id}.jpg", "image/jpeg")
-        case _:
-            return None
-
-
-def _attachment(file: PhotoSize | Document | Sticker, name: str, media_type: str) -> Attachment:
-    return Attachment(name, {"file_id": file.file_id}, file.file_size, media_type)
-
-
-def _message(message: Message, files: Sequence[Attachment] = ()) -> IncomingMessage:
+def _message(message: Message, files: Sequence[Picture] = ()) -> IncomingMessage:
     author = _author(message)
     if author is None:
         raise ValueError("nobody wrote this message")
@@ -200,22 +210,30 @@ def _message(message: Message, files: Sequence[Attachment] = ()) -> IncomingMess
         channel=channel_of(message),
         person=author,
         message_id=str(message.message_id),
-        address=_address(message),
-        attachments=tuple(files),
+        address=address_of(message.chat, _topic(message), message.message_id, message.message_id),
+        attachments=tuple(file.attachment for file in files),
         reply_to=None if answered is None else str(answered.message_id),
     )
 
 
-def _address(message: Message) -> Address:
-    # The id of the question serves as the draft's: not zero, and the same after a restart.
+def address_of(chat: Chat, topic: int | None, reply_to: int, draft_id: int) -> Address:
+    """Where a reply goes.
+
+    Args:
+        chat: the chat.
+        topic: the topic in it, if it is one.
+        reply_to: the message that is answered.
+        draft_id: not zero, and the same after a restart, so that a resumed reply goes on in its
+            draft.
+    """
     return Address(
         PLATFORM,
-        str(message.chat.id),
+        str(chat.id),
         {
-            "chat_id": message.chat.id,
-            "thread_id": _topic(message),
-            "reply_to": message.message_id,
-            "private": message.chat.type == message.chat.PRIVATE,
-            "draft_id": message.message_id,
+            "chat_id": chat.id,
+            "thread_id": topic,
+            "reply_to": reply_to,
+            "private": chat.type == chat.PRIVATE,
+            "draft_id": draft_id,
         },
     )

@@ -26,7 +26,7 @@ REFUSED = (
     "Telegram does not accept the bot token. "
     "Get a new one from @BotFather and put it into [telegram] token."
 )
-_ALLOWED = (Update.MESSAGE,)
+_ALLOWED = (Update.MESSAGE, Update.EDITED_MESSAGE)
 _FAREWELL = 2.0
 """Seconds that the last confirmation may take when polling stops."""
 _BROKEN = (
@@ -93,14 +93,20 @@ class Polling:
         bot: initialised client.
         commit: takes in one message, or all items of an album; returns when it is safe to forget
             them. Fast, because it is awaited for one update after the other.
+        edited: takes in a message that its author changed, in the same way.
         timing: see there.
     """
 
     def __init__(
-        self, bot: Bot, commit: Callable[[Sequence[Message]], Awaitable[None]], timing: Timing
+        self,
+        bot: Bot,
+        commit: Callable[[Sequence[Message]], Awaitable[None]],
+        edited: Callable[[Message], Awaitable[None]],
+        timing: Timing,
     ) -> None:
         self._bot = bot
         self._commit = commit
+        self._edited = edited
         self._timing = timing
         self._albums = Albums(timing.album)
         self._webhook = True
@@ -196,7 +202,9 @@ class Polling:
             else:
                 for group, album in self._albums.before(message):
                     await self._close(group, album)
-                await self._commit_or_skip([message], update.update_id)
+                await self._or_skip(self._commit([message]), update.update_id)
+        if update.edited_message is not None:
+            await self._or_skip(self._edited(update.edited_message), update.update_id)
         self._seen_until = update.update_id
 
     async def _close_complete(self) -> None:
@@ -204,12 +212,12 @@ class Polling:
             await self._close(group, album)
 
     async def _close(self, group: str, album: Album) -> None:
-        await self._commit_or_skip(album.messages, min(album.items))
+        await self._or_skip(self._commit(album.messages), min(album.items))
         self._albums.close(group)
 
-    async def _commit_or_skip(self, messages: Sequence[Message], update_id: int) -> None:
+    async def _or_skip(self, committing: Awaitable[None], update_id: int) -> None:
         try:
-            await self._commit(messages)
+            await committing
         except StorageError:
             # Not this update's fault: it is delivered again.
             raise

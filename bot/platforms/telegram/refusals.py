@@ -17,7 +17,6 @@ from telegram.error import (
     ChatMigrated,
     Forbidden,
     InvalidToken,
-    NetworkError,
     RetryAfter,
     TelegramError,
     TimedOut,
@@ -66,6 +65,12 @@ _NO_RIGHTS = {
     "an administrator can allow it in the group's permissions.",
     "chat_send_photos_forbidden": "The bot may not send photos in this Telegram group; "
     "an administrator can allow it in the group's permissions.",
+    "not enough rights to send documents": "The bot may not send files in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "chat_send_docs_forbidden": "The bot may not send files in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
+    "chat_send_media_forbidden": "The bot may not send pictures in this Telegram group; "
+    "an administrator can allow it in the group's permissions.",
     "not enough rights": "The bot lacks a right in this Telegram group; "
     "an administrator can grant it.",
     "have no rights to send": "The bot may not write in this Telegram group; "
@@ -76,6 +81,13 @@ _NO_RIGHTS = {
     "message thread not found": "This Telegram topic does not exist any more.",
     "chat not found": "This Telegram chat does not exist any more, or never wrote to the bot.",
 }
+_FILES_NOT_ALLOWED = (
+    "not enough rights to send photos",
+    "not enough rights to send documents",
+    "chat_send_photos_forbidden",
+    "chat_send_docs_forbidden",
+    "chat_send_media_forbidden",
+)
 _GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
 _NOT_A_PHOTO = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
 _NO_DRAFTS = ("textdraft_peer_invalid", "peer_id_invalid")
@@ -98,6 +110,16 @@ def is_unknown_method(error: TelegramError) -> bool:
 def is_not_a_photo(error: BadRequest) -> bool:
     """Whether Telegram takes this picture as a file only."""
     return _names(error, _NOT_A_PHOTO)
+
+
+def lacks_right_to_files(error: BaseException | None) -> bool:
+    """Whether the bot may write in this group, but not send what it was to send."""
+    return isinstance(error, BadRequest) and _names(error, _FILES_NOT_ALLOWED)
+
+
+def is_too_late(error: TelegramError) -> bool:
+    """Whether a press was not answered in time; whoever pressed waits no longer."""
+    return isinstance(error, BadRequest) and "query is too old" in error.message.lower()
 
 
 def is_without_drafts(error: BadRequest) -> bool:
@@ -155,11 +177,9 @@ def _bad_request(error: BadRequest, request: Request) -> SurfaceError | None:
 
 
 def _unanswered(error: TelegramError, request: Request) -> SurfaceError:
-    """No answer, or none that can be read; an HTTP cause says how far the request got."""
-    cause = error.__cause__
-    in_doubt = isinstance(cause, httpx.HTTPError) and not isinstance(cause, _NEVER_SENT)
-    garbled = not isinstance(error, NetworkError)
-    if (in_doubt or garbled) and request in {Request.CREATE, Request.EDIT}:
+    """No answer, or none that can be read, or a 5xx: whatever left may have been carried out."""
+    never_sent = isinstance(error.__cause__, _NEVER_SENT)
+    if not never_sent and request in {Request.CREATE, Request.EDIT}:
         return DeliveryUnknown("Telegram did not answer; the message may be there.")
     if isinstance(error, TimedOut):
         return SurfaceUnavailable("Telegram did not answer in time.")

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, TypeVar
+from telegram.error import BadRequest, TelegramError
 
-from telegram import (
-    Bot,
-    InputMediaDocument,
-    InputMediaPhoto,
-    LinkPreviewOptions,
-    Message,
-    ReplyParameters,
-)
-from telegram.error import BadRequest, ChatMigrated, TelegramError
-
-from bot.errors import PreviewUnsupported
+from telegram import Bot
+from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
 from bot.messages import Address
-from bot.platforms.telegram.entities import Rendered, render
-from bot.platforms.telegram.photos import as_photos, fit_for_photos
+from bot.platforms.telegram.activity import Activity
+from bot.platforms.telegram.discoveries import Discoveries
+from bot.platforms.telegram.entities import Rendered, folded
+from bot.platforms.telegram.keyboards import keyboard
+from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import (
     Request,
-    is_not_a_photo,
     is_unknown_method,
     is_without_drafts,
+    lacks_right_to_files,
     translated,
 )
-from bot.reply.surface import Content, Limits, Receipt, Upload
+from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Window
 
-T = TypeVar("T")
+__all__ = ["PROBES", "Discoveries", "TelegramSurface"]
 
 _TEXT, _CAPTION, _FILES = 4096, 1024, 10
 """UTF-16 code units after rendering, and items of an album (Bot API)."""
@@ -39,112 +30,155 @@ _PRIVATE_INTERVAL = 1.5
 _GROUP_INTERVAL = 3.5
 """Seconds between edits. A group takes 20 messages a minute, edits included; 3.2 s was measured
 to earn no 429, and the rest is for the final text."""
-_NO_LINK_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_WINDOW = Window(4, 4.0)
+_GROUP_WINDOW = Window(19, 60.0)
+"""About one request a second, and 20 a minute in groups, edits included (facts of Telegram)."""
 
+PROBES = 20
+"""Message ids that are looked at to find a message whose answer was lost. Telegram numbers those of
+a chat upwards, so it is among the first after the newest one known."""
 
-@dataclass(slots=True)
-class Discoveries:
-    """What the adapter learnt about its server and chats while running; shared by its surfaces.
-
-    Attributes:
-        drafts: whether the server knows `sendMessageDraft`.
-        without_drafts: private chats that take none all the same.
-        moved: groups that became supergroups, old id to new id.
-    """
-
-    drafts: bool = True
-    without_drafts: set[int] = field(default_factory=set)
-    moved: dict[int, int] = field(default_factory=dict)
+_TYPING, _UPLOADING = "typing", "upload_photo"
 
 
 class TelegramSurface:
     """One reply in one chat or topic; implements `bot.reply.surface.Surface`.
 
     Text is rendered to entities, never given a parse mode. A receipt is
-    `{"ids": [message ids], "kind": "text" | "photos"}`; the text of photos is the first one's
-    caption.
+    `{"ids": [message ids], "kind": "text" | "photos" | "excuse"}`; the text of photos is the first
+    one's caption, and an excuse stands where pictures were not allowed.
 
     Args:
         bot: initialised client.
         address: made by `TelegramAdapter`.
         known: shared by all surfaces of the adapter.
+        activity: shows that the bot works, where drafts do not; `None` for nothing of the kind.
+        folds: long answers are folded up until somebody opens them.
     """
 
-    def __init__(self, bot: Bot, address: Address, known: Discoveries) -> None:
-        self._bot = bot
+    def __init__(
+        self,
+        bot: Bot,
+        address: Address,
+        known: Discoveries,
+        activity: Activity | None = None,
+        *,
+        folds: bool = False,
+    ) -> None:
+        self._place = Place(bot, address, known)
         self._known = known
-        self._chat: int = address.data["chat_id"]
-        self._thread: int | None = address.data["thread_id"]
-        self._reply_to: int | None = address.data["reply_to"]
-        self._private: bool = address.data["private"]
-        self._draft_id: int = address.data["draft_id"]
+        self._activity = activity
+        self._folds = folds
         self._newest: tuple[str, Rendered] = ("", Rendered(""))
 
     @property
     def limits(self) -> Limits:
         """As the chat is now: drafts only in private chats, on servers that have them."""
+        private = self._place.private
         drafts = (
-            self._private and self._known.drafts and self._chat not in self._known.without_drafts
+            private and self._known.drafts and self._place.chat not in self._known.without_drafts
         )
         if drafts:
             interval = _DRAFT_INTERVAL
         else:
-            interval = _PRIVATE_INTERVAL if self._private else _GROUP_INTERVAL
-        return Limits(_TEXT, _CAPTION, _FILES, interval, previews=drafts, attach=False)
+            interval = _PRIVATE_INTERVAL if private else _GROUP_INTERVAL
+        windows = () if drafts else (_WINDOW,) if private else (_WINDOW, _GROUP_WINDOW)
+        return Limits(
+            _TEXT,
+            _CAPTION,
+            _FILES,
+            interval,
+            previews=drafts,
+            attach=False,
+            buttons=True,
+            buttons_with_files=False,  # an album takes none
+            windows=windows,
+        )
+
+    @property
+    def headroom(self) -> None:
+        """Telegram says nothing about its limits until they are reached."""
+        return
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""
         return self._render(text).length
 
-    async def create(self, content: Content, nonce: str) -> Receipt:
-        """Send the text, or the pictures with the text as caption.
+    def anchor(self) -> Anchor:
+        """The newest message id known in this chat; whatever is sent next has a larger one."""
+        return {"after": max(self._known.newest_of(self._place.chat), self._place.reply_to or 0)}
 
-        Telegram knows no nonces: after `DeliveryUnknown` a second try may show it twice.
+    async def find(self, search: Search) -> Receipt | None:
+        """Try to edit the messages after the anchor into what the lost one should show.
+
+        Telegram lets a bot neither read a chat nor name its messages. But only a message of its
+        own, with text or with a caption, can be edited; known ones are left alone.
+
+        Raises:
+            RateLimited, SurfaceUnavailable, SurfaceForbidden, DeliveryUnknown: look again later.
+        """
+        after: int = search.anchor["after"]
+        for message_id in range(after + 1, after + 1 + PROBES):
+            if (self._place.chat, message_id) in self._known.notices:
+                continue
+            if await search.known(str(message_id)):
+                continue
+            await search.turn()
+            kind = "photos" if search.content.files else "text"
+            receipt: Receipt = {"ids": [message_id], "kind": kind}
+            try:
+                await self.edit(receipt, search.content)
+            except (MessageGone, ContentRefused):
+                continue  # not there, a person's, or another kind of message
+            # An album has consecutive ids, and its caption is the first one's.
+            receipt["ids"] += range(message_id + 1, message_id + len(search.content.files))
+            return receipt
+        return None
+
+    async def create(self, content: Content, nonce: str) -> Receipt:
+        """Send the text with its buttons, or the pictures with the text as caption.
+
+        Telegram knows no nonces: `find` tells whether a message is there.
 
         Raises:
             DeliveryUnknown: no answer came after the request left; it may be there.
         """
         del nonce
-        shown = self._render(content.text)
-        with translated(Request.CREATE):
-            if not content.files:
-                message = await self._in_chat(lambda chat: self._send_text(chat, shown))
-                return {"ids": [message.message_id], "kind": "text"}
-            messages = await self._send_files(shown, content.files)
-        return {"ids": [message.message_id for message in messages], "kind": "photos"}
+        self._at_work(content, before=True)
+        if content.files:
+            receipt = await self._create_pictures(content)
+        else:
+            with translated(Request.CREATE):
+                message = await self._place.send_text(
+                    self._shown(content), keyboard(content.buttons)
+                )
+            receipt = {"ids": [message.message_id], "kind": "text"}
+        self._known.saw(self._place.chat, max(receipt["ids"]))
+        self._at_work(content)
+        return receipt
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Change the text or the caption; pictures stay as they are (`Limits.attach`).
+        """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`).
 
         Raises:
             MessageGone: a person deleted it.
             DeliveryUnknown: no answer came; repeating the edit is harmless.
         """
-        shown = self._render(content.text)
         first: int = receipt["ids"][0]
         with translated(Request.EDIT):
-            if receipt["kind"] == "photos":
-                await self._in_chat(
-                    lambda chat: self._bot.edit_message_caption(
-                        chat, first, caption=shown.text, caption_entities=shown.entities
-                    )
-                )
-            else:
-                await self._in_chat(
-                    lambda chat: self._bot.edit_message_text(
-                        shown.text,
-                        chat,
-                        first,
-                        entities=shown.entities,
-                        link_preview_options=_NO_LINK_PREVIEW,
-                    )
-                )
+            match receipt["kind"]:
+                case "photos":
+                    await self._place.edit_caption(first, self._shown(content))
+                case "text":
+                    markup = keyboard(content.buttons)
+                    await self._place.edit_text(first, self._shown(content), markup)
+        self._at_work(content)
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove all its messages."""
         for message_id in receipt["ids"]:
             with translated(Request.DELETE):
-                await self._in_chat(partial(self._bot.delete_message, message_id=message_id))
+                await self._place.delete(message_id)
 
     async def preview(self, content: Content) -> None:
         """Show a draft. It lasts about 30 s, and any real message in the chat removes it.
@@ -154,16 +188,9 @@ class TelegramSurface:
         """
         if not self.limits.previews:
             raise PreviewUnsupported("This Telegram chat has no drafts.")
-        shown = self._render(content.text)
         with translated(Request.PREVIEW):
             try:
-                await self._bot.send_message_draft(
-                    self._chat,
-                    self._draft_id,
-                    shown.text,
-                    message_thread_id=self._thread,
-                    entities=shown.entities,
-                )
+                await self._place.draft(self._render(content.text))
             except TelegramError as error:
                 self._learn_from(error)
                 raise
@@ -172,84 +199,40 @@ class TelegramSurface:
         if is_unknown_method(error):
             self._known.drafts = False
         elif isinstance(error, BadRequest) and is_without_drafts(error):
-            self._known.without_drafts.add(self._chat)
+            self._known.without_drafts.add(self._place.chat)
 
     def _render(self, text: str) -> Rendered:
         """Rendered once for measuring and showing: both ask for the newest text."""
         if self._newest[0] != text:
-            self._newest = (text, render(text, quiet=not self._private))
+            self._newest = (text, self._place.render(text))
         return self._newest[1]
 
-    async def _in_chat(self, send: Callable[[int], Awaitable[T]]) -> T:
-        """Send to the chat, wherever it moved to."""
-        chat = self._known.moved.get(self._chat, self._chat)
+    def _shown(self, content: Content) -> Rendered:
+        shown = self._render(content.text)
+        return folded(shown) if self._folds and content.mood is Mood.DONE else shown
+
+    async def _create_pictures(self, content: Content) -> Receipt:
         try:
-            return await send(chat)
-        except ChatMigrated as error:
-            self._known.moved[self._chat] = error.new_chat_id
-            return await send(error.new_chat_id)
+            with translated(Request.CREATE):
+                messages = await self._place.send_pictures(self._shown(content), content.files)
+        except SurfaceForbidden as error:
+            if not lacks_right_to_files(error.__cause__):
+                raise
+            # Said where those are who can change it; the pictures are kept.
+            text = self._place.render(f"{content.text}\n\n⚠️ {error}".strip())
+            with translated(Request.CREATE):
+                message = await self._place.send_text(text)
+            return {"ids": [message.message_id], "kind": "excuse"}
+        return {"ids": [message.message_id for message in messages], "kind": "photos"}
 
-    def _place(self) -> dict[str, Any]:
-        """The topic and the question, which may have been deleted meanwhile."""
-        question = None
-        if self._reply_to is not None:
-            question = ReplyParameters(self._reply_to, allow_sending_without_reply=True)
-        return {"message_thread_id": self._thread, "reply_parameters": question}
-
-    def _below(self, shown: Rendered) -> dict[str, Any]:
-        """The same, and the text as caption."""
-        return self._place() | {
-            "caption": shown.text or None,
-            "caption_entities": shown.entities,
-        }
-
-    def _send_text(self, chat: int, shown: Rendered) -> Awaitable[Message]:
-        return self._bot.send_message(
-            chat,
-            shown.text,
-            entities=shown.entities,
-            link_preview_options=_NO_LINK_PREVIEW,
-            **self._place(),
-        )
-
-    async def _send_files(self, shown: Rendered, files: Sequence[Upload]) -> Sequence[Message]:
-        pictures = await as_photos(files)
-        if fit_for_photos(pictures):
-            try:
-                return await self._in_chat(lambda chat: self._send_photos(chat, shown, pictures))
-            except BadRequest as error:
-                if not is_not_a_photo(error):
-                    raise
-        return await self._in_chat(lambda chat: self._send_documents(chat, shown, files))
-
-    async def _send_photos(
-        self, chat: int, shown: Rendered, files: Sequence[Upload]
-    ) -> Sequence[Message]:
-        if len(files) == 1:
-            (file,) = files
-            message = await self._bot.send_photo(
-                chat, file.data, filename=file.name, **self._below(shown)
-            )
-            return [message]
-        media = [InputMediaPhoto(file.data, filename=file.name) for file in files]
-        return await self._bot.send_media_group(chat, media, **self._below(shown))
-
-    async def _send_documents(
-        self, chat: int, shown: Rendered, files: Sequence[Upload]
-    ) -> Sequence[Message]:
-        # Without the detection switched off, a small WebP file becomes a sticker.
-        if len(files) == 1:
-            (file,) = files
-            message = await self._bot.send_document(
-                chat,
-                file.data,
-                filename=file.name,
-                disable_content_type_detection=True,
-                **self._below(shown),
-            )
-            return [message]
-        media = [
-            InputMediaDocument(file.data, filename=file.name, disable_content_type_detection=True)
-            for file in files
-        ]
-        return await self._bot.send_media_group(chat, media, **self._below(shown))
+    def _at_work(self, content: Content, *, before: bool = False) -> None:
+        """Show in the chat's head that something is being made, where no draft says so."""
+        if self._activity is None or self.limits.previews:
+            return
+        place = (self._place.now, self._place.thread)
+        if before and content.files:
+            self._activity.begin(place, _UPLOADING)
+        elif not before and content.mood is Mood.WORKING:
+            self._activity.begin(place, _TYPING)
+        elif not before:
+            self._activity.end(place)

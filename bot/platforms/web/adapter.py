@@ -12,16 +12,21 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.errors import AdapterError
-from bot.messages import Address, Attachment, ChannelKey
-from bot.platforms.web.chat import PLATFORM, Chat
+from bot.language import Catalogue
+from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.platforms.web.chat import Chat
+from bot.platforms.web.events import Events
 from bot.platforms.web.guard import Guard
+from bot.platforms.web.handouts import Handouts
+from bot.platforms.web.languages import Languages
 from bot.platforms.web.live import LiveRooms
 from bot.platforms.web.markup import Markup
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.ports import Archive, UploadLimits
 from bot.platforms.web.surface import WebSurface
 from bot.platforms.web.uploads import Spool
-from bot.turns.ports import Inbox
+from bot.platforms.web.visitors import PLATFORM
+from bot.turns.inbox import Inbox
 
 SHUTDOWN_SECONDS = 2.0
 """How long requests under way may take at the end; event streams end at once."""
@@ -41,9 +46,12 @@ class WebAdapter:
         health: adapter name → connected, for every enabled adapter.
         metrics: Prometheus' text format.
         spool: folder for uploads until they are fetched.
-        stand_in: a sentence shown above the chat when no real model answers; empty: none.
+        stand_in: shown above the chat when no real model answers: a sentence, or the key of one in
+            the catalogue; empty: none.
         names: further host names, under which a proxy on this machine publishes the chat.
         uploads: how much one message may carry.
+        catalogue: what the bot says, in all its languages.
+        language: tag of the one for visitors whose own the bot does not speak.
 
     Raises:
         AdapterError: others could connect to `host`, and there is no access token.
@@ -62,6 +70,8 @@ class WebAdapter:
         stand_in: str = "",
         names: Collection[str] = (),
         uploads: UploadLimits | None = None,
+        catalogue: Catalogue | None = None,
+        language: str = "en",
     ) -> None:
         limits = uploads or UploadLimits()
         self._host = host
@@ -71,15 +81,21 @@ class WebAdapter:
         self._rooms = LiveRooms()
         self._markup = Markup()
         self._spool = Spool(spool, limits)
+        self._handouts = Handouts(spool / "handouts")
         pages = Pages.load(banner=stand_in, limits=limits)
-        self._guard = Guard(host=host, access_token=access_token, names=names, pages=pages)
+        languages = Languages(catalogue or Catalogue(), language)
+        self._guard = Guard(
+            host=host, access_token=access_token, names=names, pages=pages, languages=languages
+        )
         self._chat = Chat(
             archive=archive,
-            rooms=self._rooms,
             spool=self._spool,
+            handouts=self._handouts,
             pages=pages,
             markup=self._markup,
+            languages=languages,
         )
+        self._events = Events(self._rooms, languages)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -108,6 +124,7 @@ class WebAdapter:
             shutdown_timeout=SHUTDOWN_SECONDS,
         )
         self._runner = runner
+        await asyncio.to_thread(self._handouts.clear)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -127,6 +144,7 @@ class WebAdapter:
         try:
             while True:
                 removed = await asyncio.to_thread(self._spool.sweep)
+                self._handouts.sweep()
                 log.debug("spool swept", removed=removed)
                 await asyncio.sleep(SWEEP_SECONDS)
         finally:
@@ -151,6 +169,10 @@ class WebAdapter:
             self._rooms, self._markup, room=str(data["room"]), reply_id=str(data["reply"])
         )
 
+    async def tell(self, person: Person, text: str) -> bool:  # noqa: ARG002 - the port's signature
+        """As `Adapter.tell`: a room of the web chat is all that there is."""
+        return False
+
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:  # noqa: ARG002 - the port's signature
         """The bytes of an upload.
 
@@ -164,6 +186,7 @@ class WebAdapter:
         application = web.Application(middlewares=[self._guard.middleware()])
         application.on_response_prepare.append(self._guard.add_headers)
         application.add_routes(self._chat.routes())
+        application.add_routes(self._events.routes())
         application.add_routes(
             [
                 web.post("/login", self._guard.login),

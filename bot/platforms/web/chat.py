@@ -1,40 +1,33 @@
-"""The HTTP interface of the chat: a room's transcript, its messages, its events, its pictures."""
+"""The HTTP interface of the chat: a room's transcript, its messages and presses, its pictures."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-import secrets
+from collections.abc import Awaitable
+from contextlib import suppress
 
 import structlog
 from aiohttp import web
 
+from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
-from bot.messages import Address, ChannelKey, IncomingMessage, Person
-from bot.platforms.web import transcript
-from bot.platforms.web.live import LiveReply, LiveRooms
+from bot.language import Words
+from bot.messages import IncomingMessage, JsonObject
+from bot.platforms.web import notices, presses, transcript, visitors
+from bot.platforms.web.handouts import Handouts
+from bot.platforms.web.languages import Languages
 from bot.platforms.web.markup import Markup
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.ports import Archive
 from bot.platforms.web.uploads import Form, FormRefused, Spool
 from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, parse
-from bot.turns.ports import Inbox, Notice
+from bot.turns.inbox import Inbox, Notice
 
-PLATFORM = "web"
 TURNS_SHOWN = 100
-HEARTBEAT = 15.0
-"""Seconds of silence after which a stream shows that it lives; proxies cut at 30 to 60."""
-STALLED = 30.0
-"""Seconds after which a page that does not read loses its stream; it will connect again."""
-MAX_STREAMS = 512
 
-_VISITOR = "janus_visitor"
-_VISITOR_ID = re.compile(r"[0-9a-f]{32}")
-_VISITOR_SECONDS = 365 * 24 * 3600
-_ROOM = "{room:[A-Za-z0-9_-]{8,64}}"
 _PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
+_COMMAND = re.compile(r"/[a-z_]+(?:\s|$)", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
@@ -44,23 +37,32 @@ class Chat:
 
     Args:
         archive: what was said before.
-        rooms: what is being said.
         spool: takes uploads in.
+        handouts: gives files out.
         pages: the files of the page.
         markup: renders Markdown.
+        languages: for what is said to visitors.
 
     Attributes:
         inbox: where messages go; `None` while the bot takes none.
     """
 
-    def __init__(
-        self, *, archive: Archive, rooms: LiveRooms, spool: Spool, pages: Pages, markup: Markup
+    def __init__(  # noqa: PLR0913 - one keyword per part
+        self,
+        *,
+        archive: Archive,
+        spool: Spool,
+        handouts: Handouts,
+        pages: Pages,
+        markup: Markup,
+        languages: Languages,
     ) -> None:
         self._archive = archive
-        self._rooms = rooms
         self._spool = spool
+        self._handouts = handouts
         self._pages = pages
         self._markup = markup
+        self._languages = languages
         self.inbox: Inbox | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -68,43 +70,45 @@ class Chat:
         return [
             web.get("/", self._index),
             web.get("/static/{name}", self._static),
-            web.get(f"/api/rooms/{_ROOM}/turns", self._turns),
-            web.post(f"/api/rooms/{_ROOM}/messages", self._message),
-            web.get(f"/api/rooms/{_ROOM}/events", self._events),
+            web.get(f"{visitors.ROOM}/turns", self._turns),
+            web.post(f"{visitors.ROOM}/messages", self._message),
+            web.post(f"{visitors.ROOM}/presses", self._press),
             web.get("/pictures/{key:[0-9a-f]{64}}", self._picture),
+            web.get("/files/{key:[0-9a-f]{32}}", self._file),
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
-        response = self._pages.index()
-        if _VISITOR_ID.fullmatch(request.cookies.get(_VISITOR, "")) is None:
-            response.set_cookie(
-                _VISITOR,
-                secrets.token_hex(16),
-                max_age=_VISITOR_SECONDS,
-                httponly=True,
-                samesite="Strict",
-            )
+        response = self._pages.index(self._languages.words(request))
+        visitors.remember(request, response)
         return response
 
     async def _static(self, request: web.Request) -> web.Response:
         return self._pages.static(request)
 
     async def _turns(self, request: web.Request) -> web.Response:
-        channel = ChannelKey(PLATFORM, (request.match_info["room"],))
+        words = self._languages.words(request)
         try:
-            turns = await self._archive.turns(channel, TURNS_SHOWN)
+            turns = await self._archive.turns(visitors.channel_of(request), TURNS_SHOWN)
+            removed = await self._archive.removed(turns)
+            if self.inbox is not None:
+                # As the live replies here: a room can have a language of its own.
+                words = await self.inbox.words(visitors.incoming(request, "-", self._languages))
         except StorageError as error:
-            return _sentence(503, str(error))
-        shown = [transcript.to_json(turn, self._markup) for turn in turns]
+            return _refusal(503, self._reason(error, words))
+        shown = [
+            transcript.to_json(turn, self._markup, words, removed=turn.id in removed)
+            for turn in turns
+        ]
         return web.json_response({"turns": shown}, headers={"Cache-Control": "no-store"})
 
     async def _picture(self, request: web.Request) -> web.Response:
+        words = self._languages.words(request)
         try:
             data, media_type = await self._archive.picture(request.match_info["key"])
         except KeyError:
-            return _sentence(404, "This picture is not here any more.")
+            return _refusal(404, words("press-picture-gone"))
         except StorageError as error:
-            return _sentence(503, str(error))
+            return _refusal(503, self._reason(error, words))
         safe = media_type in _PICTURE_TYPES
         return web.Response(
             body=data,
@@ -117,96 +121,128 @@ class Chat:
             },
         )
 
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return self._handouts.response(request.match_info["key"])
+        except KeyError:
+            return _refusal(404, self._languages.words(request)("web-file-gone"))
+
     async def _message(self, request: web.Request) -> web.Response:
-        inbox = self.inbox
-        if inbox is None:
-            return _sentence(503, "The bot is starting or stopping. Try again in a moment.")
+        words = self._languages.words(request)
+        if self.inbox is None:
+            return _refusal(503, words("restarting"))
         try:
             form = await self._spool.receive(request)
         except FormRefused as refused:
-            return _sentence(refused.status, str(refused))
+            return _refusal(refused.status, refused.said_in(words))
+        message = visitors.incoming(request, form.message_id, self._languages, form.attachments)
         try:
             command = _command(form)
-            notice = await inbox.handle(_incoming(request, form), command)
         except CommandError as error:
             self._spool.discard(form.attachments)
-            return _sentence(422, str(error))
-        except BotError as error:
-            # The files stay: the turn may have been written down before this happened.
+            return await self._misused(self.inbox, message, error, words)
+        # Whatever happens now, the files stay: the turn may have been written down before.
+        return await self._answer(self.inbox, message, self.inbox.handle(message, command), words)
+
+    async def _press(self, request: web.Request) -> web.Response:
+        words = self._languages.words(request)
+        if self.inbox is None:
+            return _refusal(503, words("restarting"))
+        try:
+            press = await presses.receive(request)
+        except FormRefused as refused:
+            return _refusal(refused.status, refused.said_in(words))
+        message = visitors.incoming(request, press.id, self._languages)
+        try:
+            action = Action.parse(press.action)
+        except ValueError:
+            log.info("unknown button", action=press.action)
+            return await self._answer(self.inbox, message, self._gone(self.inbox, message), words)
+        if action.verb is Verb.EDIT:
+            return await self._edit(self.inbox, message, action.target, words)
+        return await self._answer(self.inbox, message, self.inbox.press(message, action), words)
+
+    async def _edit(
+        self, inbox: Inbox, message: IncomingMessage, turn_id: str, words: Words
+    ) -> web.Response:
+        """Hand the request of a drawing back to be changed: who sends it then, draws it."""
+        try:
+            turns = await self._archive.turns(message.channel, TURNS_SHOWN)
+            here = any(turn.id == turn_id for turn in turns)
+            drawing = await inbox.drawing(turn_id) if here else None
+        except StorageError as error:
+            return _refusal(503, self._reason(error, words))
+        if drawing is None:
+            return await self._answer(inbox, message, self._gone(inbox, message), words)
+        return _taken(message, compose=transcript.question(drawing))
+
+    async def _answer(
+        self,
+        inbox: Inbox,
+        message: IncomingMessage,
+        answer: Awaitable[Notice | None],
+        words: Words,
+    ) -> web.Response:
+        """Wait for what the bot says at once, and tell the page."""
+        try:
+            notice = await answer
+            said = (
+                None
+                if notice is None
+                else await notices.to_json(notice, self._markup, self._handouts)
+            )
+        except CommandError as error:
+            return await self._misused(inbox, message, error, words)
+        except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))
-            return _sentence(503, str(error))
-        return self._accepted(form, notice)
-
-    def _accepted(self, form: Form, notice: Notice | None) -> web.Response:
-        said = None
-        if notice is not None:
-            said = {"html": self._markup.html(notice.text), "private": notice.private}
-        return web.json_response({"message": form.message_id, "notice": said}, status=202)
-
-    async def _events(self, request: web.Request) -> web.StreamResponse:
-        if self._rooms.watching >= MAX_STREAMS:
-            return _sentence(503, "Too many pages are open. Close some of them.")
-        stream = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        seen = self._rooms.version_of(request.headers.get("Last-Event-ID", ""))
-        with self._rooms.watch(request.match_info["room"], seen) as watch:
-            await stream.prepare(request)
-            try:
-                await self._write(stream, "retry: 1000\n\n")
-                await self._write_changes(stream, watch.take())
-                # From here on nothing is missed: now the page reads the transcript.
-                await self._write(stream, "event: ready\ndata: {}\n\n")
-                while not watch.closed:
-                    try:
-                        async with asyncio.timeout(HEARTBEAT):
-                            await watch.wait()
-                    except TimeoutError:
-                        await self._write(stream, ": still here\n\n")
-                    await self._write_changes(stream, watch.take())
-            except (ConnectionError, TimeoutError):
-                log.debug("page gone")
-        return stream
-
-    async def _write_changes(self, stream: web.StreamResponse, replies: list[LiveReply]) -> None:
-        for reply in replies:
-            data = json.dumps(reply.to_json(), separators=(",", ":"))
-            event_id = self._rooms.event_id(reply)
-            await self._write(stream, f"id: {event_id}\nevent: reply\ndata: {data}\n\n")
+            return _refusal(503, self._reason(error, words))
+        return _taken(message, notice=said)
 
     @staticmethod
-    async def _write(stream: web.StreamResponse, text: str) -> None:
-        async with asyncio.timeout(STALLED):
-            await stream.write(text.encode())
+    async def _misused(
+        inbox: Inbox, message: IncomingMessage, error: CommandError, words: Words
+    ) -> web.Response:
+        with suppress(StorageError):
+            words = await inbox.words(message)
+        return _refusal(422, error.said_in(words))
+
+    @staticmethod
+    async def _gone(inbox: Inbox, message: IncomingMessage) -> Notice:
+        return Notice((await inbox.words(message))("press-gone"))
+
+    @staticmethod
+    def _reason(error: Exception, words: Words) -> str:
+        """What went wrong behind the chat, for people; the log has the rest."""
+        if isinstance(error, StorageError | OSError):
+            return words("no-storage")
+        return words("error-other", said=str(error))
 
 
 def _command(form: Form) -> Command:
-    return parse(form.text) or Ask(form.text)
+    """What a message asks for.
+
+    Raises:
+        CommandError: a command that nobody knows, or with a value that cannot be used.
+    """
+    command = parse(form.text)
+    if command is None and _COMMAND.match(form.text):
+        raise CommandError("unknown-command")
+    return command or Ask(form.text)
 
 
-def _incoming(request: web.Request, form: Form) -> IncomingMessage:
-    room = request.match_info["room"]
-    language = re.match(r"[A-Za-z-]{2,20}", request.headers.get("Accept-Language", ""))
-    return IncomingMessage(
-        channel=ChannelKey(PLATFORM, (room,)),
-        person=Person(PLATFORM, _visitor(request), "You", language[0] if language else ""),
-        message_id=form.message_id,
-        address=Address(PLATFORM, room, {"room": room, "reply": form.message_id}),
-        attachments=form.attachments,
-    )
+def _taken(
+    message: IncomingMessage, notice: JsonObject | None = None, compose: str | None = None
+) -> web.Response:
+    """Tell the page that something was taken in.
+
+    Args:
+        message: what.
+        notice: what the bot says at once.
+        compose: a message to be changed and sent by the person.
+    """
+    body = {"message": message.message_id, "notice": notice, "compose": compose}
+    return web.json_response(body, status=202)
 
 
-def _visitor(request: web.Request) -> str:
-    """The browser, or the address of a program. It limits; it proves nothing."""
-    cookie = request.cookies.get(_VISITOR, "")
-    if _VISITOR_ID.fullmatch(cookie):
-        return cookie
-    return f"address-{request.remote or 'unknown'}".replace(":", "-")
-
-
-def _sentence(status: int, text: str) -> web.Response:
+def _refusal(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)

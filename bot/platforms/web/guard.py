@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.errors import AdapterError
+from bot.platforms.web.languages import Languages
 from bot.platforms.web.pages import Pages
 
 COOKIE = "janus_bot"
@@ -62,13 +63,20 @@ class Guard:
         access_token: asked for if it is not empty.
         names: further host names, under which a proxy on this machine publishes the chat.
         pages: shows the login page.
+        languages: for what is said to visitors.
 
     Raises:
         AdapterError: others can connect, and there is no token.
     """
 
     def __init__(
-        self, *, host: str, access_token: str, names: Collection[str], pages: Pages
+        self,
+        *,
+        host: str,
+        access_token: str,
+        names: Collection[str],
+        pages: Pages,
+        languages: Languages,
     ) -> None:
         if not is_loopback(host) and not access_token:
             raise AdapterError(
@@ -81,6 +89,7 @@ class Guard:
         # The browser keeps this instead. Made from the token, so that no restart logs out.
         self._session = hmac.new(self._token, b"janus-bot web session", hashlib.sha256).hexdigest()
         self._pages = pages
+        self._languages = languages
 
     async def add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Put the security headers on every response; a signal handler."""
@@ -104,14 +113,15 @@ class Guard:
         if self._is_token(str(form.get("token", ""))):
             return self._welcome(request)
         log.warning("wrong access token", remote=request.remote)
-        return self._pages.login("That is not the access token.")
+        words = self._languages.words(request)
+        return self._pages.login(words, words("web-token-wrong"))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if not self._is_our_host(request.headers.get("Host", "")):
-            return web.Response(status=421, text="The web chat does not answer under this name.\n")
+            return self._refused(request, 421, "web-name-refused")
         sensitive = request.method not in ("GET", "HEAD") or request.path.startswith("/api/")
         if sensitive and not _is_our_page(request):
-            return web.Response(status=403, text="Another page may not use the web chat.\n")
+            return self._refused(request, 403, "web-page-refused")
         if not self._token or request.path in OPEN_PATHS:
             return None
         if request.path == "/" and self._is_token(request.query.get("token", "")):
@@ -119,6 +129,9 @@ class Guard:
         if self._is_known(request) or (request.path == "/login" and request.method == "POST"):
             return None
         return self._ask_for_token(request)
+
+    def _refused(self, request: web.Request, status: int, key: str) -> web.Response:
+        return web.Response(status=status, text=self._languages.words(request)(key) + "\n")
 
     def _is_our_host(self, header: str) -> bool:
         match = _HOST.fullmatch(header)
@@ -152,17 +165,18 @@ class Guard:
         return response
 
     def _ask_for_token(self, request: web.Request) -> web.Response:
+        words = self._languages.words(request)
         if request.path != "/":
             return web.json_response(
-                {"error": "The access token is needed: open the start page, or send it as Bearer."},
+                {"error": words("web-token-needed")},
                 status=401,
                 headers={"WWW-Authenticate": "Bearer"},
             )
         # A browser withholds a strict cookie from a visit that another site led to. The same page
         # asked for again by itself brings it.
         from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"
-        wrong = "That is not the access token." if "token" in request.query else ""
-        return self._pages.login(wrong, again=from_elsewhere and not request.query)
+        wrong = words("web-token-wrong") if "token" in request.query else ""
+        return self._pages.login(words, wrong, again=from_elsewhere and not request.query)
 
 
 def _is_our_page(request: web.Request) -> bool:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from bot.actions import Rows
 from bot.messages import JsonObject
+from bot.platforms.web.notices import rows_to_json
 from bot.platforms.web.status import Status
 from bot.reply.surface import Mood
 
@@ -50,6 +52,7 @@ class LiveMessage:
         pictures: in order.
         mood: as in `bot.reply.surface.Content`.
         status: what is being done, in place of an answer; `None` if `html` is one.
+        buttons: in rows.
     """
 
     id: str
@@ -58,6 +61,7 @@ class LiveMessage:
     pictures: tuple[Picture, ...]
     mood: Mood
     status: Status | None = None
+    buttons: Rows = ()
 
     def to_json(self) -> JsonObject:
         """As the page reads it."""
@@ -68,6 +72,8 @@ class LiveMessage:
             "mood": self.mood.value,
             "status": self.status.text if self.status else None,
             "progress": self.status.progress if self.status else None,
+            "paused": self.status.paused if self.status else False,
+            "buttons": rows_to_json(self.buttons),
         }
 
 

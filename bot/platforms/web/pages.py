@@ -1,19 +1,26 @@
-"""The files of the page, read once from the package, and the two pages made from them."""
+"""The files of the page, read once from the package, and the two pages made from them.
+
+What people read on them comes from the catalogue: `${key}` in a template, and `say("key")` in the
+scripts, which find their sentences as JSON in the page.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import html
+import json
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Self
 
 from aiohttp import web
 
+from bot.language import Words
 from bot.platforms.web.ports import UploadLimits
+from bot.turns.commands import WORDS
 
 MEDIA_TYPES = {
     ".css": "text/css",
@@ -21,6 +28,21 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 """What is served under `/static/`, by suffix; the HTML files are templates and are not."""
+
+SAID = (
+    "add again answer-there change close copied copied copy done download failed hint-again "
+    "hint-delete hint-edit hint-full hint-less hint-more hint-retry hint-stop not-a-picture "
+    "not-sent note open picture picture-too-large pictures-ready progress reconnecting remove "
+    "removed save send send-again sending sent status-error stop stopped too-long too-many "
+    "try-again unreachable working"
+)
+"""What the scripts say, without `web-`."""
+
+_FILLED_IN = {name: f"{{{name}}}" for name in ("name", "number", "what")}
+"""Values that only the page knows; it puts them in place of these marks."""
+
+_TAKING = frozenset({"imagine", "ask", "settings"})
+"""Commands that something may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +67,7 @@ class Pages:
         files: static files by name.
         index: template of the page.
         login: template of the login page.
-        banner: a sentence to show above the chat; empty: none.
+        banner: a sentence to show above the chat, or its key in the catalogue; empty: none.
         limits: what the page tells people before it sends too much.
     """
 
@@ -58,15 +80,12 @@ class Pages:
         banner: str,
         limits: UploadLimits,
     ) -> None:
-        note = f'<p class="banner" role="note">{html.escape(banner)}</p>' if banner else ""
         self._files = files
-        self._index = string.Template(index).substitute(
-            banner=note,
-            upload_files=limits.files,
-            upload_bytes=limits.file_bytes,
-            text_bytes=limits.text_bytes,
-        )
-        self._login = string.Template(login)
+        self._banner = banner
+        self._limits = limits
+        self._index = _Template(index)
+        self._login = _Template(login)
+        self._made: dict[str, str] = {}
         style = login.partition("<style>")[2].partition("</style>")[0]
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         # Its few lines of style stand in the page: the style sheet is behind the token, too.
@@ -94,20 +113,23 @@ class Pages:
             limits=limits,
         )
 
-    def index(self) -> web.Response:
-        """The page."""
-        return _page(self._index)
+    def index(self, words: Words) -> web.Response:
+        """The page in a language."""
+        if words.language not in self._made:
+            self._made[words.language] = self._index.substitute(self._index_values(words))
+        return _page(self._made[words.language])
 
-    def login(self, error: str = "", *, again: bool = False) -> web.Response:
-        """The login page.
+    def login(self, words: Words, error: str = "", *, again: bool = False) -> web.Response:
+        """The login page in a language.
 
         Args:
+            words: the language.
             error: a sentence above the field.
             again: let the browser ask for the page once more at once.
         """
         refresh = '<meta http-equiv="refresh" content="0; url=/?again">' if again else ""
-        text = self._login.substitute(error=html.escape(error), refresh=refresh)
-        response = _page(text, status=401)
+        values = _Values(words, {"error": html.escape(error), "refresh": refresh})
+        response = _page(self._login.substitute(values), status=401)
         response.headers["Content-Security-Policy"] = self._login_policy
         # Under no-referrer a browser sends the form with `Origin: null`.
         response.headers["Referrer-Policy"] = "same-origin"
@@ -125,6 +147,64 @@ class Pages:
         return web.Response(
             body=file.data, content_type=file.media_type, charset="utf-8", headers=headers
         )
+
+    def _index_values(self, words: Words) -> _Values:
+        banner = words(self._banner) if words.has(self._banner) else self._banner
+        limits = {
+            "files": self._limits.files,
+            "bytes": self._limits.file_bytes,
+            "text": self._limits.text_bytes,
+        }
+        said = {
+            "words": spoken(words, self._limits),
+            "commands": [
+                {"word": word, "about": words(f"command-{word}"), "takes": word in _TAKING}
+                for word in WORDS
+            ],
+            "limits": limits,
+        }
+        return _Values(
+            words,
+            {
+                "banner": f'<p class="banner" role="note">{html.escape(banner)}</p>'
+                if banner
+                else "",
+                # A closing tag in it would end the script element.
+                "said": json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"),
+            },
+        )
+
+
+def spoken(words: Words, limits: UploadLimits) -> dict[str, str]:
+    """What the scripts say, by key without `web-`."""
+    most = {"picture-too-large": limits.file_bytes // 1024**2, "too-many": limits.files}
+    return {
+        key: words(f"web-{key}", **_FILLED_IN, most=most.get(key, 0)) for key in SAID.split()
+    }
+
+
+class _Template(string.Template):
+    """A template whose placeholders are keys of the catalogue in braces."""
+
+    idpattern = r"(?!)"
+    braceidpattern = r"[a-z][a-z0-9-]*"
+
+
+class _Values(Mapping[str, str]):
+    """What stands for the placeholders of a page: some values, and sentences for all others."""
+
+    def __init__(self, words: Words, values: Mapping[str, str]) -> None:
+        self._words = words
+        self._given = {"language": words.language, **values}
+
+    def __getitem__(self, key: str) -> str:
+        return self._given[key] if key in self._given else html.escape(self._words(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
 
 
 def _page(text: str, status: int = 200) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,14 @@ class Archive(Protocol):
 
     async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
         """The channel's newest turns, `limit` at most, newest last, finished or not.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        ...
+
+    async def removed(self, turns: Sequence[Turn]) -> Collection[str]:
+        """Ids of those of these turns whose reply was removed.
 
         Raises:
             StorageError: the database cannot be used.

@@ -1,7 +1,8 @@
-"""The status line of a working reply, told apart from the beginning of an answer.
+"""The signs in the bot's texts, read so that the page can show its own.
 
-On other platforms it is text; the page shows its own signs of work and a real progress bar. A line
-that is not recognised is shown as it is, so nothing depends on the exact words.
+Everywhere else a status line is text. Here only what all languages have in common is read: the sign
+at the beginning of a line, the bar, the share. A line that is not recognised is shown as it is, so
+nothing depends on the words.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_MARK = re.compile(r"(?:[\u23f3\u2615\u2699\u21bb\U0001f4e5]\ufe0f?|[\u25b0\u25b1]+)\s*")
-"""What `bot.reply.wording` begins its status lines with: signs, or a bar of blocks."""
-_SHARE = re.compile(r"(\d{1,3})\s?%(?:\s+·\s+|$)")
+from bot.reply.surface import Mood
+
+_SIGNS = "\u23f3\u2615\u2699\u21bb\u23f8\U0001f4e5"
+"""What status lines of `bot.language` begin with: hourglass, cup, gear, arrow, pause, tray."""
+
+_MARK = re.compile(rf"(?:(?P<sign>[{_SIGNS}])\ufe0f?|(?P<bar>[\u25b0\u25b1]+))\s*")
+_SHARE = re.compile(r"(?:(\d{1,3})\s?%|%\s?(\d{1,3}))(?:\s+·\s+|$)")
+_PAUSE = "\u23f8"
+_ENDS = {Mood.FAILED: "\u26a0\ufe0f ", Mood.STOPPED: "\u25a0 "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +26,14 @@ class Status:
     """What is being done at the moment.
 
     Attributes:
-        text: plain text, without marks.
+        text: plain text, without signs.
         progress: share done, 0.0 to 1.0, if it is known.
+        paused: nothing is being done, but waited for.
     """
 
     text: str
     progress: float | None = None
+    paused: bool = False
 
 
 def read(text: str) -> Status | None:
@@ -33,12 +42,27 @@ def read(text: str) -> Status | None:
         return None
     lines = []
     progress = None
+    paused = False
     for line in text.splitlines():
         mark = _MARK.match(line)
-        words = line[mark.end() :] if mark else line
-        share = _SHARE.match(words) if mark else None
-        if share is not None:
-            progress = min(1.0, int(share[1]) / 100)
-            words = words[share.end() :]
+        words = line
+        if mark is not None:
+            paused = paused or mark["sign"] == _PAUSE
+            words = line[mark.end() :]
+            share = _SHARE.match(words)
+            if mark["bar"]:
+                progress = mark["bar"].count("\u25b0") / len(mark["bar"])
+            if share is not None:
+                progress = min(1.0, int(share[1] or share[2]) / 100)
+                words = words[share.end() :]
         lines.append(words.strip())
-    return Status("\n".join(line for line in lines if line), progress)
+    return Status("\n".join(line for line in lines if line), progress, paused)
+
+
+def unmarked(text: str, mood: Mood) -> str:
+    """An answer without the sign of how it ended, which the page shows in its own way."""
+    sign = _ENDS.get(mood, "")
+    before, found, after = text.rpartition(sign) if sign else (text, "", "")
+    if found and (not before or before.endswith("\n\n")):
+        return before + after
+    return text

@@ -5,10 +5,12 @@ from __future__ import annotations
 from bot.errors import PreviewUnsupported
 from bot.platforms.web.live import LiveMessage, LiveRooms, Picture
 from bot.platforms.web.markup import Markup
-from bot.platforms.web.status import read
-from bot.reply.surface import Content, Limits, Mood, Receipt
+from bot.platforms.web.status import read, unmarked
+from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search
 
-LIMITS = Limits(text=20_000, caption=20_000, files=10, interval=0.1, moods=True, rate=1e6)
+LIMITS = Limits(
+    text=20_000, caption=20_000, files=10, interval=0.1, moods=True, rate=1e6, buttons=True
+)
 
 
 class WebSurface:
@@ -31,6 +33,19 @@ class WebSurface:
         """What the page takes; never changes."""
         return LIMITS
 
+    @property
+    def headroom(self) -> None:
+        """Nothing is limited here."""
+        return
+
+    def anchor(self) -> Anchor:
+        """Nothing: a nonce is enough."""
+        return {}
+
+    async def find(self, search: Search) -> None:
+        """Never needed: the same nonce shows the same message again."""
+        del search
+
     def measure(self, text: str) -> int:
         """Characters of the Markdown: the page itself has no limit."""
         return len(text)
@@ -45,13 +60,15 @@ class WebSurface:
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Make a message show `content`, wherever the process that created it has gone."""
         status = read(content.text) if content.mood is Mood.WORKING else None
+        text = unmarked(content.text, content.mood)
         message = LiveMessage(
             id=str(receipt["message"]),
             order=int(receipt["order"]),
-            html=self._markup.html(content.text) if status is None else "",
+            html=self._markup.html(text) if status is None else "",
             pictures=tuple(Picture(file.key, file.name, file.alt) for file in content.files),
             mood=content.mood,
             status=status,
+            buttons=content.buttons,
         )
         self._rooms.put(self._room, self._reply_id, message)
 

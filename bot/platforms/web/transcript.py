@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from bot.actions import Action, Button, Rows, Verb, under_drawing
+from bot.language import Words
 from bot.messages import JsonObject
 from bot.platforms.web.live import Picture
 from bot.platforms.web.markup import Markup
+from bot.platforms.web.notices import rows_to_json
+from bot.platforms.web.status import unmarked
 from bot.reply.surface import Mood
 from bot.turn import Answer, Ask, Imagine, Turn, TurnState
 
 
-def to_json(turn: Turn, markup: Markup) -> JsonObject:
-    """One turn: what was asked, and what it came to if it has come to something."""
+def to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = False) -> JsonObject:
+    """One turn: what was asked, and what it came to if it has come to something.
+
+    Args:
+        turn: in any state.
+        markup: renders Markdown.
+        words: the language of descriptions and buttons.
+        removed: its reply was removed, so what it came to is not shown any more.
+    """
+    answer = None if removed or turn.answer is None else _answer(turn, turn.answer, markup, words)
+    mine = words("web-your-picture")
     return {
         "message": turn.message_id,
         "turn": turn.id,
         "at": turn.accepted_at,
         "question": question(turn.command),
-        "pictures": [Picture(key, "", "Your picture").to_json() for key in turn.pictures],
+        "pictures": [Picture(key, "", mine).to_json() for key in turn.pictures],
         "attachments": [attachment.name for attachment in turn.attachments],
-        "answer": _answer(turn, turn.answer, markup) if turn.answer is not None else None,
+        "answer": answer,
+        "removed": removed,
     }
 
 
@@ -37,25 +51,38 @@ def question(command: Ask | Imagine) -> str:
             assert_never(command)
 
 
-def _answer(turn: Turn, answer: Answer, markup: Markup) -> JsonObject:
+def _answer(turn: Turn, answer: Answer, markup: Markup, words: Words) -> JsonObject:
     count = len(answer.pictures)
     subject = turn.command.prompt if isinstance(turn.command, Imagine) else ""
     pictures = [
-        Picture(key, f"janus-{turn.id}-{number}", f"Picture {number} of {count}: {subject}")
+        Picture(
+            key,
+            f"janus-{turn.id}-{number}",
+            words("alt-number-of", prompt=subject, number=number, count=count),
+        )
         for number, key in enumerate(answer.pictures, 1)
     ]
+    mood = _mood(answer.outcome)
     return {
-        "html": markup.html(answer.text),
+        "html": markup.html(unmarked(answer.text, mood)),
         "pictures": [picture.to_json() for picture in pictures],
-        "mood": _mood(answer.outcome),
+        "mood": mood.value,
+        "buttons": rows_to_json(_buttons(turn.id, answer, words)),
     }
 
 
-def _mood(outcome: TurnState) -> str:
+def _buttons(turn_id: str, answer: Answer, words: Words) -> Rows:
+    """As `bot.reply.buttons.buttons` puts them under the reply."""
+    if answer.outcome is TurnState.FAILED:
+        return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
+    return under_drawing(turn_id, len(answer.pictures), words) if answer.pictures else ()
+
+
+def _mood(outcome: TurnState) -> Mood:
     match outcome:
         case TurnState.FAILED:
-            return Mood.FAILED.value
+            return Mood.FAILED
         case TurnState.CANCELLED:
-            return Mood.STOPPED.value
+            return Mood.STOPPED
         case _:
-            return Mood.DONE.value
+            return Mood.DONE

@@ -21,6 +21,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from bot.errors import ImageTooLarge, ImageUnreadable
+from bot.language import Words
 from bot.messages import Attachment
 from bot.platforms.web.ports import UploadLimits
 
@@ -29,21 +30,30 @@ KEEP_SECONDS = 24 * 3600.0
 
 _CHUNK = 64 * 1024
 _UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
-_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""What a page may call its messages and presses."""
 
 log = structlog.get_logger(__name__)
 
 
 class FormRefused(Exception):
-    """A message that is not taken.
+    """A message or a press that is not taken.
 
-    Attributes:
-        status: the HTTP status that says so; the text is a sentence for the person.
+    Args:
+        status: the HTTP status that says so; also an attribute.
+        key: of the sentence for the person.
+        most: a number in that sentence.
     """
 
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, status: int, key: str, most: int = 0) -> None:
+        super().__init__(key)
         self.status = status
+        self._key = key
+        self._most = most
+
+    def said_in(self, words: Words) -> str:
+        """The sentence in a language."""
+        return words(self._key, most=self._most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +92,9 @@ class Spool:
         Cancelling: files read so far are removed.
         """
         if request.content_type != "multipart/form-data":
-            raise FormRefused(415, "A message is sent as multipart/form-data.")
+            raise FormRefused(415, "web-form-type")
         if (request.content_length or 0) > self.limits.total_bytes:
-            raise FormRefused(413, self._too_large())
+            raise self._too_large()
         attachments: list[Attachment] = []
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -92,12 +102,12 @@ class Spool:
             return _form(fields, tuple(attachments))
         except TimeoutError:
             self.discard(attachments)
-            raise FormRefused(408, "The upload took too long. Try a smaller picture.") from None
+            raise FormRefused(408, "web-form-slow") from None
         except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
             # What aiohttp raises for a multipart body that is broken in one way or another.
             self.discard(attachments)
             log.info("broken form", reason=str(error))
-            raise FormRefused(400, "This is not a multipart form.") from None
+            raise FormRefused(400, "web-form-broken") from None
         except BaseException:
             self.discard(attachments)
             raise
@@ -137,8 +147,8 @@ class Spool:
             raise ImageUnreadable("This file did not come through the web chat.")
         return self._folder / upload
 
-    def _too_large(self) -> str:
-        return f"A picture may have {self.limits.file_bytes // 1024**2} MiB at most."
+    def _too_large(self) -> FormRefused:
+        return FormRefused(413, "web-form-picture", self.limits.file_bytes // 1024**2)
 
     async def _read(self, request: web.Request, attachments: list[Attachment]) -> dict[str, str]:
         fields: dict[str, str] = {}
@@ -149,7 +159,7 @@ class Spool:
             elif isinstance(part, BodyPartReader) and part.name in ("id", "text"):
                 fields[part.name] = await self._text(part)
             else:
-                raise FormRefused(400, "A message has the fields id, text and file.")
+                raise FormRefused(400, "web-form-fields")
         return fields
 
     async def _text(self, part: BodyPartReader) -> str:
@@ -157,14 +167,13 @@ class Spool:
         while chunk := await part.read_chunk(_CHUNK):
             data += chunk
             if len(data) > self.limits.text_bytes:
-                kib = self.limits.text_bytes // 1024
-                raise FormRefused(413, f"A message may have {kib} KiB of text at most.")
+                raise FormRefused(413, "web-form-text", self.limits.text_bytes // 1024)
         # A form sends every line end as CR LF, whatever was typed.
         return data.decode("utf-8", errors="replace").replace("\r\n", "\n").strip()
 
     async def _take(self, part: BodyPartReader, attachments: list[Attachment]) -> None:
         if len(attachments) >= self.limits.files:
-            raise FormRefused(413, f"A message may have {self.limits.files} pictures at most.")
+            raise FormRefused(413, "web-form-pictures", self.limits.files)
         upload = secrets.token_hex(16)
         name = (part.filename or "picture")[:200]
         media_type = part.headers.get("Content-Type")
@@ -181,7 +190,7 @@ class Spool:
             while chunk := await part.read_chunk(_CHUNK):
                 size += len(chunk)
                 if size > self.limits.file_bytes:
-                    raise FormRefused(413, self._too_large())
+                    raise self._too_large()
                 await _to_the_end(_write_all, file, chunk)
             await _to_the_end(os.fsync, file)
         finally:
@@ -192,10 +201,10 @@ class Spool:
 def _form(fields: dict[str, str], attachments: tuple[Attachment, ...]) -> Form:
     text = fields.get("text", "")
     if not text and not attachments:
-        raise FormRefused(422, "Write something, or add a picture.")
+        raise FormRefused(422, "web-form-empty")
     message_id = fields.get("id") or secrets.token_urlsafe(16)
-    if _MESSAGE_ID.fullmatch(message_id) is None:
-        raise FormRefused(400, "The id of a message has 8 to 64 letters, digits, - or _.")
+    if MESSAGE_ID.fullmatch(message_id) is None:
+        raise FormRefused(400, "web-form-id")
     return Form(message_id, text, attachments)
 
 

@@ -1,0 +1,210 @@
+"""One client of a Gradio server, measured in a process of its own.
+
+    python benchmarks/_clients.py provider|bare|gradio_client URL CONCURRENCY QUESTION
+
+Reads numbers of turns from standard input, one a line; asks so many questions about a picture, so
+many at once, and writes what it cost as a line of JSON. Ends with its input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import resource
+import secrets
+import struct
+import sys
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+Ask: TypeAlias = Callable[[str], Awaitable[str]]
+"""One turn: a question, always about the same picture, and its answer."""
+
+SIDE = 64
+"""Pixels of the picture on each side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What some turns cost.
+
+    Attributes:
+        turns: how many were asked.
+        failed: how many of them have no answer.
+        cpu: seconds of all threads, in the program and in the system on its behalf.
+        waits: seconds from each question to its answer.
+        grown: bytes by which the memory in use grew meanwhile.
+        threads: the most that there were.
+    """
+
+    turns: int
+    failed: int
+    cpu: float
+    waits: list[float]
+    grown: int
+    threads: int
+
+
+def picture() -> bytes:
+    """A PNG of coloured noise, 12 kB."""
+    noise = os.urandom(SIDE * SIDE * 3)
+    width = SIDE * 3
+    rows = b"".join(b"\0" + noise[y * width : (y + 1) * width] for y in range(SIDE))
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+@asynccontextmanager
+async def provider(url: str, _concurrency: int) -> AsyncIterator[Ask]:
+    """What this project is about."""
+    from bot.provider import (  # noqa: PLC0415 - only what is measured is in memory
+        DeepseekAI_JanusPro7b,
+        Text,
+        open_session,
+    )
+
+    media = [(picture(), "picture.png")]
+    async with open_session() as session:
+        janus = DeepseekAI_JanusPro7b(api_url=url, session=session)
+
+        async def ask(question: str) -> str:
+            answer = ""
+            stream = janus.create_async_generator("", [question], media=media, seed=1)
+            async with aclosing(stream):
+                async for response in stream:
+                    if isinstance(response, Text):
+                        answer += response
+            return answer
+
+        yield ask
+
+
+@asynccontextmanager
+async def bare(url: str, _concurrency: int) -> AsyncIterator[Ask]:
+    """The same requests as the provider's, by hand and without any care."""
+    import aiohttp  # noqa: PLC0415 - as above
+
+    image = picture()
+    root = f"{url.rstrip('/')}/gradio_api/queue"
+    forever = aiohttp.ClientTimeout(total=None)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        async with session.get(f"{url.rstrip('/')}/config") as response:
+            functions = {
+                entry["api_name"]: entry for entry in (await response.json())["dependencies"]
+            }
+        function = functions["multimodal_understanding"]
+
+        async def ask(question: str) -> str:
+            encoded = base64.b64encode(image).decode()
+            file = {
+                "path": None,
+                "url": f"data:image/png;base64,{encoded}",
+                "meta": {"_type": "gradio.FileData"},
+            }
+            session_hash = secrets.token_hex(8)
+            body = {
+                "data": [file, question, 1, 0.95, 0.1],
+                "event_data": None,
+                "fn_index": function["id"],
+                "trigger_id": function["targets"][0][0],
+                "session_hash": session_hash,
+            }
+            async with session.post(f"{root}/join", json=body) as response:
+                await response.json()
+            answer = ""
+            stream = session.get(f"{root}/data?session_hash={session_hash}", timeout=forever)
+            async with stream as response:
+                async for line in response.content:
+                    if not line.startswith(b"data: "):
+                        continue
+                    message = json.loads(line[6:])
+                    if message["msg"] == "process_completed":
+                        answer = message["output"]["data"][0]
+            return answer
+
+        yield ask
+
+
+@asynccontextmanager
+async def gradio_client(url: str, concurrency: int) -> AsyncIterator[Ask]:
+    """Gradio's own client, used as its documentation says, with a thread for each call."""
+    from gradio_client import Client, handle_file  # noqa: PLC0415 - as above
+
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        file.write(picture())
+        file.flush()
+        client = await asyncio.to_thread(
+            Client, url, verbose=False, max_workers=concurrency, analytics_enabled=False
+        )
+        image = handle_file(file.name)
+
+        async def ask(question: str) -> str:
+            job = client.submit(image, question, 1, 0.95, 0.1, api_name="/multimodal_understanding")
+            return str(await asyncio.wrap_future(job.future))
+
+        yield ask
+
+
+CLIENTS = {"provider": provider, "bare": bare, "gradio_client": gradio_client}
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+async def measure(ask: Ask, turns: int, concurrency: int, question: str) -> Cost:
+    """Ask, `concurrency` questions at once."""
+    waits: list[float] = []
+    threads = [0]
+    left = iter(range(turns))
+
+    async def worker(begin: float) -> None:
+        await asyncio.sleep(begin)
+        for _ in left:
+            begun = time.perf_counter()
+            try:
+                answer = await ask(question)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - counted below
+                # gradio_client lets calls of others end in a cancellation.
+                print(repr(error), file=sys.stderr)
+                continue
+            if answer:
+                waits.append(time.perf_counter() - begun)
+            threads[0] = max(threads[0], threading.active_count())
+
+    before = memory()
+    used = time.process_time()
+    await asyncio.gather(*(worker(0.1 * n / concurrency) for n in range(min(concurrency, turns))))
+    used = time.process_time() - used
+    return Cost(turns, turns - len(waits), used, waits, memory() - before, threads[0])
+
+
+async def main(name: str, url: str, concurrency: int, question: str) -> None:
+    """Measure as often as asked."""
+    async with CLIENTS[name](url, concurrency) as ask:
+        # Connections, caches and the configuration are there before anything is counted.
+        await measure(ask, 3, 1, question)
+        print("ready", flush=True)
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            cost = await measure(ask, int(line), concurrency, question)
+            print(json.dumps(asdict(cost)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))

@@ -1,0 +1,11 @@
+"""Every sentence that a person reads, in every language that the bot speaks.
+
+One folder per language holds Fluent files (https://projectfluent.org): `core` for what is said on
+all platforms, and one file per platform. Plural forms are those of Unicode's CLDR.
+"""
+
+from __future__ import annotations
+
+from bot.language.catalogue import Catalogue, Words
+
+__all__ = ["Catalogue", "Words"]

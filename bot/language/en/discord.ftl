@@ -1,0 +1,33 @@
+# What the bot says on Discord only.
+
+discord-no-image = There is no picture in this message.
+discord-no-channel = Discord did not tell me where this is. Try it in another channel.
+discord-lacking = { $count ->
+    [one] I cannot answer in this channel: I lack the permission { $names }. Somebody who manages this server can give it to me in the channel's settings.
+   *[other] I cannot answer in this channel: I lack the permissions { $names }. Somebody who manages this server can give them to me in the channel's settings.
+}
+discord-failed = Something went wrong inside the bot. It is in the bot's log; try again.
+discord-slow = I could not look that up in time. Try again.
+discord-file-too-large = { $name } has { $size } MB, and Discord takes no file of that size here.
+discord-pictures-too-large = { $count ->
+    [one] (One picture is too large for Discord here.)
+   *[other] ({ $count } pictures are too large for Discord here.)
+}
+
+## Commands as Discord lists them: 100 characters for an option, 32 for an entry of a menu
+
+discord-option-prompt = What to draw
+discord-option-seed = The same seed draws the same pictures again
+discord-option-guidance = How closely to follow the description
+discord-option-question = What you want to know
+discord-option-image = The picture that it is about
+discord-option-setting = Which one; all of them if left out
+discord-option-value = What to set it to; - takes it away
+discord-option-everywhere = For all channels of this server
+discord-menu-ask = Ask about this image
+discord-menu-recipe = Show recipe
+
+## The form for a new prompt: 45 characters each
+
+discord-form-title = Draw with the same seed
+discord-form-prompt = Prompt

@@ -1,0 +1,62 @@
+// The buttons that the bot puts under its messages.
+
+import { button, element, randomId } from "./dom.js";
+import { say } from "./words.js";
+
+/** What each verb looks like here; the server's labels carry signs for platforms without icons. */
+const ICONS = {
+  again: "again",
+  delete: "bin",
+  edit: "edit",
+  forget: "bin",
+  full: "download",
+  less: "minus",
+  more: "new",
+  retry: "retry",
+  stop: "stop",
+};
+
+const HINTS = {
+  again: "hint-again",
+  delete: "hint-delete",
+  edit: "hint-edit",
+  full: "hint-full",
+  less: "hint-less",
+  more: "hint-more",
+  retry: "hint-retry",
+  stop: "hint-stop",
+};
+
+const CHOSEN = /^●\s*/;
+const SIGNS = /^[^\p{L}\p{N}]+/u;
+
+/**
+ * Rows of buttons.
+ *
+ * `onPress({id, action, button})` resolves to whether the press arrived. The button rests until
+ * then, and a press that did not arrive is sent again under the same id.
+ */
+export function buttonRows(rows, onPress) {
+  return rows.map((row) => element("div", "buttons", ...row.map((each) => pressButton(each, onPress))));
+}
+
+function pressButton({ action, label, danger }, onPress) {
+  const [verb, , value] = action.split(":");
+  const text = ICONS[verb] ? label.replace(SIGNS, "") : label.replace(CHOSEN, "");
+  let id = randomId();
+  const node = button("press", text, async () => {
+    node.disabled = true;
+    try {
+      if (await onPress({ id, action, button: node })) id = randomId();
+    } finally {
+      node.disabled = false;
+    }
+  }, ICONS[verb]);
+  node.dataset.action = action;
+  if (danger) node.classList.add("danger");
+  if (CHOSEN.test(label)) node.ariaPressed = "true";
+  if (HINTS[verb]) node.title = say(HINTS[verb], { number: value });
+  // A number or a sign alone says nothing to who does not see the page.
+  if (HINTS[verb] && !/\p{L}/u.test(text)) node.ariaLabel = node.title;
+  return node;
+}

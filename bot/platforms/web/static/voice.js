@@ -1,0 +1,21 @@
+// What the page says beside the conversation: a passing line for everybody, a line for screen readers.
+
+import { byId } from "./dom.js";
+
+const TOAST_TIME = 6000;
+
+let timer = 0;
+
+/** Show a sentence for some seconds. */
+export function toast(sentence) {
+  const line = byId("toast");
+  line.textContent = sentence;
+  line.hidden = false;
+  clearTimeout(timer);
+  timer = setTimeout(() => (line.hidden = true), TOAST_TIME);
+}
+
+/** Tell a screen reader something that others see for themselves. */
+export function announce(words) {
+  byId("announcer").textContent = words;
+}

@@ -1,0 +1,146 @@
+"""What replies look like on their platforms: the ledger of live replies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
+
+from bot.messages import ChannelKey, JsonObject
+from bot.storage.database import Database
+from bot.storage.engines import bytewise, insert
+from bot.storage.queries import not_stored
+from bot.storage.schema import reply_messages, segments, turns
+
+
+class Segments:
+    """The messages of each turn's reply, as far as their platform acknowledged them.
+
+    A message that is about to be created is an intent: it has an anchor and no receipt. Whoever
+    finds an intent later looks for the message before creating another.
+
+    Raises:
+        StorageError: from any method, when the database cannot be used.
+
+    Cancelling: as for `Store`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def segments(
+        self, turn_id: str
+    ) -> Sequence[tuple[int, JsonObject | None, str, JsonObject | None]]:
+        """Index, receipt, digest and anchor of each message of a turn's reply, in order.
+
+        The receipt is `None` while the message is an intent; the anchor is `None` if no intent was
+        written for it.
+        """
+        wanted = (segments.c.index, segments.c.receipt, segments.c.digest, segments.c.anchor)
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                select(*wanted).where(segments.c.turn_id == turn_id).order_by(segments.c.index)
+            )
+            return [(index, receipt, digest, anchor) for index, receipt, digest, anchor in rows]
+
+    async def begin_segment(
+        self, turn_id: str, index: int, anchor: JsonObject, digest: str
+    ) -> None:
+        """Store that a message of a reply is about to be created.
+
+        It outlives the process at once, and a power failure a little later. A message that was
+        acknowledged before stays as it is.
+
+        Args:
+            turn_id: of the turn that is replied to.
+            index: which message of the reply, from 0.
+            anchor: by which the surface finds the message if no acknowledgement comes.
+            digest: of the content about to be sent.
+        """
+        intent = {"anchor": anchor, "digest": digest}
+        with _of_a_stored_turn(turn_id):
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(connection, segments)
+                    .values(turn_id=turn_id, index=index, **intent)
+                    .on_conflict_do_update(
+                        index_elements=[segments.c.turn_id, segments.c.index],
+                        set_=intent,
+                        where=segments.c.receipt.is_(None),
+                    )
+                )
+
+    async def save_segment(
+        self, turn_id: str, index: int, receipt: JsonObject, digest: str
+    ) -> None:
+        """Store what a platform acknowledged of one message of a reply.
+
+        Args:
+            turn_id: of the turn that is replied to.
+            index: which message of the reply, from 0.
+            receipt: how its surface finds it. What it has under `"ids"` (a list) or `"id"` is
+                remembered as message ids by which `turn_of_message` finds the turn.
+            digest: of the content acknowledged.
+        """
+        shown = {"receipt": receipt, "digest": digest}
+        channel = select(turns.c.channel).where(turns.c.id == turn_id).scalar_subquery()
+        with _of_a_stored_turn(turn_id):
+            async with self._database.write() as connection:
+                await connection.execute(
+                    insert(connection, segments)
+                    .values(turn_id=turn_id, index=index, **shown)
+                    .on_conflict_do_update(
+                        index_elements=[segments.c.turn_id, segments.c.index], set_=shown
+                    )
+                )
+                for message_id in _message_ids(receipt):
+                    await connection.execute(
+                        insert(connection, reply_messages)
+                        .values(channel=channel, message_id=message_id, turn_id=turn_id)
+                        .on_conflict_do_nothing()
+                    )
+
+    async def is_reply(self, turn_id: str, message_id: str) -> bool:
+        """Whether a message belongs to a reply in the same chat, in any of its topics.
+
+        Args:
+            turn_id: of a turn in that chat.
+            message_id: the platform's id of the message.
+        """
+        async with self._database.read() as connection:
+            own = await connection.scalar(select(turns.c.channel).where(turns.c.id == turn_id))
+            if own is None:
+                return False
+            key = ChannelKey.parse(own)
+            chat = f"{key.platform}:{key.ids[0]}"
+            # The chat itself, and all keys that continue with a colon: ";" is what follows one.
+            channel = bytewise(connection, reply_messages.c.channel)
+            here = (channel == chat) | ((channel > f"{chat}:") & (channel < f"{chat};"))
+            found = await connection.scalar(
+                select(reply_messages.c.turn_id).where(
+                    here, reply_messages.c.message_id == message_id
+                )
+            )
+            return found is not None
+
+    async def delete_segment(self, turn_id: str, index: int) -> None:
+        """Forget a message of a turn's reply, because it was deleted."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                delete(segments).where(segments.c.turn_id == turn_id, segments.c.index == index)
+            )
+
+
+@contextmanager
+def _of_a_stored_turn(turn_id: str) -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:  # only the foreign key to the turn can be violated
+        raise not_stored(turn_id) from error
+
+
+def _message_ids(receipt: JsonObject) -> list[str]:
+    ids = receipt.get("ids") or [receipt.get("id")]
+    return [str(each) for each in ids if each is not None]

@@ -1,0 +1,92 @@
+"""What the bot does besides answering: forgets what is too old, and notices a new configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from bot.config import Config
+from bot.errors import ConfigError, StorageError
+from bot.turns.preferences import Preferences
+
+log = structlog.get_logger(__name__)
+
+DAY = 86_400.0
+GLANCE = 2.0
+"""Seconds between two looks at the configuration file."""
+
+
+class Retention(Protocol):
+    """Forgets old turns; see `bot.storage`."""
+
+    async def expired(self, default_days: int) -> int:
+        """Delete the turns that are older than their channel keeps them, and lonely pictures.
+
+        Args:
+            default_days: for channels without a setting of their own; 0 for ever.
+
+        Returns:
+            How many turns were deleted.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        ...
+
+
+async def forget_daily(store: Retention, preferences: Preferences) -> None:
+    """Delete what is too old, now and every day, until cancelled."""
+    while True:
+        try:
+            count = await store.expired(preferences.defaults.retention)
+        except StorageError as error:
+            log.error("nothing forgotten today", reason=str(error))  # noqa: TRY400 - no bug
+        else:
+            log.info("old requests forgotten", count=count)
+        await asyncio.sleep(DAY)
+
+
+async def follow(path: Path, load: Callable[[], Config], apply: Callable[[Config], None]) -> None:
+    """Load the configuration anew whenever its file changes, until cancelled.
+
+    A file that is wrong changes nothing; the log says what is wrong with it.
+
+    Args:
+        path: the file; it may come and go.
+        load: reads it.
+        apply: takes what can be changed while running.
+    """
+    before = _stamp(path)
+    while True:
+        await asyncio.sleep(GLANCE)
+        now = _stamp(path)
+        if now == before:
+            continue
+        before = now
+        began = time.monotonic()
+        try:
+            config = await asyncio.to_thread(load)
+        except ConfigError as error:
+            log.warning("configuration not changed: the file is wrong", problem=str(error))
+        else:
+            apply(config)
+            log.info(
+                "configuration changed",
+                effect="limits, access, admins, language and defaults of settings; "
+                "everything else after a restart",
+                seconds=round(time.monotonic() - began, 3),
+            )
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Tells one version of a file from another."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size

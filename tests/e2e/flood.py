@@ -1,0 +1,248 @@
+"""Many replies that stream at once, against platforms that enforce their limits.
+
+Real surfaces, gates and live replies over sockets; only the text comes from a task here instead of
+a Space, and acknowledgements are kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from bot.errors import SurfaceError
+from bot.language import Catalogue
+from bot.messages import Address, ChannelKey, Person
+from bot.platforms.discord.adapter import DiscordAdapter
+from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.provider.response import Text
+from bot.reply.gates import Gates
+from bot.reply.replies import LiveReplies
+from bot.turn import Answer, Ask, Turn, TurnState, new_id
+from tests.scripted_surface import MemoryLedger
+from tests.servers import discord_running, telegram_support
+from tests.servers.discord import DiscordServer
+from tests.servers.discord_world import Channel, User
+from tests.servers.telegram import TelegramServer
+from tests.servers.telegram_world import Chat
+
+PIECE = 0.25
+"""Seconds between two pieces of a text."""
+GLANCE = 0.05
+WORDS = Catalogue().words()
+STORY = "Foxes hunt mice, beetles and berries at the edge of the wood. "
+DISCORD_LIMITS = (5, 5.0)
+DISCORD_OVERALL = (50, 1.0)
+SHOWN = frozenset({"sendmessage", "editmessagetext", "sendmessagedraft"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to stream where.
+
+    Attributes:
+        privates: Telegram private chats.
+        groups: Telegram groups.
+        channels: Discord channels.
+        seconds: length of each stream.
+        spread: seconds over which the streams begin.
+        penalty: seconds for which one chat of each kind is closed in the middle; 0 for none.
+    """
+
+    privates: int
+    groups: int
+    channels: int
+    seconds: float
+    spread: float
+    penalty: float = 0.0
+
+
+@dataclass(slots=True)
+class Stream:
+    """One reply and how it went.
+
+    Attributes:
+        kind: `"private"`, `"group"` or `"channel"`.
+        place: the chat or channel on its server.
+        address: of the reply.
+        text: all that was streamed.
+        ended_at: monotonic time at which the stream ended.
+        late: seconds from then until the platform acknowledged the final text.
+        closed_until: monotonic end of this chat's penalty; 0.0 if it had none.
+        failure: why the reply was lost, if it was.
+    """
+
+    kind: str
+    place: Chat | Channel
+    address: Address
+    text: str = ""
+    ended_at: float = 0.0
+    late: float = 0.0
+    closed_until: float = 0.0
+    failure: SurfaceError | None = None
+
+    @property
+    def overdue(self) -> float:
+        """Seconds from when the final text could be shown until it was."""
+        return self.late - max(0.0, self.closed_until - self.ended_at)
+
+
+@dataclass(slots=True)
+class Flood:
+    """Servers, adapters and the streams on them."""
+
+    plan: Plan
+    telegram: TelegramServer
+    discord: DiscordServer
+    replies: LiveReplies
+    streams: list[Stream] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+    """How late this process woke up, in seconds: what a busy machine adds to everything."""
+
+    @property
+    def refused(self) -> int:
+        """429s of both platforms."""
+        return len(self.telegram.refused) + len(self.discord.refused)
+
+    def standing(self, stream: Stream) -> list[str]:
+        """What the channel shows of the reply."""
+        if isinstance(stream.place, Chat):
+            return [one["text"] for one in self.telegram.replies(stream.place)]
+        mine = self.discord.bot.id
+        messages = self.discord.messages(stream.place)
+        return [one["content"] for one in messages if one["author"]["id"] == mine]
+
+    def updates(self, stream: Stream) -> int:
+        """How often the reply was shown anew."""
+        if isinstance(stream.place, Chat):
+            return sum(
+                call.method.lower() in SHOWN
+                and str(call.params.get("chat_id")) == stream.address.chat
+                for call in self.telegram.calls
+            )
+        where = f"/channels/{stream.address.chat}/messages"
+        return sum(len(self.discord.calls(method, where)) for method in ("POST", "PATCH"))
+
+    async def run(self) -> None:
+        """Stream everywhere."""
+        plan = self.plan
+        watch = asyncio.create_task(self._watch())
+        async with asyncio.TaskGroup() as tasks:
+            for number, stream in enumerate(self.streams):
+                begin = plan.spread * number / len(self.streams)
+                tasks.create_task(self._stream(stream, begin))
+            if plan.penalty:
+                tasks.create_task(self._penalise(plan.spread + plan.seconds / 2))
+        watch.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            begun = time.monotonic()
+            await asyncio.sleep(GLANCE)
+            self.lags.append(time.monotonic() - begun - GLANCE)
+
+    async def _stream(self, stream: Stream, begin: float) -> None:
+        await asyncio.sleep(begin)
+        turn = _turn(stream.address)
+        reply = await self.replies.open(turn, WORDS, lambda _: None)
+        try:
+            began = time.monotonic()
+            while time.monotonic() < began + self.plan.seconds:
+                piece = STORY if not stream.text else f"({stream.text.count('(') + 1}) {STORY}"
+                stream.text += piece
+                reply.show(Text(piece))
+                await asyncio.sleep(PIECE)
+            stream.text = stream.text.strip()
+            stream.ended_at = time.monotonic()
+            try:
+                await reply.finish(Answer(TurnState.DONE, stream.text), [])
+            except SurfaceError as error:
+                stream.failure = error
+            stream.late = time.monotonic() - stream.ended_at
+        finally:
+            await reply.aclose()
+
+    async def _penalise(self, after: float) -> None:
+        """Close the last chat of each kind."""
+        await asyncio.sleep(after)
+        for stream in {stream.kind: stream for stream in self.streams}.values():
+            stream.closed_until = time.monotonic() + self.plan.penalty
+            if isinstance(stream.place, Chat):
+                self.telegram.penalise(stream.place, self.plan.penalty)
+            else:
+                self.discord.penalise(stream.place, self.plan.penalty)
+
+
+@asynccontextmanager
+async def flood(plan: Plan) -> AsyncIterator[Flood]:
+    """Servers with limits, and adapters that are logged in; nothing streams yet."""
+    async with AsyncExitStack() as stack:
+        telegram = await stack.enter_async_context(TelegramServer(limits=True))
+        discord = await stack.enter_async_context(DiscordServer())
+        streams = [*_chats(telegram, plan), *await _channels(discord, plan.channels)]
+        speaker = await stack.enter_async_context(telegram_support.opened(telegram))
+        writer = discord_running.make(discord)
+        await stack.enter_async_context(discord_running.closing(writer))
+        await writer.open()
+        discord.limits, discord.overall = DISCORD_LIMITS, DISCORD_OVERALL
+        adapters: dict[str, TelegramAdapter | DiscordAdapter] = {
+            "telegram": speaker,
+            "discord": writer,
+        }
+        replies = LiveReplies(
+            lambda address: adapters[address.platform].surface(address),
+            Gates(time.monotonic),
+            MemoryLedger(),
+            _tell_nobody,
+        )
+        yield Flood(plan, telegram, discord, replies, streams)
+
+
+async def _tell_nobody(_person: Person, _text: str) -> bool:
+    return False
+
+
+def _chats(server: TelegramServer, plan: Plan) -> Sequence[Stream]:
+    streams = []
+    for number in range(plan.privates + plan.groups):
+        person = server.person(f"Ann{number}")
+        private = number < plan.privates
+        chat = server.private(person) if private else server.group(f"Group {number}")
+        question = server.say(chat, person, "@janus_bot what do foxes eat?")["message_id"]
+        data = {
+            "chat_id": chat.id,
+            "thread_id": None,
+            "reply_to": question,
+            "private": private,
+            "draft_id": question,
+        }
+        kind = "private" if private else "group"
+        streams.append(Stream(kind, chat, Address("telegram", str(chat.id), data)))
+    return streams
+
+
+async def _channels(server: DiscordServer, count: int) -> Sequence[Stream]:
+    guild = server.guild()
+    streams = []
+    for number in range(count):
+        user: User = server.person(f"Bea{number}")
+        channel = server.channel(guild, f"channel-{number}")
+        question = await server.says(user, channel, f"<@{server.bot.id}> what do foxes eat?")
+        data = {"channel_id": channel.id, "reply_to": question}
+        streams.append(Stream("channel", channel, Address("discord", channel.id, data)))
+    return streams
+
+
+def _turn(address: Address) -> Turn:
+    return Turn(
+        id=new_id(),
+        channel=ChannelKey(address.platform, (address.chat,)),
+        message_id=str(address.data["reply_to"]),
+        person=Person(address.platform, "1", "Ann"),
+        command=Ask("What do foxes eat?"),
+        address=address,
+        seed=1,
+        accepted_at=time.time(),
+    )

@@ -1,0 +1,21 @@
+"""Whatever is killed and whenever, every request is answered once: `benchmarks/crash.py`, short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.crash import Plan, Victim, crash
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.mark.parametrize("victim", [*Victim])
+async def test_every_request_is_answered_exactly_once(victim: Victim, tmp_path: Path) -> None:
+    """Nothing is lost, nothing stands twice, and no placeholder stays behind."""
+    plan = Plan(victim, kills=3, turns=15, seed=7, rooms=6)
+    report = await crash(plan, tmp_path)
+    assert report.exactly_once, str(report)
+    assert report.kills == 3
+    assert report.answered + report.unaccepted == report.asked >= 15
