@@ -38,6 +38,9 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
                 api_url=config.discord.api_url,
                 gateway_url=config.discord.gateway_url,
                 guild_ids=config.discord.guild_ids,
+                shards=config.discord.shards,
+                shard_ids=config.discord.shard_ids,
+                spoiler=config.discord.spoiler,
                 catalogue=catalogue,
             )
         )

@@ -130,6 +130,7 @@ class Turn:
         answer: what is owed or was delivered; `None` until there is one.
         parked_until: Unix seconds at which a parked turn goes on; `None` for all others.
         server: the platform's id of the server that the channel is in; empty where there is none.
+        parent: id of the turn that it goes on from; `None` at the beginning of a conversation.
     """
 
     id: str
@@ -148,9 +149,12 @@ class Turn:
     answer: Answer | None = field(default=None)
     parked_until: float | None = None
     server: str = ""
+    parent: str | None = None
 
     @classmethod
-    def accept(cls, message: IncomingMessage, command: Ask | Imagine) -> Self:
+    def accept(
+        cls, message: IncomingMessage, command: Ask | Imagine, parent: str | None = None
+    ) -> Self:
         """A new turn for a message, with a fresh id and its seed fixed."""
         wanted = command.seed if isinstance(command, Imagine) else None
         return cls(
@@ -165,6 +169,7 @@ class Turn:
             attachments=message.attachments,
             reply_to=message.reply_to,
             server=message.server,
+            parent=parent,
         )
 
     def to(self, state: TurnState, **changes: Any) -> Self:

@@ -6,6 +6,16 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.servers.databases import blank, migrated_file, where
+from tests.servers.postgres import postgres_server
+
+__all__ = [
+    "blank",
+    "migrated_file",
+    "postgres_server",
+    "where",
+]  # fixtures that every test may ask for
+
 # No deadline: on a busy machine a slow example is not a wrong one.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

@@ -76,7 +76,7 @@ def test_contract() -> None:
     config = json.loads(Config().model_dump_json())
     assert config["spaces"][0]["id"] == "deepseek-ai/Janus-Pro-7B"
     del config["spaces"]
-    contract = {
+    contract: dict[str, dict[str, object]] = {
         "bot": {"data_dir": "data", "language": "en", "system_prompt": "", "admins": []},
         "provider": {"proxy": "", "timeout": 300.0},
         "discord": {

@@ -176,7 +176,7 @@ class TestConnection:
         """Opcode 9 leads to a new IDENTIFY (after the 5 s that Discord asks for)."""
         async with running(server) as one:
             await server.gateway.invalidate()
-            await server.wait_for(lambda: len(server.gateway.identified) == 2, 15)
+            await server.wait_for(lambda: len(server.gateway.identified) == 2, 90)
             await server.wait_for(lambda: one.states == [True, False, True])
 
     async def test_an_event_that_cannot_be_read_does_not_end_the_bot(
@@ -186,7 +186,7 @@ class TestConnection:
         ada = server.person("Ada")
         async with running(server) as one:
             await server.gateway.dispatch("MESSAGE_CREATE", {"id": "1", "channel_id": "2"})
-            await server.wait_for(lambda: len(server.gateway.identified) == 2, 15)
+            await server.wait_for(lambda: len(server.gateway.identified) == 2, 90)
             await server.says(ada, server.dm(ada), "still there?")
             await server.wait_for(lambda: one.inbox.got)
 

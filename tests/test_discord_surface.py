@@ -472,8 +472,10 @@ async def test_what_the_headers_say_reaches_the_pacing(server: DiscordServer) ->
     server.person("Ada")
     async with running(server) as bot:
         surface = bot.adapter.surface(await asked(server, bot))
-        assert surface.headroom is None
+        before = surface.headroom
         await surface.create(WORKING, "turn-0")
-        assert surface.headroom is not None
-        assert surface.headroom.left == 4
-        assert 0 < surface.headroom.seconds <= 5
+        after = surface.headroom
+    assert before is None
+    assert after is not None
+    assert after.left == 4
+    assert 0 < after.seconds <= 5

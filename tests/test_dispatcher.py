@@ -88,7 +88,7 @@ async def test_settings_are_shown_and_changed_by_admins(tmp_path: Path) -> None:
 async def test_settings_of_a_server_hold_in_its_channels(tmp_path: Path) -> None:
     """The channel's own win over them."""
     async with scripted_bot(tmp_path) as bot:
-        admin = {"server": "s", "moderator": True}
+        admin: dict[str, Any] = {"server": "s", "moderator": True}
         await told(bot, bot.message("a", **admin), ShowSettings("server.guidance", "7"))
         await told(bot, bot.message("b", **admin), ShowSettings("guidance", "3"))
         for channel, guidance in (("a", "7"), ("b", "3"), ("c", "7")):
@@ -329,8 +329,8 @@ async def test_only_admins_get_what_several_people_wrote(tmp_path: Path) -> None
 
 async def test_forgetting_is_offered_and_then_done(tmp_path: Path) -> None:
     """A person's own in all channels, or a channel's for its admins, with a receipt."""
-    scripts = [[drawn()], [Text("b")], [Text("c")]]
-    async with scripted_bot(tmp_path, ScriptedProvider(scripts)) as bot:
+    provider = ScriptedProvider([[drawn()], [Text("b")], [Text("c")]])
+    async with scripted_bot(tmp_path, provider) as bot:
         await drawing(bot)
         await bot.dispatcher.handle(bot.message(person=BOB), Ask("?"))
         await bot.final(count=2)

@@ -101,6 +101,7 @@ async def test_imagine_ends_with_five_pictures_and_the_seed(tmp_path: Path) -> N
         "prompt": "fox",
         "seed": 42,
         "guidance": 6.0,
+        "temperature": 1.0,
         "conversation": None,
         "return_conversation": True,
     }

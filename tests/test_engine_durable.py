@@ -13,7 +13,7 @@ import pytest
 from bot.errors import QuotaExceeded, SurfaceForbidden
 from bot.provider.response import Reasoning, Stage, Text
 from bot.turn import Ask, Imagine, Turn, TurnState
-from bot.turns.commands import Stop
+from bot.turns.commands import Retry, Stop
 from bot.turns.run import MAX_ATTEMPTS, TOO_OLD
 from tests.scripted_bot import BOB, ScriptedBot, ScriptedProvider, png, scripted_bot
 from tests.scripted_surface import ScriptedSurface
@@ -219,3 +219,48 @@ async def test_people_take_turns_across_channels(tmp_path: Path) -> None:
     asked = [call["messages"][-1]["content"] for call in provider.calls]
     assert asked[1] == "z"
     assert sorted(asked) == sorted("abcdez")
+
+
+async def test_a_retry_takes_the_place_of_the_old_answer(tmp_path: Path) -> None:
+    """Both versions are kept; history follows the one that was made last."""
+    provider = ScriptedProvider([[Text("One.")], [Text("Two.")], [Text("Deux.")], [Text("Yes.")]])
+    async with scripted_bot(tmp_path, provider) as bot:
+        for count, text in enumerate(("First?", "Second?"), 1):
+            await bot.dispatcher.handle(bot.message(), Ask(text))
+            await bot.final(count=count)
+        await bot.dispatcher.handle(bot.message(), Retry())
+        await bot.final(count=3)
+        await bot.dispatcher.handle(bot.message(), Ask("Third?"))
+        await bot.final(count=4)
+        assert len(await bot.store.turns(bot.message().channel, 10)) == 4
+    said = [message["content"] for message in provider.calls[3]["messages"]]
+    assert said == ["First?", "One.", "Second?", "Deux.", "Third?"]
+
+
+async def test_answering_an_older_message_branches_from_there(tmp_path: Path) -> None:
+    """And who goes on without answering one goes on from the newest branch."""
+    texts = ["One.", "Two.", "Branch.", "On."]
+    provider = ScriptedProvider([[Text(text)] for text in texts])
+    async with scripted_bot(tmp_path, provider) as bot:
+        await bot.dispatcher.handle(bot.message(), Ask("1"))
+        await bot.final()
+        first = await stored(bot)
+        await bot.dispatcher.handle(bot.message(), Ask("2"))
+        await bot.final(count=2)
+        await bot.dispatcher.handle(bot.message(reply_to=f"{first.id}-0"), Ask("3"))
+        await bot.final(count=3)
+        await bot.dispatcher.handle(bot.message(), Ask("4"))
+        await bot.final(count=4)
+    said = [[m["content"] for m in call["messages"]] for call in provider.calls]
+    assert said[2] == ["1", "One.", "3"]
+    assert said[3] == ["1", "One.", "3", "Branch.", "4"]
+
+
+async def test_turns_accepted_at_once_follow_one_another(tmp_path: Path) -> None:
+    """However fast they come, each knows the one before it."""
+    provider = ScriptedProvider([[Text(text)] for text in ("One.", "Two.", "Three.")])
+    async with scripted_bot(tmp_path, provider) as bot:
+        messages = [bot.message() for _ in range(3)]
+        await asyncio.gather(*(bot.dispatcher.handle(each, Ask("?")) for each in messages))
+        await bot.final(count=3)
+    assert [len(call["messages"]) for call in provider.calls] == [1, 3, 5]

@@ -11,10 +11,10 @@ import pytest
 from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
 from bot.messages import Attachment, ChannelKey
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.polling import Backoff, Timing
+from bot.platforms.telegram.timing import Backoff, Timing
 from bot.reply.surface import Content
 from bot.turn import Ask
-from bot.turns.commands import WORDS, Help
+from bot.turns.commands import WORDS, Stop
 from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
@@ -72,8 +72,14 @@ async def test_command_menu_is_set_only_when_it_differs(server: TelegramServer) 
     for _ in range(3):
         async with opened(server):
             pass
-    assert [command["command"] for command in server.world.commands] == list(WORDS)
-    assert len(server.called("setMyCommands")) == 2
+    in_private = server.world.commands["default", ""]
+    assert [command["command"] for command in in_private] == list(WORDS)
+    in_groups = server.world.commands["all_group_chats", "ru"]
+    assert "export" not in [command["command"] for command in in_groups]
+    assert in_groups[0]["description"] == "Нарисовать пять картинок по описанию"
+    menus = 2 * 3  # in private and in groups; English, Russian, and for everybody else
+    assert len(server.world.commands) == menus
+    assert len(server.called("setMyCommands")) == menus + 1
 
 
 async def test_token_stays_out_of_the_logs(
@@ -272,10 +278,10 @@ async def test_notice_is_sent_as_a_reply(server: TelegramServer) -> None:
     inbox = ScriptedInbox(notice=Notice("I can **draw**."))
     server.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
     async with serving(server, inbox):
-        question = server.say(chat, ada, "/help")
+        question = server.say(chat, ada, "/stop")
         await server.wait_for(lambda: server.replies(chat))
     (reply,) = server.replies(chat)
-    assert inbox.commands == [Help()]
+    assert inbox.commands == [Stop()]
     assert reply["text"] == "I can draw."
     assert reply["reply_to_message"]["message_id"] == question["message_id"]
 

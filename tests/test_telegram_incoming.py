@@ -29,14 +29,10 @@ class Scene:
     async def settle(self) -> list[tuple[IncomingMessage, Command]]:
         """What was taken in of everything sent since the last time.
 
-        A last message of somebody else is waited for, so that what is missing was ignored.
+        Updates are confirmed when they were handled, so what is missing then was ignored.
         """
-        bob = self.server.person("Bob")
-        self.server.say(self.server.private(bob), bob, "end")
-        await self.inbox.wait_for(
-            lambda: any(message.person.name == "Bob" for message, _ in self.inbox.taken)
-        )
-        taken = [pair for pair in self.inbox.taken if pair[0].person.name != "Bob"]
+        await self.server.wait_for(lambda: not self.server.unconfirmed)
+        taken = list(self.inbox.taken)
         self.inbox.taken.clear()
         return taken
 

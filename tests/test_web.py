@@ -13,23 +13,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.actions import Action, Button, Verb
 from bot.errors import AdapterError, ImageTooLarge, ImageUnreadable, PreviewUnsupported
+from bot.language import Catalogue, Words
 from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
 from bot.platforms.web import UploadLimits, status, transcript
 from bot.platforms.web.guard import Guard, is_loopback
+from bot.platforms.web.languages import Languages
 from bot.platforms.web.live import FINISHED_KEPT, LiveMessage, LiveRooms
 from bot.platforms.web.markup import Markup
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.surface import WebSurface
 from bot.platforms.web.uploads import KEEP_SECONDS, Spool
 from bot.provider.response import Reasoning, Stage
+from bot.reply.buttons import buttons
 from bot.reply.state import Phase, ReplyState
 from bot.reply.surface import Content, Mood, Upload
+from bot.reply.wording import MOODS
 from bot.reply.wording import status as wording_of
-from bot.turn import Answer, Ask, Imagine, Turn, TurnState
+from bot.turn import Ahead, Answer, Ask, Imagine, Turn, TurnState
 
 ROOM = "room-of-the-test"
 MARKUP = Markup()
+CATALOGUE = Catalogue()
+ENGLISH = CATALOGUE.words("en")
+EVERY_LANGUAGE = [CATALOGUE.words(each) for each in CATALOGUE.languages]
+in_every_language = pytest.mark.parametrize(
+    "words", EVERY_LANGUAGE, ids=[each.language for each in EVERY_LANGUAGE]
+)
 
 
 class TagReader(HTMLParser):
@@ -116,8 +127,57 @@ def test_status_lines_are_recognised(
     reasoning: Reasoning, text: str, progress: float | None
 ) -> None:
     """What the reply says while it works becomes words and a share for the progress bar."""
-    line = wording_of(ReplyState(phase=Phase.WORKING, progress=reasoning), 0.0)
+    line = wording_of(ReplyState(phase=Phase.WORKING, progress=reasoning), 0.0, ENGLISH)
     assert status.read(line) == status.Status(text, progress)
+
+
+WAITS = [
+    ReplyState(),
+    ReplyState(ahead=Ahead(0, 0)),
+    ReplyState(ahead=Ahead(3, 1, space_queue=9)),
+    ReplyState(ahead=Ahead(2, 2, here=False)),
+    ReplyState(phase=Phase.SUSPENDED),
+    ReplyState(phase=Phase.PARKED, parked_until=700.0),
+    ReplyState(phase=Phase.PARKED, resumed=True),
+    *(
+        ReplyState(phase=Phase.WORKING, progress=Reasoning(stage, fraction=0.25, eta=30.0))
+        for stage in Stage
+    ),
+]
+
+
+@in_every_language
+@pytest.mark.parametrize("state", WAITS)
+def test_status_lines_are_recognised_in_every_language(state: ReplyState, words: Words) -> None:
+    """Signs leave the words, whatever the language; the share and the pause are understood."""
+    read = status.read(wording_of(state, 0.0, words))
+    assert read is not None
+    assert re.match(r"[\w(]", read.text)
+    assert "%" not in read.text
+    running = state.progress is not None and state.progress.stage is Stage.RUNNING
+    assert read.progress == (0.25 if running else None)
+    assert read.paused == (state.phase is Phase.PARKED)
+
+
+@pytest.mark.parametrize("line", ["▰▰▱▱▱▱▱▱▱▱", "▰▰▱▱▱▱▱▱▱▱ %20 · x", "▰▰▱▱▱▱▱▱▱▱ 20\xa0% · x"])
+def test_shares_are_read_as_languages_write_them(line: str) -> None:
+    """The bar alone says enough."""
+    assert status.read(line) == status.Status("x" if "x" in line else "", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "mood", "shown"),
+    [
+        ("⚠️ The Space is asleep.", Mood.FAILED, "The Space is asleep."),
+        ("Part\n\n⚠️ Broken off.", Mood.FAILED, "Part\n\nBroken off."),
+        ("Part\n\n■ Stopped.", Mood.STOPPED, "Part\n\nStopped."),
+        ("⚠️ is a sign", Mood.DONE, "⚠️ is a sign"),
+        ("a ■ b", Mood.STOPPED, "a ■ b"),
+    ],
+)
+def test_signs_of_an_end_are_left_to_the_page(text: str, mood: Mood, shown: str) -> None:
+    """Only where the bot put them."""
+    assert status.unmarked(text, mood) == shown
 
 
 def test_status_after_a_restart_has_both_lines() -> None:
@@ -218,10 +278,10 @@ def turn(command: Ask | Imagine, answer: Answer | None) -> Turn:
 def test_transcript_of_a_drawing() -> None:
     """A drawing is shown as it was asked for, with its pictures described."""
     made = Answer(TurnState.DONE, "**five**", ("ab" * 32, "cd" * 32))
-    shown = transcript.to_json(turn(Imagine("a fox", 42, 6.5), made), MARKUP)
+    shown = transcript.to_json(turn(Imagine("a fox", 42, 6.5), made), MARKUP, ENGLISH)
     assert shown["question"] == "/imagine a fox --seed 42 --guidance 6.5"
     assert shown["answer"]["html"] == "<p><strong>five</strong></p>\n"
-    assert shown["answer"]["pictures"][1]["alt"] == "Picture 2 of 2: a fox"
+    assert shown["answer"]["pictures"][1]["alt"] == "a fox (2 of 2)"
 
 
 @pytest.mark.parametrize(
@@ -230,8 +290,58 @@ def test_transcript_of_a_drawing() -> None:
 )
 def test_transcript_marks_how_a_turn_ended(outcome: TurnState, mood: str) -> None:
     """A failed or stopped answer does not look like a good one."""
-    shown = transcript.to_json(turn(Ask("why?"), Answer(outcome, "x")), MARKUP)
+    shown = transcript.to_json(turn(Ask("why?"), Answer(outcome, "x")), MARKUP, ENGLISH)
     assert shown["answer"]["mood"] == mood
+
+
+@in_every_language
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(TurnState.DONE, "text"),
+        Answer(TurnState.DONE, "pictures", ("ab" * 32,) * 3),
+        Answer(TurnState.FAILED, "⚠️ Broken."),
+        Answer(TurnState.CANCELLED, "■ Stopped."),
+    ],
+)
+async def test_transcript_shows_what_the_live_reply_did(answer: Answer, words: Words) -> None:
+    """After a reload a finished turn has the same text, mood and buttons."""
+    done = turn(Imagine("a fox"), answer)
+    files = tuple(Upload("x.png", b"", "image/png", "", key) for key in answer.pictures)
+    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=files)
+    rooms = LiveRooms()
+    live = Content(answer.text, files, MOODS[answer.outcome], buttons(state, done.id, words))
+    await surface_in(rooms).create(live, "nonce-1")
+    with rooms.watch(ROOM) as watch:
+        message = watch.take()[0].messages[0].to_json()
+    shown = transcript.to_json(done, MARKUP, words)["answer"]
+    for key in ("html", "mood", "buttons"):
+        assert shown[key] == message[key]
+
+
+def test_transcript_of_a_removed_reply() -> None:
+    """What a person removed does not come back with a reload."""
+    answer = Answer(TurnState.DONE, "secret", ("ab" * 32,))
+    shown = transcript.to_json(turn(Imagine("a fox"), answer), MARKUP, ENGLISH, removed=True)
+    assert shown["removed"] is True
+    assert shown["answer"] is None
+
+
+async def test_live_buttons() -> None:
+    """A button is told with what it does, and goes with an edit that does not name it."""
+    rooms = LiveRooms()
+    surface = surface_in(rooms)
+    assert surface.limits.buttons
+    stop = Button(Action(Verb.STOP, "turn1"), "■ Stop", danger=True)
+    receipt = await surface.create(Content("⏳ Got it…", buttons=((stop,),)), "nonce-1")
+    with rooms.watch(ROOM) as watch:
+        (message,) = watch.take()[0].to_json()["messages"]
+        assert message["buttons"] == [
+            [{"action": "stop:turn1:", "label": "■ Stop", "danger": True}]
+        ]
+        await surface.edit(receipt, Content("Done.", mood=Mood.DONE))
+        (message,) = watch.take()[0].to_json()["messages"]
+    assert message["buttons"] == []
 
 
 async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -> None:
@@ -288,8 +398,9 @@ def test_is_loopback(host: str, expected: bool) -> None:
 def test_an_open_address_needs_a_token(host: str) -> None:
     """Binding beyond the machine without a token is refused, and the key is named."""
     pages = Pages.load(banner="", limits=UploadLimits())
+    languages = Languages(CATALOGUE, "en")
     with pytest.raises(AdapterError, match=r"\[http\] access_token"):
-        Guard(host=host, access_token="", names=(), pages=pages)
+        Guard(host=host, access_token="", names=(), pages=pages, languages=languages)
 
 
 def test_the_page_loads_nothing_from_outside() -> None:

@@ -116,12 +116,26 @@ class DiscordSection(Section):
         api_url: REST root, without a trailing slash.
         gateway_url: empty: the one that Discord names.
         guild_ids: sync commands to these guilds at once; empty: globally.
+        shards: connections over which the bot's servers are spread; 0: as many as Discord advises.
+        shard_ids: those of them that this process makes; empty: all.
+        spoiler: pictures are covered until somebody wants to see them.
     """
 
     token: SecretStr = NO_SECRET
     api_url: HttpUrl = "https://discord.com/api/v10"
     gateway_url: OptionalSocketUrl = ""
     guild_ids: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    shards: Limit = 0
+    shard_ids: tuple[Limit, ...] = ()
+    spoiler: bool = False
+
+    @field_validator("shard_ids")
+    @classmethod
+    def _of_these_shards(cls, ids: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        shards = info.data.get("shards", 0)
+        if any(each >= shards for each in ids):
+            raise ValueError("needs shards, and numbers from 0 to one less than shards")
+        return ids
 
 
 class TelegramSection(Section):

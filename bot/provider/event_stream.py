@@ -28,14 +28,14 @@ class EventStream:
     Args:
         response: with status 200; nothing of its body is read yet.
         wire: that it came by.
-        event_id: whose events are read; those of others on the same stream are left out.
+        event_id: whose events are read; others on the same stream are left out. `""` for all.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, wire: Wire, event_id: str) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, wire: Wire, event_id: str = "") -> None:
         self._response = response
         self._wire = wire
         self._parser = EventParser()
-        self._ours = frozenset({event_id, ""})
+        self._event_id = event_id
         self._read = 0
         self._over: ProviderError | None = None
         self._loop = asyncio.get_running_loop()
@@ -82,9 +82,8 @@ class EventStream:
             self._read += len(chunk)
             if self._read > MAX_STREAM:
                 raise StreamLost("The Space sent more than an answer needs.")
-            events = self._parser.feed(chunk)
-            if ours := [one for one in events if getattr(one, "event_id", "") in self._ours]:
-                return ours
+            if events := [event for event in self._parser.feed(chunk) if self._concerns_us(event)]:
+                return events
 
     async def drain(self) -> None:
         """Read the end of a finished stream, so that its connection can be used again."""
@@ -98,6 +97,10 @@ class EventStream:
                         return
         except foreign():
             return  # the answer is complete; only the connection is lost
+
+    def _concerns_us(self, event: Event) -> bool:
+        whose = getattr(event, "event_id", "")
+        return not whose or not self._event_id or whose == self._event_id
 
     def _look(self) -> None:
         """Hang up if it has taken too long; otherwise look again when it may have."""

@@ -41,6 +41,8 @@ from bot.provider.gradio_events import (
 )
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
 
+_WITHDRAW_AGAIN = 0.1
+"""Seconds between two tries to learn the id of a request that was cancelled on its way."""
 _RESET = {errno.ECONNRESET, errno.EPIPE, None}
 """Aiohttp's own `ClientConnectionResetError` has no number."""
 
@@ -139,21 +141,32 @@ class GradioClient:
     async def _join(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
         """Join the queue; the id of the event.
 
-        Cancelling: a request that the Space may have taken can be withdrawn only by the id in its
-            answer, so that answer is waited for, `Patience.cancel` at most.
+        Cancelling: withdraws the request, which the Space may have taken before it answered.
         """
-        joining = asyncio.create_task(self._event_id(function, data, session_hash))
         try:
-            return await asyncio.shield(joining)
+            return await self._event_id(function, data, session_hash)
         except asyncio.CancelledError:
-            await asyncio.wait({joining}, timeout=self._patience.cancel)
-            if joining.done() and not joining.cancelled() and not joining.exception():
-                await self._cancel(function, session_hash, joining.result())
+            await self._withdraw(function, session_hash)
             raise
-        finally:
-            if not joining.done():
-                joining.cancel()
-                await asyncio.wait({joining})
+
+    async def _withdraw(self, function: Function, session_hash: str) -> None:
+        """Cancel a request whose id is not known; gives up after `Patience.cancel`. Never fails.
+
+        The stream of its session tells the id, also to those who come late. Before the request has
+        arrived, if it does at all, the session is not known.
+        """
+        try:
+            async with asyncio.timeout(self._patience.cancel):
+                while True:
+                    response = await self.start_stream(session_hash)
+                    with EventStream(response, self._wire) as stream:
+                        for event in await stream.read():
+                            if event_id := getattr(event, "event_id", ""):
+                                await self._cancel(function, session_hash, event_id)
+                                return
+                    await asyncio.sleep(_WITHDRAW_AGAIN)
+        except (TimeoutError, ProviderError) as error:
+            _log.debug("%s not told of a cancellation: %r", self._wire.host, error)
 
     async def _event_id(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
         response = await self.start_join(function, data, session_hash)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, assert_never
 
-from sqlalchemy import Insert, ScalarSelect, Select, bindparam, exists, or_, select, update
+from sqlalchemy import Insert, ScalarSelect, Select, bindparam, exists, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StorageError
@@ -30,28 +30,51 @@ def newest_first(channel: str, limit: int) -> Select[Any]:
     )
 
 
+_ASKED, _ANSWERED = messages.alias("asked"), messages.alias("answered")
+_EXCHANGES = (
+    select(
+        _ASKED.c.turn_id,
+        _ASKED.c.author,
+        _ASKED.c.text.label("question"),
+        _ASKED.c.pictures.label("shown"),
+        _ANSWERED.c.text.label("answer"),
+        _ANSWERED.c.pictures.label("made"),
+    )
+    .join_from(_ASKED, _ANSWERED, _ASKED.c.turn_id == _ANSWERED.c.turn_id)
+    .where(_ASKED.c.role == "user", _ANSWERED.c.role == "assistant")
+)
+
+
 def exchanges(channel: str, limit: int) -> Select[Any]:
     """The newest exchanges of a channel's current epoch, newest first."""
-    asked, answered = messages.alias("asked"), messages.alias("answered")
     return (
-        select(
-            asked.c.turn_id,
-            asked.c.author,
-            asked.c.text.label("question"),
-            asked.c.pictures.label("shown"),
-            answered.c.text.label("answer"),
-            answered.c.pictures.label("made"),
+        _EXCHANGES.where(
+            _ASKED.c.channel == channel,
+            _ASKED.c.epoch == current_epoch(channel),
         )
-        .join_from(asked, answered, asked.c.turn_id == answered.c.turn_id)
-        .where(
-            asked.c.channel == channel,
-            asked.c.epoch == current_epoch(channel),
-            asked.c.role == "user",
-            answered.c.role == "assistant",
-        )
-        .order_by(asked.c.position.desc())
+        .order_by(_ASKED.c.position.desc())
         .limit(limit)
     )
+
+
+def lineage(turn_id: str, limit: int) -> Select[Any]:
+    """The exchanges that led to a turn, its own included, newest first.
+
+    A turn that failed or was stopped has no exchange and is stepped over; so that a long row of
+    them costs no more than a conversation, steps are limited as well.
+    """
+    steps = 2 * limit + 20
+    line = (
+        select(turns.c.id, turns.c.parent, literal(0).label("depth"))
+        .where(turns.c.id == turn_id)
+        .cte("line", recursive=True)
+    )
+    line = line.union_all(
+        select(turns.c.id, turns.c.parent, line.c.depth + 1).where(
+            turns.c.id == line.c.parent, line.c.depth < steps
+        )
+    )
+    return _EXCHANGES.join(line, _ASKED.c.turn_id == line.c.id).order_by(line.c.depth).limit(limit)
 
 
 _EARLIER = turns.alias("earlier")

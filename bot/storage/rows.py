@@ -25,6 +25,7 @@ def turn_to_row(turn: Turn) -> dict[str, Any]:
         "reply_to": turn.reply_to,
         "accepted_at": turn.accepted_at,
         "server": turn.server,
+        "parent": turn.parent,
         **request_to_row(turn),
         **progress_to_row(turn),
     }
@@ -82,6 +83,7 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
             answer=_answer_from_json(row["answer"]),
             parked_until=row["parked_until"],
             server=row["server"],
+            parent=row["parent"],
         )
     except (TypeError, ValueError, KeyError) as error:
         raise StorageError(f"Turn {row['id']} in the database cannot be read: {error}.") from error

@@ -10,7 +10,7 @@ a number of steps that does not grow with the history of a channel:
 - what everybody drew lately: `turns (drawing, accepted_at)`
 - a channel's newest drawing, and what is too old there: `turns (channel, drawing, accepted_at)`
 - who else needs a picture: `turn_pictures (key)`
-- history: `messages (channel, epoch, role, position)`
+- history: `messages (channel, epoch, role, position)`; of one branch: `turns (id)`, a step per turn
 """
 
 from __future__ import annotations
@@ -123,6 +123,8 @@ turns = Table(
     Column("parked_until", Double),  # null unless the turn is parked
     Column("server", Words, nullable=False, server_default=""),  # empty where there is none
     Column("drawing", Boolean, nullable=False, server_default=false()),  # the command draws
+    # The turn that it goes on from. No foreign key: that one may be deleted before.
+    Column("parent", String(32)),
     UniqueConstraint("channel", "message_id"),
     Index(None, "channel", "epoch", "position"),
     Index(None, "channel", "drawing", "accepted_at"),

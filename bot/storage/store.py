@@ -15,6 +15,7 @@ from bot.storage.queries import (
     add_turn,
     current_epoch,
     exchanges,
+    lineage,
     newest_first,
     save_progress,
 )
@@ -185,8 +186,20 @@ class Store(Channels, Segments, Scopes):
             channel: whose.
             messages: how many messages at most; an exchange is two, so an odd one is left out.
         """
+        return await self._exchanges(exchanges(str(channel), messages // 2))
+
+    async def lineage(self, turn_id: str | None, messages: int) -> Sequence[Exchange]:
+        """Exchanges that led to a turn, its own included, oldest first; see `Turn.parent`.
+
+        Args:
+            turn_id: `None` for the beginning of a conversation: none led there.
+            messages: as for `history`.
+        """
+        return [] if turn_id is None else await self._exchanges(lineage(turn_id, messages // 2))
+
+    async def _exchanges(self, query: Select[Any]) -> list[Exchange]:
         async with self._database.read() as connection:
-            rows = (await connection.execute(exchanges(str(channel), messages // 2))).all()
+            rows = (await connection.execute(query)).all()
         return [
             Exchange(row.turn_id, row.author, row.question, row.answer, (*row.shown, *row.made))
             for row in reversed(rows)

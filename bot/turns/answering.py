@@ -100,7 +100,7 @@ class Answering:
     async def _ask(self, command: Ask, pictures: tuple[str, ...]) -> Answer:
         tools, turn = self._tools, self._turn
         settings = await tools.preferences.of(turn.channel, turn.server)
-        exchanges = await tools.store.history(turn.channel, settings.history)
+        exchanges = await tools.store.lineage(turn.parent, settings.history)
         keys = pictures or await self._related(exchanges)
         question = command.question.strip()
         said = history.messages(settings.persona, exchanges, question, turn.person.name)

@@ -224,7 +224,8 @@ class Dispatcher:
             case Verb.FULL:
                 return await self._full(turn, action.value, words)
             case Verb.EDIT:
-                return None  # allowed; the platform asks for the prompt
+                # The platform asks for the new prompt; here it only learns whether it may.
+                return None if isinstance(turn.command, Imagine) else Notice(words("press-gone"))
             case _:
                 return await self._draw(message, turn, action.verb, words)
 

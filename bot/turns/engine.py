@@ -52,8 +52,13 @@ class Engine:
         """Turns on their way in this process."""
         return len(self._runs)
 
-    async def accept(self, turn: Turn, words: Words) -> Notice | None:
+    async def accept(self, turn: Turn, words: Words, *, follows: bool = True) -> Notice | None:
         """Commit a turn and start it, if its person may ask now and it is not known already.
+
+        Args:
+            turn: new.
+            words: for a refusal.
+            follows: find out which turn it goes on from; otherwise it says so itself.
 
         Returns:
             Why not, or `None`.
@@ -67,6 +72,8 @@ class Engine:
             if refused is not None:
                 known = await store.turn_of_message(turn.channel, turn.message_id)
                 return None if known is not None else Notice(refused)
+            if follows:
+                turn = replace(turn, parent=await self._parent(turn))
             if not await store.accept(turn):
                 log.info("delivered again", channel=str(turn.channel), message=turn.message_id)
                 return None
@@ -86,12 +93,13 @@ class Engine:
         if isinstance(command, Imagine):
             command = replace(command, seed=None)  # the same seed would draw the same again
         turn = replace(
-            Turn.accept(message, command),
+            # Beside the old answer and not after it: what is shown last is what history follows.
+            Turn.accept(message, command, before.parent),
             pictures=before.pictures,
             attachments=() if before.pictures else before.attachments,
             reply_to=before.reply_to,
         )
-        return await self.accept(turn, words)
+        return await self.accept(turn, words, follows=False)
 
     def stop(self, channel: ChannelKey, person: Person) -> bool:
         """Stop the newest unfinished turn of a person in a channel, if there is one."""
@@ -194,6 +202,16 @@ class Engine:
             return True
         _, pending = await asyncio.wait(tasks, timeout=seconds)
         return not pending
+
+    async def _parent(self, turn: Turn) -> str | None:
+        """The turn whose message is answered, else the channel's newest."""
+        store = self._tools.store
+        found = None
+        if turn.reply_to is not None:
+            found = await store.turn_of_message(turn.channel, turn.reply_to)
+        if found is None:
+            found = await store.newest(turn.channel)
+        return None if found is None else found.id
 
     async def _refusal(self, turn: Turn, words: Words) -> str | None:
         now = time.time()

@@ -72,11 +72,11 @@ class TurnStore(Protocol):
         """The turn whose request or reply has this platform message id."""
         ...
 
-    async def history(self, channel: ChannelKey, messages: int) -> Sequence[Exchange]:
-        """Exchanges since the last reset that ended well, oldest first.
+    async def lineage(self, turn_id: str | None, messages: int) -> Sequence[Exchange]:
+        """Exchanges that led to a turn, its own included, oldest first.
 
         Args:
-            channel: whose.
+            turn_id: the parent of the turn that is asked now; `None` if it is the first.
             messages: how many messages at most; an exchange is two.
         """
         ...

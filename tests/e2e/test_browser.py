@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
+from bot.actions import Action, Button, Verb
 from bot.platforms.web import WebAdapter
 from bot.reply.surface import Content
 from bot.turn import Ask, Imagine, TurnState
 from bot.turns.commands import Retry, Stop
-from bot.turns.inbox import Notice
+from bot.turns.inbox import File, Notice
 from tests.servers.web_bot import ScriptedBot, picture, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -228,13 +229,91 @@ async def test_a_failure_can_be_tried_again(page: Page, web: WebAdapter, bot: Sc
     await say(page, "why?")
     await bot.finish(web, await bot.next_turn(), "The Space is asleep.", outcome=TurnState.FAILED)
     await sees(page, "The Space is asleep.")
-    await bot.next_command()
     await page.get_by_role("button", name="Try again").click()
-    assert await bot.next_command() == Retry()
     again = await bot.next_turn()
+    ((_, action),) = bot.presses
+    assert action.verb is Verb.RETRY
     await bot.finish(web, again, "Because.")
     await sees(page, "Because.")
     await expect(page.locator(".entry .bubble")).to_have_text(["why?", "why?"])
+    await page.get_by_role("button", name="Again", exact=True).click()
+    await bot.next_turn()
+    assert bot.received[-1][1] == Retry()
+
+
+async def test_buttons_under_a_drawing(watched: Watched, web: WebAdapter, bot: ScriptedBot) -> None:
+    """Each does what its picture says, by mouse and by key, and is there after a reload."""
+    page = watched.page
+    await say(page, "/imagine a hill")
+    turn = await bot.next_turn()
+    bot.drawings[turn.id] = Imagine("a hill", 42, 5.0)
+    await bot.finish(web, turn, "a hill", [picture(40 * n, 90, 160) for n in range(2)])
+    entry = page.locator(".entry").first
+    await expect(entry.locator(".press")).to_have_count(7, timeout=WAIT_MS)
+    full = Notice("Picture 2.", files=(File("hill.png", picture(40, 90, 160), "image/png"),))
+    bot.press_notices.append(full)
+    await page.get_by_role("button", name="Save picture 2 as it was made").click()
+    async with page.expect_download() as downloading:
+        await entry.locator(".note a", has_text="hill.png").click()
+    download = await downloading.value
+    assert download.suggested_filename == "hill.png"
+    assert (await download.path()).read_bytes() == picture(40, 90, 160)
+    await page.get_by_role("button", name="Prompt").click()
+    await expect(page.locator("#text")).to_have_value("/imagine a hill --seed 42 --guidance 5")
+    await page.keyboard.type(" at night")
+    await page.keyboard.press("Enter")
+    assert (await bot.next_turn()).command == Imagine("a hill at night", 42, 5.0)
+    await page.reload()
+    await entry.get_by_role("button", name="New").focus()
+    await page.keyboard.press("Enter")
+    again = await bot.next_turn()
+    assert again.command == turn.command
+    await bot.finish(web, again, "another hill")
+    await sees(page, "another hill")
+    bot.press_notices.append(Notice("Removed."))
+    await entry.get_by_role("button", name="Remove this answer").click()
+    await expect(page.locator("#toast")).to_have_text("Removed.", timeout=WAIT_MS)
+    await bot.remove(web, turn)
+    await expect(entry.locator(".gallery, .press")).to_have_count(0, timeout=WAIT_MS)
+    await page.reload()
+    await expect(page.locator(".bubble")).to_have_text(
+        ["/imagine a hill", "/imagine a hill at night --seed 42 --guidance 5", "/imagine a hill"],
+        timeout=WAIT_MS,
+    )
+    await expect(entry.locator(".gone")).to_be_visible()
+    assert watched.foreign == []
+    assert watched.errors == []
+
+
+async def test_a_menu_in_russian(browser: Browser, web: WebAdapter, bot: ScriptedBot) -> None:
+    """A Russian browser gets a Russian page, and a menu changes in its place, press by press."""
+    context = await browser.new_context(locale="ru-RU", reduced_motion="reduce")
+    page = await context.new_page()
+    await page.goto(web.url)
+    await expect(page.get_by_role("button", name="Новый чат")).to_be_visible(timeout=WAIT_MS)
+    await page.fill("#text", "/set")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#text")).to_have_value("/settings ")
+
+    def menu(value: str) -> Notice:
+        chosen = Button(Action(Verb.SET, "guidance", "7"), f"{value} 7")
+        return Notice(f"Guidance: {value}", buttons=((chosen,),), replaces=True)
+
+    bot.notice = menu("пять")
+    await page.keyboard.press("Enter")
+    note = page.get_by_role("region", name="От бота")
+    await expect(note).to_contain_text("пять", timeout=WAIT_MS)
+    for value in ("●", "семь"):
+        bot.press_notices.append(menu(value))
+        await note.locator(".press").click()
+        await expect(note).to_contain_text(f"Guidance: {value}", timeout=WAIT_MS)
+    assert [action for _, action in bot.presses] == [Action(Verb.SET, "guidance", "7")] * 2
+    ids = {message.message_id for message, _ in bot.presses}
+    assert len(ids) == 2
+    await expect(note.locator(".press")).to_be_focused()
+    await note.get_by_role("button", name="Закрыть").click()
+    await expect(note).to_have_count(0)
+    await context.close()
 
 
 async def test_after_a_restart_everything_is_there(

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Self, TypeAlias
 
 from aiohttp import web
 
-from tests.servers.discord_gateway import Gateway, Session
+from tests.servers.discord_gateway import Gateway, Session, is_for
 from tests.servers.discord_rest import Call, Handler, Rest, answer, read_call
 from tests.servers.discord_world import (
     DM_CHANNEL,
@@ -66,6 +66,8 @@ class DiscordServer:
     Attributes:
         requests: every request in order.
         refused: those that came too fast.
+        shards: how many Discord advises.
+        sessions_left: session starts that Discord still takes today.
         limits: requests and seconds per bucket, sent as headers and enforced; `None` for none.
         overall: requests and seconds for the whole bot, enforced; `None` for none.
         answer_within: seconds for the first answer to an interaction.
@@ -85,6 +87,8 @@ class DiscordServer:
         self.refused: list[Call] = []
         self.limits: tuple[int, float] | None = None
         self.overall: tuple[int, float] | None = None
+        self.shards = 1
+        self.sessions_left = 999
         self.answer_within = 3.0
         self.token_life = 900.0
         self.create_delay = 0.0
@@ -230,7 +234,9 @@ class DiscordServer:
     ) -> Interaction:
         """Deliver an interaction; `fields` override what it says about its circumstances."""
         number = fields.get("id") or snowflake()
-        one = Interaction(channel, user, time.monotonic(), id=number)
+        shown = (fields.get("message") or {}).get("id")
+        kind = fields.get("type", 2)
+        one = Interaction(channel, user, time.monotonic(), kind, shown, id=number)
         self.interactions[one.id] = one
         payload: Json = {
             "id": one.id,
@@ -250,7 +256,8 @@ class DiscordServer:
         if channel.guild is None:
             payload |= {"user": user.payload(), "authorizing_integration_owners": {"0": "0"}}
         else:
-            member = {"user": user.payload(), "permissions": str(EVERYTHING), **user.member()}
+            rights = str(EVERYTHING | user.rights)
+            member = {"user": user.payload(), "permissions": rights, **user.member()}
             payload |= {"guild_id": channel.guild.id, "member": member}
             payload["authorizing_integration_owners"] = {"0": channel.guild.id}
         await self.gateway.dispatch("INTERACTION_CREATE", payload | fields)
@@ -368,14 +375,16 @@ class DiscordServer:
     # --- the wire --------------------------------------------------------------------------
 
     def _welcome(self, session: Session) -> list[tuple[str, Json]]:
+        here = [guild for guild in self.guilds if is_for(session, guild.id)]
         ready: Json = {
             "v": 10,
             "user": self.bot.payload(),
-            "guilds": [{"id": guild.id, "unavailable": True} for guild in self.guilds],
+            "shard": list(session.shard),
+            "guilds": [{"id": guild.id, "unavailable": True} for guild in here],
             "session_id": session.id,
             "application": {"id": self.application_id, "flags": 0},
         }
-        created = [("GUILD_CREATE", guild.payload(self.bot)) for guild in self.guilds]
+        created = [("GUILD_CREATE", guild.payload(self.bot)) for guild in here]
         return [("READY", ready), *created]
 
     async def _download(self, request: web.Request) -> web.Response:

@@ -21,10 +21,12 @@ class Session:
     """One gateway session, which outlives its connections.
 
     Attributes:
+        shard: its number, and how many there are.
         sent: every event with its number, for replay.
     """
 
     intents: int
+    shard: tuple[int, int] = (0, 1)
     id: str = field(default_factory=snowflake)
     sent: list[Json] = field(default_factory=list)
     socket: web.WebSocketResponse | None = None
@@ -37,6 +39,7 @@ class Gateway:
     Attributes:
         close_next: close codes for coming IDENTIFYs, e.g. 4014.
         identified: intents of each IDENTIFY that was accepted.
+        shards: the shard of each.
         resumed: number of sessions resumed.
         heartbeats: number received.
         parted: close codes that clients sent.
@@ -55,6 +58,7 @@ class Gateway:
         self.privileged = 0
         self.close_next: list[int] = []
         self.identified: list[int] = []
+        self.shards: list[tuple[int, int]] = []
         self.resumed = 0
         self.heartbeats = 0
         self.parted: list[int | None] = []
@@ -67,13 +71,17 @@ class Gateway:
     async def dispatch(
         self, event: str, data: Json, seen: Callable[[Session], Json] | None = None
     ) -> None:
-        """Send an event to every session, now or when it resumes; `seen` adapts it to each."""
+        """Send an event to its shard's sessions, now or when they resume; `seen` adapts it."""
         for session in self._sessions.values():
+            if not is_for(session, data.get("guild_id")):
+                continue
             await self._send(session, event, seen(session) if seen is not None else data)
 
-    async def drop(self) -> None:
-        """Cut all connections without a goodbye."""
+    async def drop(self, shard: int | None = None) -> None:
+        """Cut all connections, or those of one shard, without a goodbye."""
         for session in self.live:
+            if shard is not None and session.shard[0] != shard:
+                continue
             assert session.transport is not None
             session.transport.abort()
             session.socket = session.transport = None
@@ -140,7 +148,11 @@ class Gateway:
             await socket.close(code=4014)
         else:
             self.identified.append(data["intents"])
-            session = Session(data["intents"], socket=socket, transport=request.transport)
+            number, count = data.get("shard") or (0, 1)
+            self.shards.append((number, count))
+            session = Session(
+                data["intents"], (number, count), socket=socket, transport=request.transport
+            )
             self._sessions[session.id] = session
             for event, payload in self._welcome(session):
                 if event == "READY":
@@ -170,6 +182,12 @@ class Gateway:
             with suppress(ConnectionError):
                 await session.socket.send_json(message)
         self._touch()
+
+
+def is_for(session: Session, guild_id: str | None) -> bool:
+    """Whether events of a server, or of direct messages without one, go to a session."""
+    number, count = session.shard
+    return number == (0 if guild_id is None else (int(guild_id) >> 22) % count)
 
 
 def _is_open(session: Session) -> bool:

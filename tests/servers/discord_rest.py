@@ -24,6 +24,7 @@ from tests.servers.discord_world import (
     Json,
     Refusal,
     User,
+    check_form,
     check_message,
     mentioned,
     new_message,
@@ -85,6 +86,7 @@ class Rest:
             ("PUT", commands, self._put_commands),
             ("GET", guild_commands, self._get_commands),
             ("PUT", guild_commands, self._put_commands),
+            ("GET", "/guilds/{guild}/members/{user}", self._member),
             ("POST", "/users/@me/channels", self._open_dm),
             ("GET", "/channels/{channel}", self._get_channel),
             ("POST", "/channels/{channel}/typing", self._typing),
@@ -115,18 +117,33 @@ class Rest:
         return answer(self._server.application())
 
     async def _gateway_bot(self, call: Call, request: web.Request) -> web.Response:
-        limit = {"total": 1000, "remaining": 999, "reset_after": 1, "max_concurrency": 1}
-        told = {"url": self._server.gateway_url, "shards": 1, "session_start_limit": limit}
+        server = self._server
+        limit = {"total": 1000, "remaining": server.sessions_left, "reset_after": 1000}
+        limit["max_concurrency"] = 1
+        server.sessions_left = 999  # as after `reset_after`
+        told = {"url": server.gateway_url, "shards": server.shards, "session_start_limit": limit}
         return answer(told)
 
+    async def _member(self, call: Call, request: web.Request) -> web.Response:
+        user = self._server.person_by_id(request.match_info["user"])
+        return answer({"user": user.payload(), **user.member()})
+
     async def _get_commands(self, call: Call, request: web.Request) -> web.Response:
-        return answer(self.commands.get(request.match_info.get("guild", ""), []))
+        known = self.commands.get(request.match_info.get("guild", ""), [])
+        if request.query.get("with_localizations") == "true":
+            return answer(known)
+        return answer([_without_localizations(one) for one in known])
 
     async def _put_commands(self, call: Call, request: web.Request) -> web.Response:
         scope = request.match_info.get("guild", "")
         for command in call.body:
             if not re.fullmatch(r"[-_\w ]{1,32}", command["name"]):
                 raise Refusal(400, 50035, "Invalid Form Body")
+            for about in (command, *command.get("options", [])):
+                texts = {about.get("description", "")}
+                texts |= set((about.get("description_localizations") or {}).values())
+                if any(len(text) > 100 for text in texts):
+                    raise Refusal(400, 50035, "Invalid Form Body")
         added = {"application_id": self._server.application_id, "version": "1"}
         self.commands[scope] = [
             {"description": "", **command, "id": snowflake(), **added} for command in call.body
@@ -213,18 +230,29 @@ class Rest:
         if one.answer is not None:
             raise Refusal(400, 40060, "Interaction has already been acknowledged.")
         kind, data = call.body["type"], call.body.get("data") or {}
+        if kind not in _ANSWERS[one.kind]:
+            raise Refusal(400, 50035, "Invalid Form Body")
         if kind == 4:
             check_message(data, files=len(call.files))
+        if kind == 9:
+            check_form(data)
         one.answer = call.body
+        told = {"id": one.id, "type": one.kind}
+        if kind in (6, 7):
+            one.original = one.message
+        if kind in (6, 8, 9):
+            self._server.touch()
+            return answer({"interaction": told, "resource": {"type": kind}})
+        if kind == 7:
+            await self._change(one.channel, _find(one.channel, one.original or ""), call)
+            return answer({"interaction": told, "resource": {"type": kind}})
         message = new_message(one.channel, self._server.bot, data.get("content") or "")
         message["flags"] = (data.get("flags") or 0) | (LOADING if kind == 5 else 0)
         message["interaction_metadata"] = one.metadata()
         one.original = message["id"]
         one.channel.messages[message["id"]] = message
         self._server.touch()
-        told = {
-            "id": one.id,
-            "type": 2,
+        told |= {
             "response_message_id": message["id"],
             "response_message_loading": kind == 5,
             "response_message_ephemeral": bool(message["flags"] & EPHEMERAL),
@@ -307,6 +335,7 @@ class Rest:
             for number, (name, data) in sorted(call.files.items())
         ]
         message["attachments"] = [*kept, *new]
+        message["components"] = call.body.get("components", message.get("components", []))
         people = [User("x"), *self._server.people]
         parse = (call.body.get("allowed_mentions") or {"parse": ["users"]}).get("parse", [])
         message["mentions"] = mentioned(message["content"], people) if "users" in parse else []
@@ -352,6 +381,19 @@ async def read_call(request: web.Request) -> Call:
             raise Refusal(400, 50109, "The request body contains invalid JSON.")
         call.body = await request.json()
     return call
+
+
+_ANSWERS = {2: {4, 5, 9}, 3: {4, 5, 6, 7, 9}, 4: {8}, 5: {4, 5, 6, 7}}
+"""Callback types that each kind of interaction takes."""
+
+
+def _without_localizations(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: one for key, one in value.items() if not key.endswith("_localizations")}
+        return {key: _without_localizations(one) for key, one in kept.items()}
+    if isinstance(value, list):
+        return [_without_localizations(one) for one in value]
+    return value
 
 
 def _find(channel: Channel, message_id: str) -> Json:

@@ -46,9 +46,18 @@ class Refusal(Exception):
 
 @dataclass
 class User:
+    """A person, or the bot.
+
+    Attributes:
+        roles: ids of roles in every server; what they allow is the server's business.
+        rights: permission bits that interactions say the person has beside the usual ones.
+    """
+
     name: str
     bot: bool = False
     id: str = field(default_factory=snowflake)
+    roles: list[str] = field(default_factory=list)
+    rights: int = 0
 
     def payload(self) -> Json:
         return {
@@ -61,7 +70,7 @@ class User:
         }
 
     def member(self) -> Json:
-        return {"roles": [], "joined_at": now(), "deaf": False, "mute": False, "flags": 0}
+        return {"roles": self.roles, "joined_at": now(), "deaf": False, "mute": False, "flags": 0}
 
 
 @dataclass
@@ -166,11 +175,13 @@ class Guild:
 
 @dataclass
 class Interaction:
-    """A command that a person gave.
+    """A command that a person gave, a button that they pressed, or a form that they sent in.
 
     Attributes:
+        kind: 2 for a command, 3 for a button, 4 for suggestions, 5 for a form.
+        message: id of the message whose button was pressed.
         answer: callback type and data, once answered.
-        original: id of the message that the answer made.
+        original: id of the message that the answer made, or of the one it changes.
         ended: its token does not work any more.
         followups: messages sent through its token after the answer.
     """
@@ -178,6 +189,8 @@ class Interaction:
     channel: Channel
     user: User
     created: float
+    kind: int = 2
+    message: str | None = None
     id: str = field(default_factory=snowflake)
     token: str = field(default_factory=lambda: f"token-{snowflake()}")
     answer: Json | None = None
@@ -189,7 +202,7 @@ class Interaction:
         """What messages of an application command say of it."""
         data: Json = {
             "id": self.id,
-            "type": 2,
+            "type": self.kind,
             "user": self.user.payload(),
             "authorizing_integration_owners": {},
         }
@@ -227,6 +240,7 @@ def mentioned(text: str, people: Sequence[User]) -> list[Json]:
 
 def check_message(payload: Json, *, files: int, kept: int = 0) -> None:
     """Refuse what Discord refuses in the body of a message."""
+    check_components(payload.get("components") or [])
     content = payload.get("content") or ""
     if len(content) > 2000:
         error = {"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}
@@ -239,3 +253,23 @@ def check_message(payload: Json, *, files: int, kept: int = 0) -> None:
         raise Refusal(400, 50035, "Invalid Form Body", {"attachments": {"_errors": [error]}})
     if not content and not files and not kept and not payload.get("embeds"):
         raise Refusal(400, 50006, "Cannot send an empty message")
+
+
+def check_components(rows: list[Json]) -> None:
+    """Refuse rows and buttons that Discord refuses."""
+    buttons = [button for row in rows for button in row["components"]]
+    ids = [button["custom_id"] for button in buttons]
+    crowded = len(rows) > 5 or any(not 1 <= len(row["components"]) <= 5 for row in rows)
+    unnamed = any(not 1 <= len(button.get("label") or "") <= 80 for button in buttons)
+    if crowded or unnamed or len(set(ids)) < len(ids) or any(len(each) > 100 for each in ids):
+        raise Refusal(400, 50035, "Invalid Form Body", {"components": {"_errors": []}})
+
+
+def check_form(form: Json) -> None:
+    """Refuse a form that Discord refuses."""
+    labels = form["components"]
+    texts = [form["title"], *(label.get("label", "") for label in labels)]
+    fields = [label["component"] for label in labels]
+    too_long = any(len(each.get("value") or "") > each.get("max_length", 4000) for each in fields)
+    if too_long or not 1 <= len(labels) <= 5 or any(not 1 <= len(text) <= 45 for text in texts):
+        raise Refusal(400, 50035, "Invalid Form Body", {"components": {"_errors": []}})

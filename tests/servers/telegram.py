@@ -208,6 +208,14 @@ class TelegramServer:
         self.push("message", message)
         return message
 
+    def press(self, person: Json, message: Json, data: str) -> str:
+        """Somebody presses a button; returns the id of the query."""
+        query = f"query-{len(self.world.presses) + 1}"
+        self.world.presses.add(query)
+        content = {"id": query, "from": person, "message": message, "data": data}
+        self.push("callback_query", {**content, "chat_instance": "1"})
+        return query
+
     def edit(self, message: Json, **content: Any) -> None:
         """A person changes a message of theirs."""
         message.update(content, edit_date=message["date"])

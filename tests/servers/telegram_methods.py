@@ -12,6 +12,10 @@ from tests.servers.telegram_world import Chat, Json, Refusal, World, bad_request
 
 MOST_TEXT, MOST_CAPTION, MOST_FILE = 4096, 1024, 20_000_000
 MOST_PHOTO = 10_000_000
+MOST_CALLBACK, MOST_ALERT = 64, 200
+
+_RIGHTS = ["can_be_edited", "is_anonymous", "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members", "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories", "can_edit_stories", "can_delete_stories"]
+"""What a member that is an administrator always says (Bot API, `ChatMemberAdministrator`)."""
 
 
 @dataclass
@@ -66,15 +70,32 @@ class Methods:
         return self._world.me
 
     def do_setmycommands(self, call: Call) -> bool:
-        self._world.commands = call.params["commands"]
+        self._world.commands[_menu(call)] = call.params["commands"]
         return True
 
     def do_getmycommands(self, call: Call) -> list[Json]:
-        return self._world.commands
+        return self._world.commands.get(_menu(call), [])
 
     def do_sendchataction(self, call: Call) -> bool:
         self._world.find(call.params.get("chat_id"))
         return True
+
+    def do_answercallbackquery(self, call: Call) -> bool:
+        if call.params["callback_query_id"] not in self._world.presses:
+            raise bad_request(
+                "query is too old and response timeout expired or query ID is invalid"
+            )
+        if units(str(call.params.get("text", ""))) > MOST_ALERT:
+            raise bad_request("MESSAGE_TOO_LONG")
+        return True
+
+    def do_getchatmember(self, call: Call) -> Json:
+        chat = self._world.find(call.params.get("chat_id"))
+        user = int(call.params["user_id"])
+        status = "administrator" if user in chat.administrators else "member"
+        person = {"id": user, "is_bot": False, "first_name": "Somebody"}
+        rights = dict.fromkeys(_RIGHTS, True) if status == "administrator" else {}
+        return {"status": status, "user": person, **rights}
 
     def do_getfile(self, call: Call) -> Json:
         stored = self._world.files.get(call.params["file_id"])
@@ -155,7 +176,13 @@ class Methods:
         text = _text(call.params, "text", "entities", MOST_TEXT)
         if not text:
             raise bad_request("message text is empty")
-        return _changed(message, text=text, entities=call.params.get("entities"))
+        return _changed(
+            message,
+            text=text,
+            entities=call.params.get("entities"),
+            # An edit states the whole message: without a keyboard, the one there goes.
+            reply_markup=_keyboard(call),
+        )
 
     def do_editmessagecaption(self, call: Call) -> Json:
         message = self._editable(call)
@@ -184,6 +211,8 @@ class Methods:
             if answered is None and not wanted.get("allow_sending_without_reply"):
                 raise bad_request("message to be replied not found")
             content["reply_to_message"] = answered
+        if (markup := _keyboard(call)) is not None:
+            content["reply_markup"] = markup
         # A draft lasts until the next real message.
         chat.drafts.clear()
         number = None if topic is None else int(topic)
@@ -202,6 +231,25 @@ class Methods:
         if message["from"] != self._world.me:
             raise bad_request("message can't be edited")
         return message
+
+
+def _keyboard(call: Call) -> Json | None:
+    """The inline keyboard of a request; other markup is no part of a message."""
+    markup: Json = call.params.get("reply_markup") or {}
+    rows = markup.get("inline_keyboard")
+    if rows is None:
+        return None
+    for row in rows:
+        for button in row:
+            if len(button["callback_data"].encode()) > MOST_CALLBACK:
+                raise bad_request("BUTTON_DATA_INVALID")
+    return {"inline_keyboard": rows}
+
+
+def _menu(call: Call) -> tuple[str, str]:
+    """Whose menu a request is about: the type of its scope, and a language."""
+    scope = call.params.get("scope") or {"type": "default"}
+    return scope["type"], call.params.get("language_code", "")
 
 
 def _text(params: Json, name: str, entities: str, most: int) -> str:
@@ -238,6 +286,7 @@ _JSON = frozenset(
         "media",
         "reply_markup",
         "reply_parameters",
+        "scope",
     }
 )
 

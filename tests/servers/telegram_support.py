@@ -12,7 +12,7 @@ from PIL import Image
 
 from bot.messages import IncomingMessage
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.polling import Timing
+from bot.platforms.telegram.timing import Timing
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox

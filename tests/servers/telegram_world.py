@@ -70,6 +70,7 @@ class Chat:
     topics: dict[int, int] = field(default_factory=dict)
     """Topic id to the id of the service message that began it; they are the same."""
     moved_to: int | None = None
+    administrators: set[int] = field(default_factory=set)
     refusal: Refusal | None = None
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -98,7 +99,8 @@ class World:
         }
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, Stored] = {}
-        self.commands: list[Json] = []
+        self.commands: dict[tuple[str, str], list[Json]] = {}
+        self.presses: set[str] = set()
         self._numbers = itertools.count(1)
         # Private chats and basic groups share the numbers of the bot's account; supergroups have
         # their own.

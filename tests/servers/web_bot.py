@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from PIL import Image, ImageDraw
 
+from bot.actions import Action, Verb
 from bot.messages import ChannelKey, IncomingMessage
 from bot.platforms.web import WebAdapter
 from bot.reply.buttons import buttons
@@ -93,6 +94,14 @@ class ScriptedBot(RememberingInbox):
             self.stored[message.message_id] = turn
             self.accepted.put_nowait(turn)
         return None
+
+    async def press(self, message: IncomingMessage, action: Action) -> Notice | None:
+        """Remember it; what asks for another answer begins a turn."""
+        notice = await super().press(message, action)
+        if notice is None and action.verb in {Verb.RETRY, Verb.AGAIN}:
+            for turn in [turn for turn in self.stored.values() if turn.id == action.target]:
+                await self.handle(message, turn.command)
+        return notice
 
     async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
         """The turns of a room."""

@@ -90,7 +90,6 @@ web-again = Again
 web-try-again = Try again
 web-removed = Removed
 web-note = From the bot
-web-save = Save
 web-working = In progress
 web-done = Done
 web-failed = Did not work

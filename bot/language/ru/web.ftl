@@ -87,7 +87,6 @@ web-again = Ещё раз
 web-try-again = Попробовать ещё раз
 web-removed = Убрано
 web-note = От бота
-web-save = Сохранить
 web-working = В работе
 web-done = Готово
 web-failed = Не получилось

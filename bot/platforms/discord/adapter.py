@@ -16,7 +16,7 @@ import yarl
 from bot.errors import AdapterError, TokenRefused
 from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.platforms.discord import files
+from bot.platforms.discord import files, sharding
 from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
 from bot.platforms.discord.faults import NO_ANSWER
@@ -55,25 +55,33 @@ class DiscordAdapter:
         api_url: REST API, with its version; a slash at the end does not matter.
         gateway_url: empty for Discord's own.
         guild_ids: servers in which commands are registered, at once; empty for everywhere.
+        shards: connections over which Discord spreads the servers; 0: as many as it advises.
+        shard_ids: those of them that this process makes, `shards` being known; empty for all.
+        spoiler: pictures are covered until somebody wants to see them.
         catalogue: what the bot says, in all its languages.
 
     discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
     two adapters in one process share them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one per key of [discord]
         self,
         *,
         token: str,
         api_url: str = API_URL,
         gateway_url: str = "",
         guild_ids: Sequence[int] = (),
+        shards: int = 0,
+        shard_ids: Sequence[int] = (),
+        spoiler: bool = False,
         catalogue: Catalogue | None = None,
     ) -> None:
         self._token = token
         self._api_url = api_url.rstrip("/")
         self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
         self._guild_ids = tuple(guild_ids)
+        self._shards, self._shard_ids = shards, tuple(shard_ids)
+        self._spoiler = spoiler
         self._catalogue = catalogue or Catalogue()
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
@@ -97,7 +105,7 @@ class DiscordAdapter:
         self._downloads = aiohttp.ClientSession()
         for pause in _pauses():
             # A client whose login failed cannot log in again: its connector is gone.
-            self._client = BotClient()
+            self._client = BotClient(self._shards or 1, self._shard_ids)
             try:
                 await self._client.login(self._token)
             except discord.LoginFailure as error:
@@ -131,17 +139,13 @@ class DiscordAdapter:
         `GRACE` seconds; requests go on working.
         """
         client = self._opened()
-        intake = Intake(inbox, self._catalogue)
-        client.take_in(intake, ready, self._catalogue)
+        intake = Intake(client, inbox, self._catalogue)
+        await client.take_in(intake, ready, self._catalogue)
         try:
             await sync_commands(client.tree, self._guild_ids)
             await self._receive(client)
         finally:
-            try:
-                await client.hang_up()
-                await intake.finish(GRACE)
-            finally:
-                ready(False)
+            await intake.finish(GRACE)
 
     async def advice(self) -> list[str]:
         """As `Adapter.advice`: intents, servers, and what the bot's roles lack there."""
@@ -159,7 +163,13 @@ class DiscordAdapter:
         client = self._opened()
         if client.user is None:
             raise RuntimeError("open() comes first")
-        return DiscordSurface(client.http, address, me=client.user.id)
+        return DiscordSurface(
+            client.http,
+            address,
+            me=client.user.id,
+            catalogue=self._catalogue,
+            spoiler=self._spoiler,
+        )
 
     async def tell(self, person: Person, text: str) -> bool:
         """As `Adapter.tell`: a direct message, which a person can forbid."""
@@ -182,7 +192,8 @@ class DiscordAdapter:
         """Stay connected; only what a person must repair ends it."""
         for pause in _pauses():
             try:
-                await client.connect()
+                client.shard_count = await sharding.count(client, self._shards)
+                await client.receive()
             except discord.PrivilegedIntentsRequired as error:
                 if not client.reads_messages:
                     raise AdapterError(INTENTS) from error
@@ -192,12 +203,10 @@ class DiscordAdapter:
                 if error.code == 4004:  # noqa: PLR2004 - gateway: authentication failed
                     raise TokenRefused(REFUSED) from error
                 raise AdapterError(f"Discord ended the session with code {error.code}.") from error
-            except (AttributeError, LookupError, TypeError, ValueError):
+            except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
                 # discord.py parses events inside `connect`, so one that it does not understand
-                # would end the bot.
+                # would end the bot; and it counts tries at a first connection on the stack.
                 log.exception("event not understood", next_try=pause)
-                await client.on_disconnect()
-                await client.hang_up()
                 await asyncio.sleep(pause)
             else:
                 return  # somebody closed the client

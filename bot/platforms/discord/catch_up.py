@@ -17,7 +17,7 @@ import structlog
 
 from bot.messages import ChannelKey
 from bot.platforms.discord.faults import NO_ANSWER
-from bot.platforms.discord.incoming import PLATFORM
+from bot.platforms.discord.incoming import PLATFORM, is_addressed
 from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)
@@ -43,6 +43,8 @@ async def catch_up(
     client: discord.Client,
     inbox: Inbox,
     take: Callable[[discord.Message, discord.ClientUser], Awaitable[bool]],
+    *,
+    direct: bool,
 ) -> None:
     """Hand messages that were missed to `take`, oldest first in each channel.
 
@@ -52,6 +54,7 @@ async def catch_up(
         client: connected, its servers known.
         inbox: knows up to where messages were handled.
         take: tells whether a message was for the bot; accepts none a second time.
+        direct: look into direct messages too; of several processes only one should.
 
     Raises:
         StorageError: the database cannot be used.
@@ -65,9 +68,10 @@ async def catch_up(
         return
     horizon = int((time.time() - OLDEST) * 1000 - discord.utils.DISCORD_EPOCH) << 22
     count = 0
-    for channel in await _with_news(client, inbox, handled, horizon):
+    for channel in await _with_news(client, inbox, handled, horizon, direct):
         after = max(handled.get(str(channel.id), 0), horizon)
         async for message in _read(channel, after):
+            await _complete(message, me)
             if await take(message, me):
                 count += 1
     if count:
@@ -81,29 +85,42 @@ async def _servers(client: discord.Client) -> None:
         await asyncio.sleep(0.1)
 
 
+async def _complete(message: discord.Message, me: discord.ClientUser) -> None:
+    """Find the author's roles out, which Discord leaves out of messages that are read."""
+    author, guild = message.author, message.guild
+    if guild is None or isinstance(author, discord.Member) or not is_addressed(message, me):
+        return
+    try:
+        message.author = await guild.fetch_member(author.id)
+    except NO_ANSWER as error:
+        log.info("member not found", reason=str(error))
+
+
 async def _with_news(
-    client: discord.Client, inbox: Inbox, handled: dict[str, int], horizon: int
+    client: discord.Client, inbox: Inbox, handled: dict[str, int], horizon: int, direct: bool
 ) -> list[_Channel]:
     """Channels with messages after the last handled one, the newest first."""
     found: list[tuple[int, _Channel]] = []
-    known = set()
-    for channel in _channels(client):
-        newest = channel.last_message_id or 0
-        known.add(str(channel.id))
-        if newest > max(handled.get(str(channel.id), 0), horizon):
-            found.append((newest, channel))
-    for key, last in await inbox.seen(PLATFORM, time.time() - REMEMBERED):
-        if key.ids[0] in known or len(found) >= CHANNELS:
-            continue
-        if (direct := await _direct(client, key)) is not None:
-            found.append((int(last), direct))
+    known: set[str] = set()
+    for one in _channels(client):
+        newest = one.last_message_id or 0
+        known.add(str(one.id))
+        if newest > max(handled.get(str(one.id), 0), horizon):
+            found.append((newest, one))
+    for key, last in await _others(inbox, known) if direct else ():
+        if (channel := await _direct(client, key)) is not None:
+            found.append((int(last), channel))
     newest_first = sorted(found, key=lambda each: each[0], reverse=True)
     return [channel for _, channel in newest_first[:CHANNELS]]
 
 
-def _channels(
-    client: discord.Client,
-) -> Iterator[_Listed]:
+async def _others(inbox: Inbox, known: set[str]) -> list[tuple[ChannelKey, str]]:
+    """Channels of the last days that are in no server of this process: most are direct messages."""
+    lately = await inbox.seen(PLATFORM, time.time() - REMEMBERED)
+    return [each for each in lately if each[0].ids[0] not in known][:CHANNELS]
+
+
+def _channels(client: discord.Client) -> Iterator[_Listed]:
     for guild in client.guilds:
         yield from guild.text_channels
         yield from guild.voice_channels

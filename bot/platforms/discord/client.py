@@ -76,15 +76,16 @@ class BotClient(discord.AutoShardedClient):
             allowed_mentions=discord.AllowedMentions.none(),
             http_trace=headroom.trace(),
             shard_count=shards,
-            shard_ids=list(shard_ids) or None,
         )
+        self.shard_ids = list(shard_ids) or None
         # discord.py reads this very object when it identifies, but copies it in `Client.intents`.
         self._wanted = intents
         self.tree = Tree(self)
         self.connected: set[int] = set()
         self._receiving = False
         self._intake: Intake | None = None
-        self._ready_changed: Callable[[bool], None] = _nobody
+        self._ready_told: Callable[[bool], None] = _nobody
+        self._said_ready = False
         self._catching_up: asyncio.Task[None] | None = None
 
     async def take_in(
@@ -92,7 +93,7 @@ class BotClient(discord.AutoShardedClient):
     ) -> None:
         """From now on events go to `intake`, and `ready` is told when all shards stand, or not."""
         self._intake = intake
-        self._ready_changed = ready
+        self._ready_told = ready
         await self.tree.set_translator(Translator(catalogue))
         add_commands(self.tree, intake.interactions, catalogue)
 
@@ -104,6 +105,11 @@ class BotClient(discord.AutoShardedClient):
     @reads_messages.setter
     def reads_messages(self, wanted: bool) -> None:
         self._wanted.message_content = wanted
+
+    @property
+    def own_shards(self) -> Sequence[int]:
+        """The shards that this process makes."""
+        return self.shard_ids or range(self.shard_count or 1)
 
     async def setup_hook(self) -> None:
         """After the login: see which intents the application has."""
@@ -134,6 +140,8 @@ class BotClient(discord.AutoShardedClient):
             while not connecting.done():  # a shard that just reconnects swallows cancellations
                 connecting.cancel()
                 await asyncio.wait({connecting}, timeout=0.1)
+            if not connecting.cancelled():
+                connecting.exception()  # raised above, or nobody waits for it any more
             await self.hang_up()
             self._receiving = False
 
@@ -141,7 +149,7 @@ class BotClient(discord.AutoShardedClient):
         """End all gateway connections and leave the rest as it is."""
         self._stop_catching_up()
         self.connected.clear()
-        self._ready_changed(False)
+        self._tell_ready(False)
         standing = [shard.disconnect() for shard in self.shards.values() if not shard.is_closed()]
         with suppress(TimeoutError):
             async with timeout(HANG_UP_TIMEOUT):
@@ -162,7 +170,10 @@ class BotClient(discord.AutoShardedClient):
         """
         if self._stands(shard_id) and self._intake is not None:
             self._stop_catching_up()
-            self._catching_up = asyncio.create_task(self._intake.catch_up())
+            # Direct messages arrive on the first shard only.
+            self._catching_up = asyncio.create_task(
+                self._intake.catch_up(direct=0 in self.own_shards)
+            )
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         """A session goes on after a lost connection."""
@@ -171,7 +182,7 @@ class BotClient(discord.AutoShardedClient):
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A connection is lost; discord.py is about to make a new one."""
         self.connected.discard(shard_id)
-        self._ready_changed(False)
+        self._tell_ready(False)
 
     async def on_message(self, message: discord.Message) -> None:
         """Any message that the bot can see."""
@@ -217,11 +228,15 @@ class BotClient(discord.AutoShardedClient):
     def _stands(self, shard_id: int) -> bool:
         """Note that a shard's session stands; whether all of this process do."""
         self.connected.add(shard_id)
-        wanted = self.shard_ids or range(self.shard_count or 1)
-        complete = self.connected.issuperset(wanted)
+        complete = self.connected.issuperset(self.own_shards)
         if complete:
-            self._ready_changed(True)
+            self._tell_ready(True)
         return complete
+
+    def _tell_ready(self, ready: bool) -> None:
+        if ready is not self._said_ready:
+            self._said_ready = ready
+            self._ready_told(ready)
 
     def _stop_catching_up(self) -> None:
         if self._catching_up is not None:

@@ -124,7 +124,9 @@ def _add_plain(tree: Tree, interactions: Interactions, word: str, words: Words) 
 def _add_settings(
     tree: Tree, interactions: Interactions, words: Words, catalogue: Catalogue
 ) -> None:
-    names = [app_commands.Choice(name=_said(words, f"settings-{each}"), value=each) for each in NAMES]
+    names = [
+        app_commands.Choice(name=_said(words, f"settings-{each}"), value=each) for each in NAMES
+    ]
 
     @tree.command(name="settings", description=_said(words, "command-settings"))
     @app_commands.describe(
@@ -137,7 +139,7 @@ def _add_settings(
         interaction: discord.Interaction,
         name: str = "",
         value: str | None = None,
-        everywhere: bool = False,  # noqa: FBT001, FBT002 - an option of a command
+        everywhere: bool = False,
     ) -> None:
         asked = f"{SERVER}{name}" if everywhere and name else name
         await interactions.command(interaction, ShowSettings(asked, value))

@@ -46,9 +46,7 @@ def prompt_form(action: Action, prompt: str, words: Words) -> discord.ui.Modal:
         prompt: the old one; what is beyond `MOST_PROMPT` characters is left out.
         words: the language of the form.
     """
-    form = discord.ui.Modal(
-        title=words("discord-form-title"), custom_id=str(action), timeout=None
-    )
+    form = discord.ui.Modal(title=words("discord-form-title"), custom_id=str(action), timeout=None)
     field: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
         custom_id=_PROMPT,
         style=discord.TextStyle.paragraph,

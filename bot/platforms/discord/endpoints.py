@@ -111,9 +111,7 @@ class ChannelEndpoint:
                 "channel_id": self._channel_id,
                 "fail_if_not_exists": False,
             }
-        with _body(
-            content, keep=not content.files, spoiler=self._spoiler, **options
-        ) as body:
+        with _body(content, keep=not content.files, spoiler=self._spoiler, **options) as body:
             return _message(await self._http.send_message(self._channel_id, params=body))
 
     async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:

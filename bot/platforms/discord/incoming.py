@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import discord
 
@@ -116,6 +117,24 @@ def from_interaction(
             else _moderates(interaction.user, interaction.channel)
         ),
     )
+
+
+def from_press(interaction: discord.Interaction, channel_id: int) -> IncomingMessage:
+    """A press whose reply is an ordinary message that refers to the one with the button."""
+    pressed = from_interaction(interaction, channel_id, 0.0, None)
+    data = {name: pressed.address.data[name] for name in ("channel_id", "language", "largest")}
+    if interaction.message is not None:
+        data["reply_to"] = str(interaction.message.id)
+    return replace(pressed, address=replace(pressed.address, data=data))
+
+
+def leaves_a_trace(interaction: discord.Interaction) -> bool:
+    """Whether the reply to a press must go through its interaction.
+
+    That is where the bot itself is not, and under a message that only one person sees.
+    """
+    shown = interaction.message
+    return is_only_user_installed(interaction) or (shown is not None and shown.flags.ephemeral)
 
 
 def who(interaction: discord.Interaction) -> Person:

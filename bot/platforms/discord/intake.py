@@ -68,13 +68,13 @@ class Intake:
         with self._counted():
             await self._inbox.deleted(incoming.channel_key(channel_id), str(message_id))
 
-    async def catch_up(self) -> None:
-        """Take in what was written while nobody listened.
+    async def catch_up(self, *, direct: bool) -> None:
+        """Take in what was written while nobody listened; in direct messages too if wanted.
 
         Cancelling: a message that is just being taken in is.
         """
         try:
-            await catch_up(self._client, self._inbox, self.message)
+            await catch_up(self._client, self._inbox, self.message, direct=direct)
         except BotError as error:
             log.warning("missed messages not caught up", reason=str(error))
 

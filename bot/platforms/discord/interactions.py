@@ -88,10 +88,7 @@ class Interactions:
             try:
                 async with timeout(QUICKLY):
                     found = None if action is None else await self._inbox.drawing(action.target)
-                if found is None:
-                    raise CommandError("press-gone")
-                prompt = components.sent_prompt(interaction)
-                command = imagine(prompt, found.seed, found.guidance)
+                command = _with_prompt(found, components.sent_prompt(interaction))
             except CommandError as error:
                 await self.refuse(interaction, error)
             except TimeoutError:
@@ -179,42 +176,49 @@ class Interactions:
     async def _begin(
         self, interaction: discord.Interaction, channel_id: int, action: Action
     ) -> None:
-        """A press that starts a turn. Who may not press learns it where nobody else sees it."""
+        """A press that starts a turn. Who may not press learns it where nobody else sees it.
+
+        Only the inbox knows who may, and a deferred answer that everybody sees could not be taken
+        back unseen. So the press is acknowledged without a trace, and the reply is an ordinary
+        message; except where the bot may send none, or only one person sees the button.
+        """
         if await self._is_refused(interaction, Retry()):
             return
-        asking = incoming.from_interaction(interaction, channel_id, time.time(), None)
-        try:
-            async with timeout(QUICKLY):
-                # Changes nothing, and says whether the turn is this person's.
-                refused = await _or_reason(
-                    self._inbox.press(asking, Action(Verb.EDIT, action.target))
-                )
-        except TimeoutError:
-            refused = None  # asked once more below, when there is time
-        if refused is not None:
-            await notices.whisper(interaction, refused.text)
-            return
-        message = await self._deferred(interaction, private=False)
-        if message is not None:
+        if incoming.leaves_a_trace(interaction):
+            message = await self._deferred(interaction, private=False)
+            if message is not None:
+                notice = await _or_reason(self._inbox.press(message, action))
+                await self._fill_in(interaction, notice, private=False)
+        elif await self._acknowledged(interaction):
+            message = incoming.from_press(interaction, channel_id)
             notice = await _or_reason(self._inbox.press(message, action))
-            await self._fill_in(interaction, notice, private=False)
+            if notice is not None:
+                await notices.follow(interaction, notice, self._words(interaction))
 
     async def _at_once(
         self, interaction: discord.Interaction, channel_id: int, action: Action
     ) -> None:
         """A press whose answer is a notice, or the message itself in another form."""
-        message = incoming.from_interaction(interaction, channel_id, time.time(), None)
         slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
-        try:
-            await interaction.response.defer(thinking=slow, ephemeral=slow)
-        except NO_ANSWER as error:
-            log.warning("press not acknowledged", error=str(error))
+        if not await self._acknowledged(interaction, thinking=slow):
             return
+        message = incoming.from_interaction(interaction, channel_id, time.time(), None)
         notice = await _or_reason(self._inbox.press(message, action))
         if slow:
             await self._fill_in(interaction, notice, private=True)
         elif notice is not None:
             await notices.follow(interaction, notice, self._words(interaction))
+
+    async def _acknowledged(
+        self, interaction: discord.Interaction, *, thinking: bool = False
+    ) -> bool:
+        """Acknowledge a press, for nobody or one person to see; whether Discord took that."""
+        try:
+            await interaction.response.defer(thinking=thinking, ephemeral=thinking)
+        except NO_ANSWER as error:
+            log.warning("press not acknowledged", error=str(error))
+            return False
+        return True
 
     async def _deferred(
         self,
@@ -255,3 +259,14 @@ async def _or_reason(answer: Awaitable[Notice | None]) -> Notice | None:
         return await answer
     except BotError as error:
         return Notice(str(error))
+
+
+def _with_prompt(drawing: Imagine | None, prompt: str) -> Imagine:
+    """The same drawing of something else.
+
+    Raises:
+        CommandError: there is no such drawing any more, or no prompt.
+    """
+    if drawing is None:
+        raise CommandError("press-gone")
+    return imagine(prompt, drawing.seed, drawing.guidance)

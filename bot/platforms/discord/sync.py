@@ -10,6 +10,7 @@ import aiohttp
 import discord
 import structlog
 from discord import app_commands
+from discord.http import Route
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +22,7 @@ _FIELDS = frozenset(
     {"type", "name", "description", "options", "required", "choices", "autocomplete"}
     | {"min_value", "max_value", "min_length", "max_length", "contexts", "value"}
 )
+_TRANSLATED = frozenset({"name_localizations", "description_localizations"})
 """What this program says about its commands. Discord adds ids, versions and defaults."""
 
 
@@ -40,7 +42,7 @@ async def sync_commands(
         if guild is not None:
             tree.copy_global_to(guild=guild)
         try:
-            if await _known(tree, guild) == _wanted(tree, guild):
+            if await _known(tree, guild) == await _wanted(tree, guild):
                 continue
             async with timeout(SYNC_TIMEOUT):
                 await tree.sync(guild=guild)
@@ -63,22 +65,27 @@ async def _known(
     client = tree.client
     if client.application_id is None:
         raise discord.MissingApplicationID
+    where = "" if guild is None else f"/guilds/{guild.id}"
+    path = f"/applications/{client.application_id}{where}/commands"
     try:
         async with timeout(LOOK_TIMEOUT):
-            if guild is None:
-                found = await client.http.get_global_commands(client.application_id)
-            else:
-                found = await client.http.get_guild_commands(client.application_id, guild.id)
+            answer: object = await client.http.request(
+                Route("GET", path), params={"with_localizations": "true"}
+            )
     except (discord.HTTPException, TimeoutError):
         return None
-    answer: object = found
     return _listed(answer, guild) if isinstance(answer, list) else None
 
 
-def _wanted(
+async def _wanted(
     tree: app_commands.CommandTree[discord.Client], guild: discord.Object | None
 ) -> list[Any]:
-    return _listed([command.to_dict(tree) for command in tree.get_commands(guild=guild)], guild)
+    commands = tree.get_commands(guild=guild)
+    if tree.translator is None:
+        return _listed([command.to_dict(tree) for command in commands], guild)
+    translator = tree.translator
+    told = [await command.get_translated_payload(tree, translator) for command in commands]
+    return _listed(told, guild)
 
 
 def _listed(commands: list[Any], guild: discord.Object | None) -> list[Any]:
@@ -92,7 +99,8 @@ def _essence(value: Any) -> Any:
     """Without what Discord adds, and without what it leaves out because it is the default."""
     if isinstance(value, dict):
         kept = {key: _essence(item) for key, item in value.items() if key in _FIELDS}
-        return {key: item for key, item in kept.items() if item not in (None, False, [], "")}
+        kept |= {key: item for key, item in value.items() if key in _TRANSLATED}
+        return {key: item for key, item in kept.items() if item not in (None, False, [], "", {})}
     if isinstance(value, list):
         return [_essence(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Telegram: messages come in by long polling, replies go out through the Bot API."""
+"""Telegram: updates come in by long polling, replies go out through the Bot API."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import httpx
 import structlog
-from telegram import Bot, BotCommand, Message
+from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
-from bot.errors import RateLimited, SurfaceError, SurfaceUnavailable, TokenRefused
+from bot.errors import TokenRefused
 from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.platforms.telegram import menus
+from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.client import make_bot, trust_for
+from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.files import fetch
-from bot.platforms.telegram.incoming import PLATFORM, read
-from bot.platforms.telegram.polling import DEFAULT_TIMING, REFUSED, Backoff, Polling, Timing
+from bot.platforms.telegram.incoming import PLATFORM
+from bot.platforms.telegram.intake import ALLOWED, Intake
+from bot.platforms.telegram.notices import Notices
+from bot.platforms.telegram.polling import REFUSED, Polling
 from bot.platforms.telegram.redaction import redacted
-from bot.platforms.telegram.surface import Discoveries, TelegramSurface
-from bot.reply.surface import Content, Mood
-from bot.turns.commands import WORDS
+from bot.platforms.telegram.rights import Rights
+from bot.platforms.telegram.surface import TelegramSurface
+from bot.platforms.telegram.timing import DEFAULT_TIMING, Backoff, Timing
 from bot.turns.inbox import Inbox
 
 _log = structlog.get_logger(__name__)
@@ -35,10 +39,6 @@ PRIVACY_MODE = (
     "privacy mode is on, so in groups the bot sees commands, mentions and replies to it; "
     "that is all that it answers to"
 )
-
-_NOTICE_TRIES = 4
-_NOTICE_GRACE = 2.0
-"""Seconds that notices on their way get when the adapter closes."""
 
 
 class TelegramAdapter:
@@ -65,9 +65,10 @@ class TelegramAdapter:
         self._catalogue = catalogue or Catalogue()
         self._known = Discoveries()
         self._stack = AsyncExitStack()
-        self._notices: set[asyncio.Task[None]] = set()
         self._bot: Bot | None = None
         self._web: httpx.AsyncClient | None = None
+        self._notices: Notices | None = None
+        self._activity: Activity | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +92,11 @@ class TelegramAdapter:
         web = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT)
         self._web = await self._stack.enter_async_context(web)
         await self._log_in(self._bot)
-        await self._publish_commands(self._bot)
+        self._notices = Notices(self._bot, self._known, self._timing)
+        self._activity = Activity(self._bot)
+        self._stack.push_async_callback(self._activity.close)
+        self._stack.push_async_callback(self._notices.close)
+        await menus.publish(self._bot, self._catalogue)
 
     async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled; see `bot.platforms.adapter.Adapter.serve`.
@@ -104,28 +109,10 @@ class TelegramAdapter:
         """
         bot = self._opened()
 
-        async def commit(messages: Sequence[Message]) -> None:
-            for message in messages:
-                self._known.saw(message.chat_id, message.message_id)
-            if (new := messages[0].migrate_to_chat_id) is not None:
-                await self._move(inbox, messages[0].chat_id, new)
-            wish = read(messages, bot.bot)
-            if wish is None:
-                return
-            if wish.command is None:
-                words = await inbox.words(wish.message)
-                self._tell(wish.message.address, wish.refusal.said_in(words))
-            elif notice := await inbox.handle(wish.message, wish.command):
-                self._tell(wish.message.address, notice.text)
-
-        async def edited(message: Message) -> None:
-            wish = read([message], bot.bot)
-            if wish is not None and wish.command is not None:
-                # An item of an album says nothing of the other items.
-                files = () if message.media_group_id else wish.message.attachments
-                await inbox.edited(replace(wish.message, attachments=files), wish.command)
-
-        await Polling(bot, commit, edited, self._timing).run(ready)
+        if self._notices is None:
+            raise RuntimeError("open() comes first")
+        intake = Intake(bot, inbox, self._known, self._notices, Rights(bot))
+        await Polling(bot, intake, ALLOWED, self._timing).run(ready)
 
     async def advice(self) -> Sequence[str]:
         """As `bot.platforms.adapter.Adapter.advice`."""
@@ -135,16 +122,11 @@ class TelegramAdapter:
 
     async def close(self) -> None:
         """Let notices on their way arrive, then give connections back. Idempotent."""
-        if self._notices:
-            _, late = await asyncio.wait(self._notices, timeout=_NOTICE_GRACE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
         await self._stack.aclose()
 
     def surface(self, address: Address) -> TelegramSurface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        return TelegramSurface(self._opened(), address, self._known)
+        return TelegramSurface(self._opened(), address, self._known, self._activity)
 
     async def tell(self, person: Person, text: str) -> bool:
         """As `bot.platforms.adapter.Adapter.tell`: in private, if the person ever wrote there."""
@@ -161,11 +143,6 @@ class TelegramAdapter:
         if self._web is None:
             raise RuntimeError("open() comes first")
         return await fetch(self._opened(), self._web, attachment, limit)
-
-    async def _move(self, inbox: Inbox, old: int, new: int) -> None:
-        """A group became a supergroup, which has an id of its own."""
-        self._known.moved[old] = new
-        await inbox.moved(ChannelKey(PLATFORM, (str(old),)), ChannelKey(PLATFORM, (str(new),)))
 
     def _opened(self) -> Bot:
         if self._bot is None:
@@ -189,38 +166,3 @@ class TelegramAdapter:
                 return
         # Raised out here, the original is not chained: its text quotes the token.
         raise TokenRefused(REFUSED)
-
-    async def _publish_commands(self, bot: Bot) -> None:
-        try:
-            for language in ("", *self._catalogue.languages):
-                words = self._catalogue.words(language)
-                menu = tuple(BotCommand(word, words(f"command-{word}")) for word in WORDS)
-                if await bot.get_my_commands(language_code=language or None) != menu:
-                    await bot.set_my_commands(menu, language_code=language or None)
-        except TelegramError as error:
-            _log.warning("command menu not set", error=str(error))
-
-    def _tell(self, address: Address, text: str) -> None:
-        """Answer in the background: the next update must not wait for Telegram."""
-        task = asyncio.create_task(self._send_notice(address, text))
-        self._notices.add(task)
-        task.add_done_callback(self._notices.discard)
-
-    async def _send_notice(self, address: Address, text: str) -> None:
-        backoff = Backoff(self._timing)
-        content = Content(text, mood=Mood.DONE)
-        for _ in range(_NOTICE_TRIES):
-            try:
-                receipt = await self.surface(address).create(content, "")
-            except RateLimited as error:
-                await asyncio.sleep(error.retry_after)
-            except SurfaceUnavailable:
-                await asyncio.sleep(backoff.next())
-            except SurfaceError as error:
-                _log.warning("notice not delivered", chat=address.chat, error=str(error))
-                return
-            else:
-                chat: int = address.data["chat_id"]
-                self._known.notices.extend((chat, each) for each in receipt["ids"])
-                return
-        _log.warning("notice given up", chat=address.chat)

@@ -1,4 +1,4 @@
-"""The picture in a message: sent as a photo, as a file or as a sticker, or a still of a film. Pure."""
+"""The picture in a message: a photo, a file, a sticker, or a still of a film. Pure."""
 
 from __future__ import annotations
 

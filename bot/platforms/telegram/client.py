@@ -6,12 +6,11 @@ import ssl
 from typing import Any
 
 import httpx
-import structlog
-from telegram import Bot, Update
+from telegram import Bot
 from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
-_log = structlog.get_logger(__name__)
+from bot.platforms.telegram.updates import is_update, readable
 
 _READ_TIMEOUT = 30.0
 """Seconds. With the library's 5, `TimedOut` comes although the message was stored (measured)."""
@@ -19,7 +18,6 @@ _POLL_MARGIN = 10.0
 """Seconds on top of a long poll after which the connection counts as dead."""
 _UPLOAD_TIMEOUT = 120.0
 _CONNECTIONS = 256
-_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class UpdatesRequest(HTTPXRequest):
@@ -41,21 +39,8 @@ class UpdatesRequest(HTTPXRequest):
             raise TelegramError("Invalid server response")
         result = answer.get("result")
         if isinstance(result, list):
-            answer["result"] = [_readable(update) for update in result if _has_id(update)]
+            answer["result"] = [readable(update) for update in result if is_update(update)]
         return answer
-
-
-def _has_id(update: Any) -> bool:
-    return isinstance(update, dict) and isinstance(update.get("update_id"), int)
-
-
-def _readable(update: dict[str, Any]) -> dict[str, Any]:
-    try:
-        Update.de_json(update)
-    except _UNREADABLE as error:
-        _log.warning("update cannot be read", update=update["update_id"], error=repr(error))
-        return {"update_id": update["update_id"]}
-    return update
 
 
 def trust_for(api_url: str) -> ssl.SSLContext:

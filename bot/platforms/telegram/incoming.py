@@ -42,7 +42,7 @@ class Wish:
     stills: bool = False
 
 
-def read(messages: Sequence[Message], me: User) -> Wish | None:
+def read(messages: Sequence[Message], me: User) -> Wish | None:  # noqa: PLR0911 - one per case
     """Understand a message, or the items of an album as one message.
 
     Args:

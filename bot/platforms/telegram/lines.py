@@ -14,9 +14,7 @@ class Lines:
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def add(
-        self, keys: Collection[str], job: Callable[[], Awaitable[None]]
-    ) -> asyncio.Task[None]:
+    def add(self, keys: Collection[str], job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Do a job once all jobs that were added before it under any of its keys have ended.
 
         Returns:
@@ -45,7 +43,9 @@ class Lines:
             task.exception()  # seen, so that asyncio does not complain of one that nobody awaits
 
 
-async def _after(before: Collection[asyncio.Task[None]], job: Callable[[], Awaitable[None]]) -> None:
+async def _after(
+    before: Collection[asyncio.Task[None]], job: Callable[[], Awaitable[None]]
+) -> None:
     if before:
         await asyncio.wait(before)
     await job()

@@ -11,14 +11,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
-from telegram import Bot, Message, Update
+from telegram import Bot, Update
 from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter, TelegramError
 
-from bot.errors import BotError, StorageError, TokenRefused
+from bot.errors import StorageError, TokenRefused
 from bot.platforms.telegram.albums import Album, Albums
+from bot.platforms.telegram.intake import BROKEN, Intake
+from bot.platforms.telegram.lines import Lines
 from bot.platforms.telegram.refusals import is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.timing import Backoff, Timing
+from bot.platforms.telegram.updates import lines_of
 
 _log = structlog.get_logger(__name__)
 
@@ -26,89 +31,41 @@ REFUSED = (
     "Telegram does not accept the bot token. "
     "Get a new one from @BotFather and put it into [telegram] token."
 )
-_ALLOWED = (Update.MESSAGE, Update.EDITED_MESSAGE)
 _FAREWELL = 2.0
 """Seconds that the last confirmation may take when polling stops."""
-_BROKEN = (
-    BotError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What a single update may go wrong with; the others must not wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """All waits, in seconds.
+@dataclass(slots=True)
+class _Pending:
+    """An update on its way to be committed.
 
     Attributes:
-        poll: how long Telegram holds a `getUpdates` open.
-        first_pause: after the first failure; each further one doubles it.
-        longest_pause: at most.
-        album: for the next item of an album.
-        glance: between two polls while an album is open. Its updates are not confirmed, so that
-            Telegram answers every poll at once.
+        since: loop time at which its last try began; `inf` while the database fails.
+        task: which commits it.
     """
 
-    poll: int = 25
-    first_pause: float = 1.0
-    longest_pause: float = 30.0
-    album: float = 1.0
-    glance: float = 0.2
-
-
-DEFAULT_TIMING = Timing()
-
-
-class Backoff:
-    """Growing pauses between failures.
-
-    Args:
-        timing: how long they are.
-    """
-
-    def __init__(self, timing: Timing) -> None:
-        self._timing = timing
-        self._pause = timing.first_pause
-
-    def next(self) -> float:
-        """Seconds to wait before the next try."""
-        pause = self._pause
-        self._pause = min(pause * 2, self._timing.longest_pause)
-        return pause
-
-    def reset(self) -> None:
-        """It worked: begin anew."""
-        self._pause = self._timing.first_pause
+    since: float
+    task: asyncio.Task[None] | None = None
 
 
 class Polling:
-    """Takes updates from Telegram, commits them in order, and confirms them.
+    """Takes updates from Telegram, commits them in the order of each chat, and confirms them.
 
     Args:
         bot: initialised client.
-        commit: takes in one message, or all items of an album; returns when it is safe to forget
-            them. Fast, because it is awaited for one update after the other.
-        edited: takes in a message that its author changed, in the same way.
+        intake: commits updates.
+        allowed: the kinds of updates that Telegram shall deliver.
         timing: see there.
     """
 
-    def __init__(
-        self,
-        bot: Bot,
-        commit: Callable[[Sequence[Message]], Awaitable[None]],
-        edited: Callable[[Message], Awaitable[None]],
-        timing: Timing,
-    ) -> None:
+    def __init__(self, bot: Bot, intake: Intake, allowed: Sequence[str], timing: Timing) -> None:
         self._bot = bot
-        self._commit = commit
-        self._edited = edited
+        self._intake = intake
+        self._allowed = allowed
         self._timing = timing
         self._albums = Albums(timing.album)
+        self._lines = Lines()
+        self._pending: dict[int, _Pending] = {}
         self._webhook = True
         self._seen_until = 0
         self._confirmed = 0
@@ -131,18 +88,20 @@ class Polling:
         try:
             while True:
                 pause = await self._round(backoff)
-                if self._connected is not (pause is None):
-                    self._connected = pause is None
-                    ready(self._connected)
-                await asyncio.sleep(self._glance() if pause is None else pause)
+                well = pause is None and not self._is_stuck()
+                if self._connected is not well:
+                    self._connected = well
+                    ready(well)
+                await self._rest(pause)
         finally:
+            await self._lines.close()
             await self._confirm()
 
     async def _round(self, backoff: Backoff) -> float | None:
-        """Poll once and commit; seconds to pause after trouble, or `None` if all is well."""
+        """Poll once; seconds to pause after trouble, or `None` if all is well."""
         refused = False
         try:
-            await self._close_complete()
+            self._close_complete()
             await self._poll()
         except InvalidToken:
             refused = True
@@ -158,10 +117,6 @@ class Polling:
             pause = backoff.next()
             _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
             return pause
-        except StorageError as error:
-            pause = backoff.next()
-            _log.error("message cannot be stored", error=str(error), next_try=pause)
-            return pause
         if refused:
             # Raised out here, the original is not chained: its text may quote the token.
             raise TokenRefused(REFUSED)
@@ -173,15 +128,17 @@ class Polling:
             await self._remove_webhook()
             self._webhook = False
         offset = self._offset()
+        waits = self._connected and not self._albums and not self._uncommitted()
         updates = await self._bot.get_updates(
             offset or None,
-            timeout=0 if self._albums or not self._connected else self._timing.poll,
-            allowed_updates=_ALLOWED,
+            timeout=self._timing.poll if waits else 0,
+            allowed_updates=self._allowed,
         )
         self._confirmed = offset
         for update in updates:
             if update.update_id > self._seen_until:
-                await self._take(update)
+                self._take(update)
+                self._seen_until = update.update_id
 
     async def _remove_webhook(self) -> None:
         """One that another program left behind blocks polling."""
@@ -192,50 +149,92 @@ class Polling:
             if isinstance(error, InvalidToken) and not is_unknown_method(error):
                 raise
 
-    async def _take(self, update: Update) -> None:
+    def _take(self, update: Update) -> None:
         message = update.message
+        if message is not None and message.media_group_id:
+            now = asyncio.get_running_loop().time()
+            if not self._albums.add(update.update_id, message, now):
+                _log.info("item of an album came too late", update=update.update_id)
+            return
         if message is not None:
-            if message.media_group_id:
-                now = asyncio.get_running_loop().time()
-                if not self._albums.add(update.update_id, message, now):
-                    _log.info("item of an album came too late", update=update.update_id)
-            else:
-                for group, album in self._albums.before(message):
-                    await self._close(group, album)
-                await self._or_skip(self._commit([message]), update.update_id)
-        if update.edited_message is not None:
-            await self._or_skip(self._edited(update.edited_message), update.update_id)
-        self._seen_until = update.update_id
+            for group, album in self._albums.before(message):
+                self._close(group, album)
+        self._begin(update.update_id, update, partial(self._intake.take, update))
 
-    async def _close_complete(self) -> None:
+    def _close_complete(self) -> None:
         for group, album in self._albums.complete(asyncio.get_running_loop().time()):
-            await self._close(group, album)
+            self._close(group, album)
 
-    async def _close(self, group: str, album: Album) -> None:
-        await self._or_skip(self._commit(album.messages), min(album.items))
+    def _close(self, group: str, album: Album) -> None:
         self._albums.close(group)
+        first = min(album.items)
+        items = album.messages
+        self._begin(first, Update(first, message=items[0]), partial(self._intake.messages, items))
 
-    async def _or_skip(self, committing: Awaitable[None], update_id: int) -> None:
-        try:
-            await committing
-        except StorageError:
-            # Not this update's fault: it is delivered again.
-            raise
-        except _BROKEN:
-            _log.exception("update skipped", update=update_id)
+    def _begin(
+        self, update_id: int, update: Update, commit: Callable[[], Awaitable[object]]
+    ) -> None:
+        pending = self._pending[update_id] = _Pending(asyncio.get_running_loop().time())
+        job = partial(self._commit, update_id, pending, commit)
+        pending.task = self._lines.add(lines_of(update), job)
+
+    async def _commit(
+        self, update_id: int, pending: _Pending, commit: Callable[[], Awaitable[object]]
+    ) -> None:
+        """Try until it is committed. What goes wrong with the update itself is only logged."""
+        loop, backoff = asyncio.get_running_loop(), Backoff(self._timing)
+        while True:
+            pending.since = loop.time()
+            try:
+                await commit()
+            except StorageError as error:
+                pause = backoff.next()
+                _log.error("update cannot be stored", error=str(error), next_try=pause)
+                pending.since = float("inf")
+                await asyncio.sleep(pause)
+                continue
+            except BROKEN:
+                _log.exception("update skipped", update=update_id)
+            del self._pending[update_id]
+            return
+
+    def _uncommitted(self) -> list[int]:
+        """Updates that must be delivered again if the process dies now."""
+        horizon = asyncio.get_running_loop().time() - self._timing.patience
+        return [each for each, pending in self._pending.items() if pending.since > horizon]
+
+    def _is_stuck(self) -> bool:
+        """Whether the database fails."""
+        return any(pending.since == float("inf") for pending in self._pending.values())
 
     def _offset(self) -> int:
         """The first update that is not committed; confirms all before it. 0 before the first."""
+        waiting = self._uncommitted()
         oldest = self._albums.oldest()
         if oldest is not None:
-            return oldest
+            waiting.append(oldest)
+        if waiting:
+            return min(waiting)
         return self._seen_until + 1 if self._seen_until else 0
 
-    def _glance(self) -> float:
+    async def _rest(self, pause: float | None) -> None:
+        """Wait before the next poll: for commits, for albums, for trouble to pass."""
+        if pause is not None:
+            await asyncio.sleep(pause)
+            return
         due = self._albums.next_due()
-        if due is None:
-            return 0.0
-        return min(self._timing.glance, max(0.0, due - asyncio.get_running_loop().time()))
+        glance = self._timing.first_pause if self._is_stuck() else self._timing.glance
+        if due is not None:
+            glance = min(glance, max(0.0, due - asyncio.get_running_loop().time()))
+        tasks = [self._pending[each].task for each in self._uncommitted()]
+        running = [task for task in tasks if task is not None]
+        if running:
+            await asyncio.wait(running, timeout=glance)
+        elif due is not None:
+            await asyncio.sleep(glance)
+        for task in running:
+            if task.done():
+                task.result()  # a fault that is no update's: raised where it ends the polling
 
     async def _confirm(self) -> None:
         """Tell Telegram what was committed since the last poll, or is delivered twice."""

@@ -21,7 +21,7 @@ _SIGN = "✏️"
 
 _ID = re.compile(r"\n#([2-9a-z]{10})\Z")
 _MOST_SHOWN = 1900
-"""Characters of the old prompt; even with two UTF-16 code units each, the message is not too long."""
+"""Characters of the old prompt; with two UTF-16 code units each it still fits into a message."""
 _PLACEHOLDER = 64
 """Characters in an empty field (Bot API, `ForceReply`)."""
 
@@ -45,9 +45,7 @@ def question(
     entities = [MessageEntity(MessageEntity.CODE, utf16_length(asked), utf16_length(prompt))]
     if person is not None:
         offset, length = utf16_length(f"{_SIGN} "), utf16_length(person.full_name)
-        entities.insert(
-            0, MessageEntity(MessageEntity.TEXT_MENTION, offset, length, user=person)
-        )
+        entities.insert(0, MessageEntity(MessageEntity.TEXT_MENTION, offset, length, user=person))
     field = ForceReply(
         selective=True, input_field_placeholder=" ".join(prompt.split())[:_PLACEHOLDER] or None
     )
@@ -55,7 +53,7 @@ def question(
 
 
 def asked_about(message: Message, me: User) -> str | None:
-    """The id of the turn whose prompt this message answers with; `None` if it is no such answer."""
+    """The turn whose prompt this message answers with; `None` if it is no such answer."""
     asked = message.reply_to_message
     if asked is None or asked.from_user is None or asked.from_user.id != me.id:
         return None

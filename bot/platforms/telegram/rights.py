@@ -47,17 +47,19 @@ class Rights:
         until, answer = self._found.get((chat, who), (0.0, False))
         if until > self._clock():
             return answer
-        answer = await self._ask(chat, int(who))
+        found = await self._ask(chat, int(who))
+        if found is None:
+            return False
         self._found.pop((chat, who), None)
-        self._found[chat, who] = (self._clock() + _REMEMBERED, answer)
+        self._found[chat, who] = (self._clock() + _REMEMBERED, found)
         if len(self._found) > _MOST:
             del self._found[next(iter(self._found))]
-        return answer
+        return found
 
-    async def _ask(self, chat: int, who: int) -> bool:
+    async def _ask(self, chat: int, who: int) -> bool | None:
         try:
             member = await self._bot.get_chat_member(chat, who, read_timeout=_PATIENCE)
         except TelegramError as error:
             _log.warning("rights not known", chat=chat, error=str(error))
-            return False
+            return None
         return member.status in _MANAGING

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from telegram import Bot
 from telegram.error import BadRequest, TelegramError
 
-from telegram import Bot
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
 from bot.messages import Address
 from bot.platforms.telegram.activity import Activity
@@ -78,10 +78,8 @@ class TelegramSurface:
         drafts = (
             private and self._known.drafts and self._place.chat not in self._known.without_drafts
         )
-        if drafts:
-            interval = _DRAFT_INTERVAL
-        else:
-            interval = _PRIVATE_INTERVAL if private else _GROUP_INTERVAL
+        edits = _PRIVATE_INTERVAL if private else _GROUP_INTERVAL
+        interval = _DRAFT_INTERVAL if drafts else edits
         windows = () if drafts else (_WINDOW,) if private else (_WINDOW, _GROUP_WINDOW)
         return Limits(
             _TEXT,

@@ -89,6 +89,7 @@ class WebAdapter:
         )
         self._chat = Chat(
             archive=archive,
+            rooms=self._rooms,
             spool=self._spool,
             handouts=self._handouts,
             pages=pages,

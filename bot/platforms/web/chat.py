@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
-from contextlib import suppress
 
 import structlog
 from aiohttp import web
 
 from bot.actions import Action, Verb
-from bot.errors import BotError, StorageError
+from bot.errors import StorageError
 from bot.language import Words
-from bot.messages import IncomingMessage, JsonObject
-from bot.platforms.web import notices, presses, transcript, visitors
+from bot.messages import IncomingMessage
+from bot.platforms.web import presses, transcript, visitors
+from bot.platforms.web.answers import Answers, gone, misused, reason, refusal, taken
 from bot.platforms.web.handouts import Handouts
 from bot.platforms.web.languages import Languages
+from bot.platforms.web.live import LiveRooms
 from bot.platforms.web.markup import Markup
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.ports import Archive
@@ -38,6 +38,7 @@ class Chat:
     Args:
         archive: what was said before.
         spool: takes uploads in.
+        rooms: what is being said.
         handouts: gives files out.
         pages: the files of the page.
         markup: renders Markdown.
@@ -51,6 +52,7 @@ class Chat:
         self,
         *,
         archive: Archive,
+        rooms: LiveRooms,
         spool: Spool,
         handouts: Handouts,
         pages: Pages,
@@ -58,11 +60,13 @@ class Chat:
         languages: Languages,
     ) -> None:
         self._archive = archive
+        self._rooms = rooms
         self._spool = spool
         self._handouts = handouts
         self._pages = pages
         self._markup = markup
         self._languages = languages
+        self._answers = Answers(markup, handouts)
         self.inbox: Inbox | None = None
 
     def routes(self) -> list[web.RouteDef]:
@@ -94,21 +98,22 @@ class Chat:
                 # As the live replies here: a room can have a language of its own.
                 words = await self.inbox.words(visitors.incoming(request, "-", self._languages))
         except StorageError as error:
-            return _refusal(503, self._reason(error, words))
+            return refusal(503, reason(error, words))
         shown = [
             transcript.to_json(turn, self._markup, words, removed=turn.id in removed)
             for turn in turns
         ]
-        return web.json_response({"turns": shown}, headers={"Cache-Control": "no-store"})
+        body = {"turns": shown, "complete": len(turns) < TURNS_SHOWN}
+        return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     async def _picture(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         try:
             data, media_type = await self._archive.picture(request.match_info["key"])
         except KeyError:
-            return _refusal(404, words("press-picture-gone"))
+            return refusal(404, words("press-picture-gone"))
         except StorageError as error:
-            return _refusal(503, self._reason(error, words))
+            return refusal(503, reason(error, words))
         safe = media_type in _PICTURE_TYPES
         return web.Response(
             body=data,
@@ -125,42 +130,54 @@ class Chat:
         try:
             return self._handouts.response(request.match_info["key"])
         except KeyError:
-            return _refusal(404, self._languages.words(request)("web-file-gone"))
+            return refusal(404, self._languages.words(request)("web-file-gone"))
 
     async def _message(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         if self.inbox is None:
-            return _refusal(503, words("restarting"))
+            return refusal(503, words("restarting"))
         try:
             form = await self._spool.receive(request)
         except FormRefused as refused:
-            return _refusal(refused.status, refused.said_in(words))
+            return refusal(refused.status, refused.said_in(words))
         message = visitors.incoming(request, form.message_id, self._languages, form.attachments)
         try:
             command = _command(form)
         except CommandError as error:
             self._spool.discard(form.attachments)
-            return await self._misused(self.inbox, message, error, words)
+            return await misused(self.inbox, message, error, words)
         # Whatever happens now, the files stay: the turn may have been written down before.
-        return await self._answer(self.inbox, message, self.inbox.handle(message, command), words)
+        return await self._answers.after(
+            self.inbox, message, self.inbox.handle(message, command), words
+        )
 
     async def _press(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         if self.inbox is None:
-            return _refusal(503, words("restarting"))
+            return refusal(503, words("restarting"))
         try:
             press = await presses.receive(request)
         except FormRefused as refused:
-            return _refusal(refused.status, refused.said_in(words))
+            return refusal(refused.status, refused.said_in(words))
         message = visitors.incoming(request, press.id, self._languages)
         try:
             action = Action.parse(press.action)
         except ValueError:
             log.info("unknown button", action=press.action)
-            return await self._answer(self.inbox, message, self._gone(self.inbox, message), words)
+            return await self._answers.after(self.inbox, message, gone(self.inbox, message), words)
         if action.verb is Verb.EDIT:
             return await self._edit(self.inbox, message, action.target, words)
-        return await self._answer(self.inbox, message, self.inbox.press(message, action), words)
+        doing = self._carry_out(self.inbox, message, action)
+        return await self._answers.after(self.inbox, message, doing, words)
+
+    async def _carry_out(
+        self, inbox: Inbox, message: IncomingMessage, action: Action
+    ) -> Notice | None:
+        notice = await inbox.press(message, action)
+        if action.verb is Verb.FORGET and notice is not None and notice.replaces:
+            # What is deleted from the archive must not come back from memory.
+            self._rooms.forget_finished()
+        return notice
 
     async def _edit(
         self, inbox: Inbox, message: IncomingMessage, turn_id: str, words: Words
@@ -171,51 +188,10 @@ class Chat:
             here = any(turn.id == turn_id for turn in turns)
             drawing = await inbox.drawing(turn_id) if here else None
         except StorageError as error:
-            return _refusal(503, self._reason(error, words))
+            return refusal(503, reason(error, words))
         if drawing is None:
-            return await self._answer(inbox, message, self._gone(inbox, message), words)
-        return _taken(message, compose=transcript.question(drawing))
-
-    async def _answer(
-        self,
-        inbox: Inbox,
-        message: IncomingMessage,
-        answer: Awaitable[Notice | None],
-        words: Words,
-    ) -> web.Response:
-        """Wait for what the bot says at once, and tell the page."""
-        try:
-            notice = await answer
-            said = (
-                None
-                if notice is None
-                else await notices.to_json(notice, self._markup, self._handouts)
-            )
-        except CommandError as error:
-            return await self._misused(inbox, message, error, words)
-        except (BotError, OSError) as error:
-            log.warning("message not taken", error=str(error))
-            return _refusal(503, self._reason(error, words))
-        return _taken(message, notice=said)
-
-    @staticmethod
-    async def _misused(
-        inbox: Inbox, message: IncomingMessage, error: CommandError, words: Words
-    ) -> web.Response:
-        with suppress(StorageError):
-            words = await inbox.words(message)
-        return _refusal(422, error.said_in(words))
-
-    @staticmethod
-    async def _gone(inbox: Inbox, message: IncomingMessage) -> Notice:
-        return Notice((await inbox.words(message))("press-gone"))
-
-    @staticmethod
-    def _reason(error: Exception, words: Words) -> str:
-        """What went wrong behind the chat, for people; the log has the rest."""
-        if isinstance(error, StorageError | OSError):
-            return words("no-storage")
-        return words("error-other", said=str(error))
+            return await self._answers.after(inbox, message, gone(inbox, message), words)
+        return taken(message, compose=transcript.question(drawing))
 
 
 def _command(form: Form) -> Command:
@@ -228,21 +204,3 @@ def _command(form: Form) -> Command:
     if command is None and _COMMAND.match(form.text):
         raise CommandError("unknown-command")
     return command or Ask(form.text)
-
-
-def _taken(
-    message: IncomingMessage, notice: JsonObject | None = None, compose: str | None = None
-) -> web.Response:
-    """Tell the page that something was taken in.
-
-    Args:
-        message: what.
-        notice: what the bot says at once.
-        compose: a message to be changed and sent by the person.
-    """
-    body = {"message": message.message_id, "notice": notice, "compose": compose}
-    return web.json_response(body, status=202)
-
-
-def _refusal(status: int, text: str) -> web.Response:
-    return web.json_response({"error": text}, status=status)

@@ -109,7 +109,7 @@ class Handouts:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "xb", opener=_private) as file:  # noqa: PTH123 - Path.open takes no opener
+    with open(path, "xb", opener=_private) as file:
         file.write(data)
 
 

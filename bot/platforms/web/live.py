@@ -189,6 +189,11 @@ class LiveRooms:
             if not self._watches[room]:
                 del self._watches[room]
 
+    def forget_finished(self) -> None:
+        """Forget all finished replies: the archive alone says what there still is of them."""
+        for room, reply_id in list(self._finished):
+            self._forget(room, reply_id)
+
     def close(self) -> None:
         """End every stream."""
         for watches in self._watches.values():

@@ -30,10 +30,10 @@ MEDIA_TYPES = {
 """What is served under `/static/`, by suffix; the HTML files are templates and are not."""
 
 SAID = (
-    "add again answer-there change close copied copied copy done download failed hint-again "
+    "again answer-there change close copied copied copy done download failed hint-again "
     "hint-delete hint-edit hint-full hint-less hint-more hint-retry hint-stop not-a-picture "
     "not-sent note open picture picture-too-large pictures-ready progress reconnecting remove "
-    "removed save send send-again sending sent status-error stop stopped too-long too-many "
+    "removed send send-again sending sent status-error stop stopped too-long too-many "
     "try-again unreachable working"
 )
 """What the scripts say, without `web-`."""
@@ -178,9 +178,7 @@ class Pages:
 def spoken(words: Words, limits: UploadLimits) -> dict[str, str]:
     """What the scripts say, by key without `web-`."""
     most = {"picture-too-large": limits.file_bytes // 1024**2, "too-many": limits.files}
-    return {
-        key: words(f"web-{key}", **_FILLED_IN, most=most.get(key, 0)) for key in SAID.split()
-    }
+    return {key: words(f"web-{key}", **_FILLED_IN, most=most.get(key, 0)) for key in SAID.split()}
 
 
 class _Template(string.Template):

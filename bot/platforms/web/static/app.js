@@ -2,55 +2,45 @@
 
 import { Composer } from "./composer.js";
 import { Connection } from "./connection.js";
-import { byId, element, randomId } from "./dom.js";
+import { byId, randomId } from "./dom.js";
 import { Entry } from "./entry.js";
 import { Lightbox } from "./lightbox.js";
+import { Note } from "./note.js";
+import { currentRoom } from "./room.js";
+import { Follower } from "./scroll.js";
+import { announce, toast } from "./voice.js";
+import { say } from "./words.js";
 
-const ROOM = /^[A-Za-z0-9_-]{8,64}$/;
-const ROOM_KEY = "janus-room";
-const NEAR_BOTTOM = 120;
-const TOAST_TIME = 6000;
+/** The longest notice that is only shown in passing. */
+const PASSING = 160;
 
 class Chat {
   #entries = new Map();
   #connection = null;
   #list = byId("conversation");
-  #scroller = byId("scroller");
-  #toastTimer = 0;
-  #following = true;
+  #follower = new Follower(this.#list);
   #lightbox = new Lightbox();
   #composer;
 
   constructor() {
-    const { uploadFiles, uploadBytes, textBytes } = document.body.dataset;
-    this.#composer = new Composer(
-      {
-        onSend: (message) => this.#ask(message),
-        onStop: () => this.#command("/stop"),
-        onProblem: (sentence) => this.#toast(sentence),
-      },
-      { files: Number(uploadFiles), bytes: Number(uploadBytes), text: Number(textBytes) },
-    );
+    this.#composer = new Composer({
+      onSend: (message) => this.#ask(message),
+      onStop: () => this.#command("/stop"),
+      onProblem: toast,
+    });
     byId("new-chat").addEventListener("click", () => this.#newRoom());
-    byId("jump").addEventListener("click", () => this.#toBottom());
-    this.#scroller.addEventListener("scroll", () => this.#showJump(), { passive: true });
     for (const example of document.querySelectorAll("[data-example]")) {
       example.addEventListener("click", () => this.#composer.fill(example.dataset.example));
     }
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !this.#lightbox.isOpen && this.#isWorking()) this.#command("/stop");
     });
-    // A picture that loads late must not push the newest line out of sight.
-    this.#list.addEventListener("load", () => this.#follow(), { capture: true });
     addEventListener("hashchange", () => this.#enter());
     this.#enter();
   }
 
   #enter() {
-    const named = location.hash.slice(1);
-    const room = ROOM.test(named) ? named : (stored(ROOM_KEY) ?? randomId());
-    history.replaceState(null, "", `/#${room}`);
-    store(ROOM_KEY, room);
+    const room = currentRoom();
     this.#connection?.close();
     this.#entries.clear();
     this.#list.replaceChildren();
@@ -71,33 +61,49 @@ class Chat {
 
   #onState(up) {
     byId("connection").hidden = up;
-    if (!up) this.#announce("Reconnecting");
+    if (!up) announce(say("reconnecting"));
   }
 
   async #readTranscript() {
     const connection = this.#connection;
-    let turns;
+    const before = [...this.#entries.values()].filter((entry) => entry.finished);
+    let turns, complete;
     try {
-      turns = await connection.turns();
+      ({ turns, complete } = await connection.turns());
     } catch (error) {
-      this.#toast(error.message);
+      toast(error.message);
       return;
     }
     if (connection !== this.#connection) return;
-    let before = null;
+    const kept = new Set(turns.map((turn) => turn.message));
+    for (const entry of before) {
+      if (!kept.has(entry.id) && (complete || entry.stray)) this.#drop(entry);
+    }
+    let last = null;
     for (const turn of turns) {
-      const entry = this.#entries.get(turn.message) ?? this.#add(turn.message, before);
+      const entry = this.#entries.get(turn.message) ?? this.#add(turn.message, last);
       this.#takeTurn(entry, turn);
-      before = entry;
+      // Live states come in the order of their changes.
+      if (last?.element.compareDocumentPosition(entry.element) & Node.DOCUMENT_POSITION_PRECEDING) {
+        last.element.after(entry.element);
+      }
+      last = entry;
     }
     this.#refresh();
     byId("welcome").hidden = this.#entries.size > 0;
   }
 
+  #drop(entry) {
+    this.#entries.delete(entry.id);
+    entry.element.remove();
+  }
+
   #takeTurn(entry, turn) {
     entry.accepted = true;
+    entry.stray = false;
     entry.problem = null;
     entry.question = turn.question;
+    entry.removed ||= turn.removed;
     // A question without a picture of its own may be about an older one, which is shown already.
     if (turn.attachments.length > 0 && turn.pictures.length > 0) entry.pictures = turn.pictures;
     if (turn.answer && !entry.finished) entry.messages = [turn.answer];
@@ -107,27 +113,27 @@ class Chat {
   #onReply(reply) {
     const known = this.#entries.get(reply.reply);
     const entry = known ?? this.#add(reply.reply);
-    if (!known) this.#readTranscript();
+    if (!known) {
+      entry.stray = true;
+      this.#readTranscript();
+    }
     const wasWorking = !entry.finished;
     const finishes = reply.messages.at(-1)?.mood !== "working";
     // The transcript may already know the end that this state comes before.
     if (!wasWorking && !finishes) return;
-    entry.accepted = true;
-    entry.problem = null;
-    entry.messages = reply.messages;
-    entry.paint();
+    entry.take(reply.messages);
     if (wasWorking && entry.finished) this.#announceEnd(entry);
     this.#refresh();
   }
 
   #announceEnd(entry) {
-    const pictures = entry.messages.flatMap((message) => message.pictures).length;
-    const words = { failed: "That did not work", stopped: "Stopped" };
-    this.#announce(words[entry.mood] ?? (pictures ? `${pictures} pictures are ready` : "The answer is there"));
+    const pictures = entry.messages.some((message) => message.pictures.length > 0);
+    const words = { failed: say("failed"), stopped: say("stopped"), removed: say("removed") };
+    announce(words[entry.mood] ?? (pictures ? say("pictures-ready") : say("answer-there")));
   }
 
   async #ask({ text, files }) {
-    if (/^\/(stop|retry|reset|help|start)\b/i.test(text)) {
+    if (/^\/(stop|retry)\s*$/i.test(text)) {
       await this.#command(text);
       return;
     }
@@ -135,7 +141,7 @@ class Chat {
     entry.question = text;
     entry.files = files;
     entry.pictures = files.map((file) => ({ url: URL.createObjectURL(file), name: file.name, alt: file.name }));
-    this.#toBottom();
+    this.#follower.toBottom();
     await this.#send(entry);
   }
 
@@ -146,14 +152,19 @@ class Chat {
     this.#refresh();
     try {
       const { notice } = await this.#connection.send({ id: entry.id, text: entry.question, files: entry.files });
-      if (notice) this.#note(notice.html, entry);
-      else this.#announce("Sent");
+      if (notice) {
+        entry.accepted = false;
+        this.#addNote(notice, (card) => entry.element.append(card));
+        this.#follower.toBottom();
+      } else {
+        announce(say("sent"));
+      }
     } catch (error) {
       entry.accepted = entry.messages.length > 0;
       if (!entry.accepted) entry.problem = { sentence: error.message, again: error.again };
-      entry.paint();
-      this.#announce(`Not sent. ${error.message}`);
+      announce(say("not-sent", { what: error.message }));
     }
+    entry.paint();
     this.#refresh();
   }
 
@@ -161,28 +172,64 @@ class Chat {
   async #command(text) {
     try {
       const { notice } = await this.#connection.send({ id: randomId(), text });
-      if (notice && text === "/stop") this.#toast(plain(notice.html));
-      else if (notice) this.#note(notice.html);
+      if (notice) toast(plain(notice.html));
       else await this.#readTranscript();
     } catch (error) {
-      this.#toast(error.message);
+      toast(error.message);
     }
     this.#refresh();
   }
 
-  /** Something that the bot says about itself; not part of the conversation. */
-  #note(html, instead = null) {
-    const note = element("div", "note prose");
-    note.innerHTML = html; // Rendered and escaped by the server.
-    if (instead === null) {
-      this.#list.append(note);
-    } else {
-      instead.element.append(note);
-      instead.accepted = false;
-      instead.paint();
+  /** A button of an entry or of a note was pressed. Resolves to whether the press arrived. */
+  async #press({ id, action }, place) {
+    const connection = this.#connection;
+    let answer;
+    try {
+      answer = await connection.press({ id, action });
+    } catch (error) {
+      toast(error.message);
+      return !error.again;
     }
-    this.#announce(note.textContent.trim());
-    this.#toBottom();
+    if (connection !== this.#connection) return true;
+    if (answer.compose) this.#compose(answer.compose);
+    else if (answer.notice) this.#tell(answer.notice, place, action);
+    else await this.#readTranscript();
+    if (!answer.compose && !answer.notice) this.#follower.toBottom();
+    return true;
+  }
+
+  /** A request to be changed: the caret goes behind its words, before its options. */
+  #compose(text) {
+    const options = text.search(/ --(seed|guidance) \S+( --guidance \S+)?$/);
+    this.#composer.fill(text, [], options < 0 ? text.length : options);
+  }
+
+  /** Show what the bot says to a press, where it belongs. */
+  #tell(notice, place, action) {
+    const words = plain(notice.html);
+    if (notice.replaces && place instanceof Note) {
+      place.replace(notice, action);
+      announce(words);
+      // What was deleted goes from the page, too.
+      if (action.startsWith("forget:")) this.#readTranscript();
+    } else if (notice.files.length + notice.buttons.length === 0 && words.length <= PASSING) {
+      toast(words);
+    } else {
+      const card = (node) => (place instanceof Note ? place.element.after(node) : place.element.append(node));
+      const note = this.#addNote(notice, card);
+      note.element.scrollIntoView({ block: "nearest" });
+    }
+  }
+
+  #addNote(notice, place) {
+    const note = new Note(notice, {
+      onPress: (press, pressed) => this.#press(press, pressed),
+      onOpen: (pictures, index) => this.#lightbox.show(pictures, index),
+      onClose: () => this.#composer.focus(),
+    });
+    place(note.element);
+    announce(note.text);
+    return note;
   }
 
   #add(id, before = undefined) {
@@ -191,6 +238,7 @@ class Chat {
       onEdit: (unsent) => this.#edit(unsent),
       onRetry: () => this.#command("/retry"),
       onOpen: (pictures, index) => this.#lightbox.show(pictures, index),
+      onPress: (press, pressed) => this.#press(press, pressed),
     });
     this.#entries.set(id, entry);
     if (before === undefined) this.#list.append(entry.element);
@@ -200,8 +248,7 @@ class Chat {
   }
 
   #edit(entry) {
-    this.#entries.delete(entry.id);
-    entry.element.remove();
+    this.#drop(entry);
     this.#composer.fill(entry.question, entry.files);
     this.#refresh();
   }
@@ -213,58 +260,12 @@ class Chat {
   #refresh() {
     this.#composer.working = this.#isWorking();
     if (this.#entries.size > 0) byId("welcome").hidden = true;
-    this.#follow();
-  }
-
-  #announce(words) {
-    byId("announcer").textContent = words;
-  }
-
-  #toast(sentence) {
-    const toast = byId("toast");
-    toast.textContent = sentence;
-    toast.hidden = false;
-    clearTimeout(this.#toastTimer);
-    this.#toastTimer = setTimeout(() => (toast.hidden = true), TOAST_TIME);
-  }
-
-  #showJump() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
-    byId("jump").hidden = this.#following;
-  }
-
-  #follow() {
-    if (this.#following) this.#toBottom();
-  }
-
-  #toBottom() {
-    this.#following = true;
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
-    byId("jump").hidden = true;
+    this.#follower.follow();
   }
 }
 
 function plain(html) {
   return new DOMParser().parseFromString(html, "text/html").body.textContent.trim();
-}
-
-// A browser may forbid storage; then a reload begins a new room unless the address names one.
-function stored(key) {
-  try {
-    const value = localStorage.getItem(key);
-    return value && ROOM.test(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-function store(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // The address still names the room.
-  }
 }
 
 new Chat();

@@ -27,6 +27,8 @@ const HINTS = {
   stop: "hint-stop",
 };
 
+/** Verbs whose label says too little to who does not see the page. */
+const UNCLEAR = new Set(["delete", "full", "less", "more"]);
 const CHOSEN = /^●\s*/;
 const SIGNS = /^[^\p{L}\p{N}]+/u;
 
@@ -45,18 +47,20 @@ function pressButton({ action, label, danger }, onPress) {
   const text = ICONS[verb] ? label.replace(SIGNS, "") : label.replace(CHOSEN, "");
   let id = randomId();
   const node = button("press", text, async () => {
+    const held = document.activeElement === node;
     node.disabled = true;
     try {
       if (await onPress({ id, action, button: node })) id = randomId();
     } finally {
       node.disabled = false;
+      // A button that rests loses the focus.
+      if (held && document.activeElement === document.body) node.focus({ preventScroll: true });
     }
   }, ICONS[verb]);
   node.dataset.action = action;
   if (danger) node.classList.add("danger");
   if (CHOSEN.test(label)) node.ariaPressed = "true";
   if (HINTS[verb]) node.title = say(HINTS[verb], { number: value });
-  // A number or a sign alone says nothing to who does not see the page.
-  if (HINTS[verb] && !/\p{L}/u.test(text)) node.ariaLabel = node.title;
+  if (UNCLEAR.has(verb)) node.ariaLabel = node.title;
   return node;
 }

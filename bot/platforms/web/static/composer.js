@@ -1,6 +1,8 @@
 // Where a message is written: text, pictures picked, dropped or pasted, and the one button.
 
 import { button, byId, element, icon } from "./dom.js";
+import { Suggestions } from "./suggestions.js";
+import { limits, say } from "./words.js";
 
 const LARGEST_HEIGHT = 220;
 
@@ -13,12 +15,11 @@ export class Composer {
   #files = [];
   #working = false;
   #handlers;
-  #limits;
+  #suggestions = new Suggestions(this.#text, (text) => this.fill(text));
 
   /** `onSend({text, files})`, `onStop()`, `onProblem(sentence)`. */
-  constructor(handlers, limits) {
+  constructor(handlers) {
     this.#handlers = handlers;
-    this.#limits = limits;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -43,12 +44,13 @@ export class Composer {
     return this.#text.value.trim() === "" && this.#files.length === 0;
   }
 
-  /** Put text into the box, ready to be changed. */
-  fill(text, files = []) {
+  /** Put text into the box, ready to be changed; the caret goes to `caret`, else to the end. */
+  fill(text, files = [], caret = text.length) {
     this.#text.value = text;
     this.add(files);
     this.#refresh();
     this.focus();
+    this.#text.setSelectionRange(caret, caret);
   }
 
   focus() {
@@ -71,12 +73,11 @@ export class Composer {
   add(files) {
     for (const file of files) {
       if (!file.type.startsWith("image/")) {
-        this.#handlers.onProblem(`“${file.name}” is not a picture.`);
-      } else if (file.size > this.#limits.bytes) {
-        const megabytes = Math.floor(this.#limits.bytes / 1024 ** 2);
-        this.#handlers.onProblem(`“${file.name}” is too large: ${megabytes} MiB at most.`);
-      } else if (this.#files.length >= this.#limits.files) {
-        this.#handlers.onProblem(`${this.#limits.files} pictures at most in one message.`);
+        this.#handlers.onProblem(say("not-a-picture", { name: file.name }));
+      } else if (file.size > limits.bytes) {
+        this.#handlers.onProblem(say("picture-too-large", { name: file.name }));
+      } else if (this.#files.length >= limits.files) {
+        this.#handlers.onProblem(say("too-many"));
       } else {
         this.#files.push(file);
       }
@@ -90,8 +91,8 @@ export class Composer {
       this.#handlers.onStop();
     } else if (!this.isEmpty) {
       const message = { text: this.#text.value.trim(), files: this.#files };
-      if (new TextEncoder().encode(message.text).length > this.#limits.text) {
-        this.#handlers.onProblem("This text is too long for one message.");
+      if (new TextEncoder().encode(message.text).length > limits.text) {
+        this.#handlers.onProblem(say("too-long"));
         return;
       }
       this.clear();
@@ -105,6 +106,7 @@ export class Composer {
   }
 
   #onKey(event) {
+    if (this.#suggestions.takes(event)) return;
     // On a phone Enter makes a new line: its keyboard has no Shift+Enter.
     const sends = event.key === "Enter" && !event.shiftKey && !event.isComposing;
     if (!sends || matchMedia("(pointer: coarse)").matches) return;
@@ -115,10 +117,11 @@ export class Composer {
   #refresh() {
     this.#text.style.height = "auto";
     this.#text.style.height = `${Math.min(this.#text.scrollHeight, LARGEST_HEIGHT)}px`;
-    const label = this.#stops() ? "Stop" : "Send";
+    this.#suggestions.refresh();
+    const [label, sign] = this.#stops() ? [say("stop"), "stop"] : [say("send"), "send"];
     if (this.#send.ariaLabel !== label) {
       this.#send.ariaLabel = this.#send.title = label;
-      this.#send.replaceChildren(icon(label.toLowerCase()));
+      this.#send.replaceChildren(icon(sign));
     }
     this.#send.disabled = this.isEmpty && !this.#working;
   }
@@ -139,7 +142,7 @@ export class Composer {
       this.#refresh();
       this.focus();
     }, "close");
-    remove.ariaLabel = `Remove ${file.name}`;
+    remove.ariaLabel = say("remove", { name: file.name });
     return element("li", "", image, remove);
   }
 

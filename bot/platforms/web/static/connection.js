@@ -1,4 +1,6 @@
-// Everything that goes over the network: one event stream per room, transcripts, messages.
+// Everything that goes over the network: one event stream per room, transcripts, messages, presses.
+
+import { say } from "./words.js";
 
 const FIRST_DELAY = 1000;
 const LONGEST_DELAY = 15000;
@@ -54,10 +56,10 @@ export class Connection {
     this.#source?.close();
   }
 
-  /** The room's turns from the archive, oldest first. */
+  /** The room's newest turns from the archive, oldest first, and whether that is all of them. */
   async turns() {
     const response = await this.#fetch(`/api/rooms/${this.#room}/turns`);
-    return (await response.json()).turns;
+    return response.json();
   }
 
   /** Send a message. Sending it again under the same id answers it once. */
@@ -70,17 +72,25 @@ export class Connection {
     return response.json();
   }
 
+  /** Press a button. Sending it again under the same id acts once. */
+  async press({ id, action }) {
+    const headers = { "Content-Type": "application/json" };
+    const body = JSON.stringify({ id, action });
+    const response = await this.#fetch(`/api/rooms/${this.#room}/presses`, { method: "POST", headers, body });
+    return response.json();
+  }
+
   async #fetch(url, options = {}) {
     let response;
     try {
       response = await fetch(url, options);
     } catch {
-      throw new NotTaken("The bot cannot be reached.", true);
+      throw new NotTaken(say("unreachable"), true);
     }
     if (response.status === 401) location.reload();
     if (response.ok) return response;
     const answer = await response.json().catch(() => ({}));
-    const sentence = answer.error ?? `The bot answered with an error (${response.status}).`;
+    const sentence = answer.error ?? say("status-error", { number: response.status });
     throw new NotTaken(sentence, response.status >= 500 || response.status === 408);
   }
 }

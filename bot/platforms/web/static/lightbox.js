@@ -1,6 +1,7 @@
 // One picture large, with its neighbours a key away.
 
 import { byId } from "./dom.js";
+import { say } from "./words.js";
 
 export class Lightbox {
   #dialog = byId("lightbox");
@@ -46,6 +47,6 @@ export class Lightbox {
     this.#image.alt = picture.alt;
     this.#caption.textContent = picture.alt;
     this.#download.href = picture.url;
-    this.#download.download = picture.name || "picture";
+    this.#download.download = picture.name || say("picture");
   }
 }

@@ -25,6 +25,13 @@ export class Note {
     this.element.replaceChildren(close, prose, ...files.map((file) => this.#file(file)), ...rows);
   }
 
+  /** Show something else in the same place, and keep the focus at a button that stays. */
+  replace(notice, pressed) {
+    this.show(notice);
+    const buttons = [...this.element.querySelectorAll("[data-action]")];
+    (buttons.find((node) => node.dataset.action === pressed) ?? this.element).focus({ preventScroll: true });
+  }
+
   close() {
     this.element.remove();
     this.#handlers.onClose();

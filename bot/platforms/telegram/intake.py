@@ -1,0 +1,252 @@
+"""Hands what people do on Telegram to the inbox, and shows what it says at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import structlog
+from telegram import Bot, CallbackQuery, ChatMember, ChatMemberUpdated, Message, Update
+from telegram.error import TelegramError
+
+from bot.actions import Action, Verb
+from bot.errors import BotError, StorageError
+from bot.messages import Address, ChannelKey, IncomingMessage
+from bot.platforms.telegram.discoveries import Discoveries
+from bot.platforms.telegram.incoming import PLATFORM, Wish, read
+from bot.platforms.telegram.notices import Notices
+from bot.platforms.telegram.presses import read_press
+from bot.platforms.telegram.prompts import changed, question
+from bot.platforms.telegram.rights import Rights
+from bot.turn import Ask
+from bot.turns.commands import Command, CommandError, Export, Forget, Help, ShowSettings
+from bot.turns.inbox import Inbox, Notice
+
+_log = structlog.get_logger(__name__)
+
+ALLOWED: Final = (
+    Update.MESSAGE,
+    Update.EDITED_MESSAGE,
+    Update.CALLBACK_QUERY,
+    Update.MY_CHAT_MEMBER,
+)
+"""What Telegram shall deliver. It remembers this; posts in channels and messages to businesses are
+not among it, because the bot cannot answer them."""
+
+BROKEN: Final = (
+    BotError,
+    TelegramError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a single update may go wrong with; the others must not wait for it."""
+
+_FOR_MODERATORS = (Export, Forget, ShowSettings)
+_MANAGING = frozenset({Verb.SET, Verb.FORGET, Verb.STOP, Verb.DELETE})
+"""What may need a right in the group; only for these is Telegram asked who administers it."""
+
+_GONE = frozenset({ChatMember.LEFT, ChatMember.BANNED})
+
+
+class Intake:
+    """Takes in updates that the client library has read.
+
+    Args:
+        bot: initialised client.
+        inbox: where they go.
+        known: shared by all of the adapter.
+        notices: says what is said at once.
+        rights: knows who administers a group.
+    """
+
+    def __init__(
+        self, bot: Bot, inbox: Inbox, known: Discoveries, notices: Notices, rights: Rights
+    ) -> None:
+        self._bot = bot
+        self._inbox = inbox
+        self._known = known
+        self._notices = notices
+        self._rights = rights
+
+    async def take(self, update: Update) -> None:
+        """Commit an update: when this returns, it is safe to forget it.
+
+        Items of an album are for `messages`, if they are to be one request.
+
+        Raises:
+            StorageError: nothing could be written down; to be called again.
+
+        Cancelling: likewise.
+        """
+        if update.message is not None:
+            await self.messages([update.message])
+        elif update.edited_message is not None:
+            await self._edited(update.edited_message)
+        elif update.callback_query is not None:
+            await self._pressed(update.callback_query)
+        elif update.my_chat_member is not None:
+            _log_membership(update.my_chat_member)
+
+    async def messages(self, items: Sequence[Message]) -> bool:
+        """Commit a message, or all items of an album as one. Raises and cancels as `take`.
+
+        Returns:
+            Whether it was meant for the bot.
+        """
+        for item in items:
+            self._known.saw(item.chat_id, item.message_id)
+        if (new := items[0].migrate_to_chat_id) is not None:
+            await self._move(items[0].chat_id, new)
+        wish = read(items, self._bot.bot)
+        if wish is None:
+            return False
+        try:
+            command = await self._understood(wish)
+        except CommandError as error:
+            await self._refuse(wish.message, error)
+        else:
+            await self._carry_out(wish, command)
+        return True
+
+    async def grown(self, items: Sequence[Message]) -> None:
+        """An album that was committed has more items: its turn begins again with all of them."""
+        wish = read(items, self._bot.bot)
+        if wish is not None and wish.command is not None:
+            await self._inbox.edited(wish.message, wish.command)
+
+    async def _edited(self, message: Message) -> None:
+        wish = read([message], self._bot.bot)
+        if wish is None or wish.command is None:
+            return
+        try:
+            command = await self._understood(wish)
+        except CommandError:
+            return  # the first wording stands
+        # An item of an album says nothing of the other items.
+        files = () if message.media_group_id else wish.message.attachments
+        await self._inbox.edited(replace(wish.message, attachments=files), command)
+
+    async def _understood(self, wish: Wish) -> Command:
+        """The command of a wish; the answer to a question for a new prompt becomes a drawing.
+
+        Raises:
+            CommandError: why there is none.
+        """
+        if wish.command is None:
+            raise wish.refusal
+        if wish.draws is None or not isinstance(wish.command, Ask):
+            return wish.command
+        drawing = await self._inbox.drawing(wish.draws)
+        if drawing is None:
+            raise CommandError("press-gone")
+        return changed(drawing, wish.command.question)
+
+    async def _carry_out(self, wish: Wish, command: Command) -> None:
+        message = wish.message
+        if wish.draws is not None:
+            # Whoever answers must be who was asked.
+            refused = await self._inbox.press(message, Action(Verb.EDIT, wish.draws))
+            if refused is not None:
+                self._notices.say(message.address, refused)
+                return
+        if isinstance(command, _FOR_MODERATORS):
+            message = await self._with_rights(message)
+        notice = await self._inbox.handle(message, command)
+        if notice is None:
+            if wish.stills:
+                words = await self._inbox.words(message)
+                self._notices.say(message.address, Notice(words("telegram-still")))
+        elif isinstance(command, Help):
+            self._notices.help(message.address, notice)
+        elif isinstance(command, Export) and notice.files:
+            await self._hand_over(message, notice)
+        else:
+            self._notices.say(message.address, notice)
+
+    async def _pressed(self, query: CallbackQuery) -> None:
+        press = read_press(query)
+        if press is None:
+            return
+        message, action = press
+        pressed = query.message.message_id if query.message is not None else None
+        try:
+            notice = await self._press(message, action, query)
+        except StorageError:
+            raise  # it comes again
+        except BROKEN:
+            self._notices.answer(query.id, message.address, pressed, None)
+            raise
+        self._notices.answer(query.id, message.address, pressed, notice)
+
+    async def _press(
+        self, message: IncomingMessage, action: Action | None, query: CallbackQuery
+    ) -> Notice | None:
+        if action is None:
+            words = await self._inbox.words(message)
+            return Notice(words("press-gone"))
+        if action.verb in _MANAGING:
+            message = await self._with_rights(message)
+        notice = await self._inbox.press(message, action)
+        if notice is not None or action.verb is not Verb.EDIT:
+            return notice
+        words = await self._inbox.words(message)
+        drawing = await self._inbox.drawing(action.target)
+        if drawing is None:
+            return Notice(words("press-gone"))
+        private = message.address.data["private"]
+        person = None if private else query.from_user
+        self._notices.ask(message.address, *question(words, drawing, action.target, person))
+        return None
+
+    async def _with_rights(self, message: IncomingMessage) -> IncomingMessage:
+        return replace(message, moderator=await self._rights.manages(message))
+
+    async def _refuse(self, message: IncomingMessage, error: CommandError) -> None:
+        words = await self._inbox.words(message)
+        self._notices.say(message.address, Notice(error.said_in(words)))
+
+    async def _hand_over(self, message: IncomingMessage, notice: Notice) -> None:
+        """Everything that a chat ever said is for whoever asked, and not for the chat."""
+        words = await self._inbox.words(message)
+        here = message.address
+        if here.data["private"] or not message.person.id.isdecimal():
+            self._notices.say(here, notice)
+            return
+        chat = int(message.person.id)
+        there = Address(
+            PLATFORM,
+            str(chat),
+            {
+                "chat_id": chat,
+                "thread_id": None,
+                "reply_to": None,
+                "private": True,
+                "draft_id": 1,
+            },
+        )
+        self._notices.hand_over(
+            there,
+            notice,
+            here,
+            sent=Notice(words("telegram-handed-over")),
+            refused=Notice(words("telegram-write-first", bot=f"@{self._bot.username}")),
+        )
+
+    async def _move(self, old: int, new: int) -> None:
+        """A group became a supergroup, which has an id of its own."""
+        await self._inbox.moved(
+            ChannelKey(PLATFORM, (str(old),)), ChannelKey(PLATFORM, (str(new),))
+        )
+        self._known.moved[old] = new
+
+
+def _log_membership(change: ChatMemberUpdated) -> None:
+    """Blocked, removed, let in: nothing is to be done, but good to know."""
+    status = change.new_chat_member.status
+    what = "bot left out" if status in _GONE else "bot let in"
+    _log.info(what, chat=change.chat.id, status=status)

@@ -1,0 +1,48 @@
+"""The menu of commands, in every language, longer in private than in groups."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from telegram import (
+    Bot,
+    BotCommand,
+    BotCommandScope,
+    BotCommandScopeAllGroupChats,
+    BotCommandScopeDefault,
+)
+from telegram.error import TelegramError
+
+from bot.language import Catalogue
+from bot.turns.commands import WORDS
+
+_log = structlog.get_logger(__name__)
+
+_NOT_IN_GROUPS = frozenset({"export", "doctor"})
+"""Work there too, but concern few; a shorter menu is read."""
+
+
+async def publish(bot: Bot, catalogue: Catalogue) -> None:
+    """Set the menus that are not as they should be. One that cannot be set is only logged."""
+    await asyncio.gather(
+        *(
+            _publish(bot, catalogue, scope, language)
+            for scope in (BotCommandScopeDefault(), BotCommandScopeAllGroupChats())
+            for language in ("", *catalogue.languages)
+        )
+    )
+
+
+async def _publish(bot: Bot, catalogue: Catalogue, scope: BotCommandScope, language: str) -> None:
+    words = catalogue.words(language)
+    left_out = _NOT_IN_GROUPS if isinstance(scope, BotCommandScopeAllGroupChats) else frozenset()
+    menu = tuple(
+        BotCommand(word, words(f"command-{word}")) for word in WORDS if word not in left_out
+    )
+    code = language or None
+    try:
+        if await bot.get_my_commands(scope, code) != menu:
+            await bot.set_my_commands(menu, scope, code)
+    except TelegramError as error:
+        _log.warning("command menu not set", scope=scope.type, language=language, error=str(error))

@@ -1,0 +1,156 @@
+"""Buttons on Telegram: shown, pressed, answered, over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bot.actions import Action, Button, Verb
+from bot.messages import Address
+from bot.reply.surface import Content, Mood
+from bot.turn import Imagine
+from bot.turns.inbox import File, Notice
+from tests.servers.telegram import TelegramServer
+from tests.servers.telegram_support import ScriptedInbox, picture, serving
+from tests.servers.telegram_world import Chat
+
+ROWS = ((Button(Action(Verb.AGAIN, "abcdefghjk"), "New"),),)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as running:
+        yield running
+
+
+def press(
+    server: TelegramServer, chat: Chat, person: dict[str, Any], message: Any, data: str
+) -> None:
+    """Somebody presses a button."""
+    server.push(
+        "callback_query",
+        {
+            "id": str(len(server.calls)),
+            "from": person,
+            "message": message,
+            "chat_instance": "1",
+            "data": data,
+        },
+    )
+
+
+def address(chat: Chat) -> Address:
+    data = {"chat_id": chat.id, "thread_id": None, "reply_to": None, "private": chat.is_private}
+    return Address("telegram", str(chat.id), data | {"draft_id": 1})
+
+
+async def shown(server: TelegramServer, adapter: Any, chat: Chat) -> dict[str, Any]:
+    """A message of the bot with a button."""
+    surface = adapter.surface(address(chat))
+    assert surface.limits.buttons
+    await surface.create(Content("Done.", mood=Mood.DONE, buttons=ROWS), "turn-0")
+    message: dict[str, Any] = server.replies(chat)[-1]
+    return message
+
+
+async def test_a_press_reaches_the_core_and_is_answered(server: TelegramServer) -> None:
+    """With who pressed, where, and what the button carried."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        ((button,),) = message["reply_markup"]["inline_keyboard"]
+        press(server, chat, ann, message, button["callback_data"])
+        await server.wait_for(lambda: server.called("answerCallbackQuery"))
+    ((pressed, action),) = inbox.presses
+    assert action == Action(Verb.AGAIN, "abcdefghjk")
+    assert (pressed.person.id, str(pressed.channel)) == (str(ann["id"]), f"telegram:{chat.id}")
+
+
+async def test_a_short_notice_is_a_small_window(server: TelegramServer) -> None:
+    """Only who pressed sees it."""
+    ann = server.person("Ann")
+    chat = server.group()
+    inbox = ScriptedInbox()
+    inbox.press_notices.append(Notice("Only the person who asked for this can do that."))
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        press(server, chat, ann, message, "again:abcdefghjk:")
+        (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
+    assert call.params["text"].startswith("Only the person")
+    assert len(server.replies(chat)) == 1
+
+
+async def test_a_file_is_handed_out(server: TelegramServer) -> None:
+    """As a document, so that Telegram leaves it as it is."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    inbox.press_notices.append(Notice("Here.", files=(File("fox.png", picture(), "image/png"),)))
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        press(server, chat, ann, message, "full:abcdefghjk:1")
+        await server.wait_for(lambda: len(server.replies(chat)) == 2)
+    assert server.replies(chat)[-1]["document"]["file_name"] == "fox.png"
+
+
+async def test_a_menu_changes_in_its_place(server: TelegramServer) -> None:
+    """The second click goes on where the first one was."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    inbox.press_notices.append(Notice("Language: ru", replaces=True, buttons=ROWS))
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        press(server, chat, ann, message, "set:language:ru")
+        await server.wait_for(lambda: server.called("editMessageText"))
+    (message,) = server.replies(chat)
+    assert message["text"] == "Language: ru"
+    assert message["reply_markup"]["inline_keyboard"]
+
+
+async def test_an_unknown_button_is_answered(server: TelegramServer) -> None:
+    """One of a newer version of the bot, for example."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        press(server, chat, ann, message, "dance:1:2")
+        (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
+    assert "not stored" in call.params["text"]
+    assert not inbox.presses
+
+
+async def test_the_prompt_is_edited_with_an_answer(server: TelegramServer) -> None:
+    """The bot asks, and the person's answer draws with the same seed and guidance."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    inbox = ScriptedInbox()
+    inbox.drawings["abcdefghjk"] = Imagine("a red fox", 42, 6.0)
+    async with serving(server, inbox) as adapter:
+        message = await shown(server, adapter, chat)
+        press(server, chat, ann, message, "edit:abcdefghjk:")
+        await server.wait_for(lambda: len(server.replies(chat)) == 2)
+        asked = server.replies(chat)[-1]
+        assert "a red fox" in asked["text"]
+        server.say(chat, ann, "a blue fox", reply_to=asked)
+        await inbox.wait(1)
+    ((_, command),) = inbox.taken
+    assert command == Imagine("a blue fox", 42, 6.0)
+
+
+async def test_the_keyboard_goes_with_an_edit_that_states_none(server: TelegramServer) -> None:
+    """What is finished has no Stop button any more."""
+    ann = server.person("Ann")
+    chat = server.group()
+    async with serving(server, ScriptedInbox()) as adapter:
+        surface = adapter.surface(address(chat))
+        receipt = await surface.create(Content("Working", buttons=ROWS), "turn-0")
+        await surface.edit(receipt, Content("Done.", mood=Mood.DONE))
+    del ann
+    (message,) = server.replies(chat)
+    assert not message.get("reply_markup")

@@ -1,0 +1,277 @@
+"""Buttons and handed-out files of the web chat, over real HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.actions import Action, Button, Verb
+from bot.errors import StorageError
+from bot.platforms.web import WebAdapter
+from bot.platforms.web.handouts import KEEP_SECONDS, MOST_KEPT, Handouts
+from bot.turn import Imagine
+from bot.turns.inbox import File, Notice
+from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
+
+ROOM = "room-of-the-test"
+ZIP = File("web_room.zip", b"PK\x05\x06" + b"\0" * 18, "application/zip")
+
+
+@pytest.fixture
+def bot() -> ScriptedBot:
+    return ScriptedBot()
+
+
+@pytest.fixture
+async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
+    async with serving(bot, tmp_path / "spool") as adapter:
+        yield adapter
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address, as browsers keep them
+    timeout = aiohttp.ClientTimeout(total=WAIT)
+    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
+        yield session
+
+
+def presses_url(web: WebAdapter, room: str = ROOM) -> str:
+    return f"{web.url}api/rooms/{room}/presses"
+
+
+async def press(
+    client: aiohttp.ClientSession, web: WebAdapter, action: Any, **more: Any
+) -> dict[str, Any]:
+    """Press a button; the answer."""
+    body = {"id": "press-0001", "action": str(action)}
+    async with client.post(presses_url(web), json=body, **more) as response:
+        assert response.status == 202, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+async def test_a_press_reaches_the_inbox(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """Who, where and what arrive; whoever is in a room may manage it."""
+    action = Action(Verb.AGAIN, "turn1")
+    answer = await press(client, web, action)
+    assert answer == {"message": "press-0001", "notice": None, "compose": None}
+    ((message, pressed),) = bot.presses
+    assert pressed == action
+    assert (message.message_id, str(message.channel)) == ("press-0001", f"web:{ROOM}")
+    assert message.address.data == {"room": ROOM, "reply": "press-0001"}
+    assert message.moderator
+
+
+async def test_a_press_is_answered_at_once(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """A notice comes with its buttons, and says whether it takes the place of what was pressed."""
+    row = (
+        Button(Action(Verb.SET, "guidance", "7"), "7"),
+        Button(Action(Verb.FORGET, "person"), "Delete", danger=True),
+    )
+    bot.press_notices.append(Notice("**5**", buttons=(row,), replaces=True))
+    answer = await press(client, web, Action(Verb.SET, "guidance"))
+    assert answer["notice"] == {
+        "html": "<p><strong>5</strong></p>\n",
+        "private": True,
+        "buttons": [
+            [
+                {"action": "set:guidance:7", "label": "7", "danger": False},
+                {"action": "forget:person:", "label": "Delete", "danger": True},
+            ]
+        ],
+        "files": [],
+        "replaces": True,
+    }
+
+
+@pytest.mark.parametrize("action", ["fly:turn1:", "no action", ""])
+async def test_a_button_of_another_version(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, action: str
+) -> None:
+    """A button that nobody knows any more says so, in the visitor's language."""
+    answer = await press(client, web, action, headers={"Accept-Language": "ru-RU,en;q=0.5"})
+    assert answer["notice"]["html"] == "<p>Это здесь уже не хранится.</p>\n"
+    assert bot.presses == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"json": {"id": "press-0001"}}, 400),
+        ({"json": {"id": 7, "action": "stop:x:"}}, 400),
+        ({"json": {"id": "short", "action": "stop:x:"}}, 400),
+        ({"json": {"id": "press-0001", "action": "stop:" + "x" * 64}}, 400),
+        ({"json": ["press-0001", "stop:x:"]}, 400),
+        ({"json": {"id": "press-0001", "action": "x" * 2000}}, 413),
+        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, 400),
+        ({"data": b"\xff", "headers": {"Content-Type": "application/json"}}, 400),
+        ({"data": {"id": "press-0001", "action": "stop:x:"}}, 415),
+    ],
+)
+async def test_what_is_no_press(
+    client: aiohttp.ClientSession,
+    web: WebAdapter,
+    bot: ScriptedBot,
+    body: dict[str, Any],
+    status: int,
+) -> None:
+    """Malformed presses are refused with a sentence and reach nobody."""
+    async with client.post(presses_url(web), **body) as response:
+        assert response.status == status
+        assert "A press is sent as JSON" in (await response.json())["error"]
+    assert bot.presses == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+async def test_another_page_cannot_press(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, headers: dict[str, str]
+) -> None:
+    """Presses are guarded like messages."""
+    body = {"id": "press-0001", "action": "delete:turn1:"}
+    async with client.post(presses_url(web), json=body, headers=headers) as response:
+        assert response.status == 403
+    assert bot.presses == []
+
+
+async def test_a_prompt_to_be_changed(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """The pencil hands the exact request back, in the room that it was made in and no other."""
+    async with client.post(messages_url(web), data=form("/imagine a fox")) as response:
+        assert response.status == 202
+    turn = await bot.next_turn()
+    bot.drawings[turn.id] = Imagine("a fox", 42, 5.0)
+    answer = await press(client, web, Action(Verb.EDIT, turn.id))
+    assert answer["compose"] == "/imagine a fox --seed 42 --guidance 5"
+    body = {"id": "press-0002", "action": f"edit:{turn.id}:"}
+    async with client.post(presses_url(web, "another-room"), json=body) as response:
+        answer = await response.json()
+    assert answer["compose"] is None
+    assert "not stored here any more" in answer["notice"]["html"]
+
+
+async def test_files_are_handed_out(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """A file can be saved under its name, as often as a download breaks off, and never runs."""
+    bot.notice = Notice("Here it is.", files=(ZIP,))
+    async with client.post(messages_url(web), data=form("/export")) as response:
+        (file,) = (await response.json())["notice"]["files"]
+    assert (file["name"], file["type"], file["size"]) == ("web_room.zip", ZIP.media_type, 22)
+    for _ in range(2):
+        async with client.get(web.url.rstrip("/") + file["url"]) as response:
+            assert await response.read() == ZIP.data
+            assert response.content_type == "application/zip"
+            assert response.headers["Content-Disposition"] == 'attachment; filename="web_room.zip"'
+            assert "sandbox" in response.headers["Content-Security-Policy"]
+            assert "no-store" in response.headers["Cache-Control"]
+    async with client.get(f"{web.url}files/{'ab' * 16}") as response:
+        assert response.status == 404
+        assert "not here any more" in (await response.json())["error"]
+
+
+async def test_a_full_disk_is_told(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, tmp_path: Path
+) -> None:
+    """A file that cannot be kept is an answer and no crash."""
+    (tmp_path / "spool").mkdir(exist_ok=True)
+    (tmp_path / "spool" / "handouts").write_text("in the way")
+    bot.press_notices.append(Notice("Here it is.", files=(ZIP,)))
+    body = {"id": "press-0001", "action": "full:turn1:1"}
+    async with client.post(presses_url(web), json=body) as response:
+        assert response.status == 503
+        assert "cannot write anything down" in (await response.json())["error"]
+
+
+async def test_names_of_files_cannot_break_out(tmp_path: Path) -> None:
+    """Whatever a name has in it, header and path stay what they are."""
+    handouts = Handouts(tmp_path / "out")
+    kept = await handouts.add(File('../a"\r\nX: y.zip', b"x", "application/zip"))
+    assert kept["name"] == ".._a_X_y.zip"
+    assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "out"]
+
+
+async def test_handouts_grow_old(tmp_path: Path) -> None:
+    """After some minutes a file is gone from the disk, and so is what came before too many."""
+    now = time.monotonic()
+    handouts = Handouts(tmp_path / "out", clock=lambda: now)
+    kept = [await handouts.add(ZIP) for _ in range(MOST_KEPT + 1)]
+    first, *_, key = [file["url"].rpartition("/")[2] for file in kept]
+    with pytest.raises(KeyError):
+        handouts.response(first)
+    handouts.response(key)
+    now += KEEP_SECONDS
+    with pytest.raises(KeyError):
+        handouts.response(key)
+    assert list((tmp_path / "out").iterdir()) == []
+    await handouts.add(ZIP)
+    handouts.clear()
+    assert not (tmp_path / "out").exists()
+
+
+async def test_the_transcript_has_buttons_and_forgets_what_was_removed(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """In the visitor's language; after the bin there is nothing left of an answer."""
+    async with client.post(messages_url(web), data=form("/imagine a hill")) as response:
+        assert response.status == 202
+    turn = await bot.next_turn()
+    await bot.finish(web, turn, "one hill", [picture(1, 2, 3)])
+
+    async def transcript() -> dict[str, Any]:
+        url = f"{web.url}api/rooms/{ROOM}/turns"
+        async with client.get(url, headers={"Accept-Language": "ru"}) as response:
+            (shown,) = (await response.json())["turns"]
+            return dict(shown)
+
+    (verbs, numbers) = (await transcript())["answer"]["buttons"]
+    assert verbs[0] == {"action": f"again:{turn.id}:", "label": "🔁 Новые", "danger": False}
+    assert [button["action"] for button in numbers] == [f"full:{turn.id}:1"]
+    await bot.remove(web, turn)
+    shown = await transcript()
+    assert (shown["answer"], shown["removed"]) == (None, True)
+
+
+async def test_what_is_forgotten_does_not_come_back(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+) -> None:
+    """After the deletion of stored data no new page is told of finished replies."""
+    async with client.post(messages_url(web), data=form("a secret?")) as response:
+        assert response.status == 202
+    await bot.finish(web, await bot.next_turn(), "a secret")
+    forget = Action(Verb.FORGET, "channel")
+    bot.press_notices += [Notice("Not yours."), Notice("Deleted.", replaces=True)]
+    for told in (True, False):
+        await press(client, web, forget)
+        async with client.get(f"{web.url}api/rooms/{ROOM}/events") as stream:
+            seen = await stream.content.readuntil(b"event: ready")
+        assert (b"a secret" in seen) is told
+
+
+async def test_trouble_behind_a_press_is_told(
+    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, monkeypatch: Any
+) -> None:
+    """When the database cannot be read, the person gets a sentence and may press again."""
+
+    async def fails(*_: object) -> None:
+        raise StorageError("The disk is full.")
+
+    monkeypatch.setattr(bot, "turns", fails)
+    body = {"id": "press-0001", "action": "edit:turn1:"}
+    async with client.post(presses_url(web), json=body) as response:
+        assert response.status == 503
+    async with client.get(f"{web.url}api/rooms/{ROOM}/turns") as response:
+        assert response.status == 503
+        assert "The disk is full" not in await response.text()
