@@ -25,22 +25,6 @@ async def server() -> AsyncIterator[TelegramServer]:
         yield running
 
 
-def press(
-    server: TelegramServer, chat: Chat, person: dict[str, Any], message: Any, data: str
-) -> None:
-    """Somebody presses a button."""
-    server.push(
-        "callback_query",
-        {
-            "id": str(len(server.calls)),
-            "from": person,
-            "message": message,
-            "chat_instance": "1",
-            "data": data,
-        },
-    )
-
-
 def address(chat: Chat) -> Address:
     data = {"chat_id": chat.id, "thread_id": None, "reply_to": None, "private": chat.is_private}
     return Address("telegram", str(chat.id), data | {"draft_id": 1})
@@ -63,7 +47,7 @@ async def test_a_press_reaches_the_core_and_is_answered(server: TelegramServer) 
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
         ((button,),) = message["reply_markup"]["inline_keyboard"]
-        press(server, chat, ann, message, button["callback_data"])
+        server.press(ann, message, button["callback_data"])
         await server.wait_for(lambda: server.called("answerCallbackQuery"))
     ((pressed, action),) = inbox.presses
     assert action == Action(Verb.AGAIN, "abcdefghjk")
@@ -78,7 +62,7 @@ async def test_a_short_notice_is_a_small_window(server: TelegramServer) -> None:
     inbox.press_notices.append(Notice("Only the person who asked for this can do that."))
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
-        press(server, chat, ann, message, "again:abcdefghjk:")
+        server.press(ann, message, "again:abcdefghjk:")
         (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
     assert call.params["text"].startswith("Only the person")
     assert len(server.replies(chat)) == 1
@@ -92,7 +76,7 @@ async def test_a_file_is_handed_out(server: TelegramServer) -> None:
     inbox.press_notices.append(Notice("Here.", files=(File("fox.png", picture(), "image/png"),)))
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
-        press(server, chat, ann, message, "full:abcdefghjk:1")
+        server.press(ann, message, "full:abcdefghjk:1")
         await server.wait_for(lambda: len(server.replies(chat)) == 2)
     assert server.replies(chat)[-1]["document"]["file_name"] == "fox.png"
 
@@ -105,7 +89,7 @@ async def test_a_menu_changes_in_its_place(server: TelegramServer) -> None:
     inbox.press_notices.append(Notice("Language: ru", replaces=True, buttons=ROWS))
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
-        press(server, chat, ann, message, "set:language:ru")
+        server.press(ann, message, "set:language:ru")
         await server.wait_for(lambda: server.called("editMessageText"))
     (message,) = server.replies(chat)
     assert message["text"] == "Language: ru"
@@ -119,7 +103,7 @@ async def test_an_unknown_button_is_answered(server: TelegramServer) -> None:
     inbox = ScriptedInbox()
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
-        press(server, chat, ann, message, "dance:1:2")
+        server.press(ann, message, "dance:1:2")
         (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
     assert "not stored" in call.params["text"]
     assert not inbox.presses
@@ -133,7 +117,7 @@ async def test_the_prompt_is_edited_with_an_answer(server: TelegramServer) -> No
     inbox.drawings["abcdefghjk"] = Imagine("a red fox", 42, 6.0)
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
-        press(server, chat, ann, message, "edit:abcdefghjk:")
+        server.press(ann, message, "edit:abcdefghjk:")
         await server.wait_for(lambda: len(server.replies(chat)) == 2)
         asked = server.replies(chat)[-1]
         assert "a red fox" in asked["text"]
@@ -154,3 +138,18 @@ async def test_the_keyboard_goes_with_an_edit_that_states_none(server: TelegramS
     del ann
     (message,) = server.replies(chat)
     assert not message.get("reply_markup")
+
+
+async def test_a_group_is_managed_by_its_administrators(server: TelegramServer) -> None:
+    """Telegram is asked who they are, only where it matters, and once."""
+    ann, bob = server.person("Ann"), server.person("Bob")
+    chat = server.group()
+    chat.administrators.add(ann["id"])
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        for person in (ann, bob, ann):
+            server.say(chat, person, "/settings@janus_bot")
+        server.say(chat, ann, "/help@janus_bot")
+        await inbox.wait(4)
+    assert [message.moderator for message, _ in inbox.taken] == [True, False, True, False]
+    assert len(server.called("getChatMember")) == 2

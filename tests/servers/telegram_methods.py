@@ -14,7 +14,20 @@ MOST_TEXT, MOST_CAPTION, MOST_FILE = 4096, 1024, 20_000_000
 MOST_PHOTO = 10_000_000
 MOST_CALLBACK, MOST_ALERT = 64, 200
 
-_RIGHTS = ["can_be_edited", "is_anonymous", "can_manage_chat", "can_delete_messages", "can_manage_video_chats", "can_restrict_members", "can_promote_members", "can_change_info", "can_invite_users", "can_post_stories", "can_edit_stories", "can_delete_stories"]
+_RIGHTS = (
+    "can_be_edited",
+    "is_anonymous",
+    "can_manage_chat",
+    "can_delete_messages",
+    "can_manage_video_chats",
+    "can_restrict_members",
+    "can_promote_members",
+    "can_change_info",
+    "can_invite_users",
+    "can_post_stories",
+    "can_edit_stories",
+    "can_delete_stories",
+)
 """What a member that is an administrator always says (Bot API, `ChatMemberAdministrator`)."""
 
 

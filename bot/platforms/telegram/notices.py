@@ -121,7 +121,8 @@ class Notices:
         if shown.length > _CAPTION or notice.buttons or notice.files:
             await self.deliver(address, notice)
             return
-        photo: str | bytes = self._known.example or await asyncio.to_thread(_example)
+        known = self._known.example
+        photo = await asyncio.to_thread(_example) if known is None else known
 
         async def send(place: Place) -> Message:
             message = await place.send_photo(photo, _EXAMPLE, shown)
