@@ -113,12 +113,6 @@ class Intake:
             await self._carry_out(wish, command)
         return True
 
-    async def grown(self, items: Sequence[Message]) -> None:
-        """An album that was committed has more items: its turn begins again with all of them."""
-        wish = read(items, self._bot.bot)
-        if wish is not None and wish.command is not None:
-            await self._inbox.edited(wish.message, wish.command)
-
     async def _edited(self, message: Message) -> None:
         wish = read([message], self._bot.bot)
         if wish is None or wish.command is None:
