@@ -230,7 +230,7 @@ class _Archive:
 
     async def removed(self, turns: Sequence[Turn]) -> frozenset[str]:
         ended = [turn.id for turn in turns if turn.state in FINAL]
-        return frozenset([each for each in ended if not await self.store.segments(each)])
+        return frozenset(ended) - await self.store.standing(ended)
 
     async def picture(self, key: str) -> tuple[bytes, str]:
         return await self.pictures.get(key)

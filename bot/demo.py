@@ -21,10 +21,8 @@ from bot.config.sections import (
 )
 from bot.errors import ConfigError, SpaceUnreachable
 
-STAND_IN = (
-    "Offline stand-in: no model answers here. It measures your pictures and sketches its own; "
-    "connect the real Space with janus-bot run."
-)
+STAND_IN = "web-stand-in"
+"""What the page says above the chat, by its key in the catalogue."""
 
 READY = "space ready: "
 """What the stand-in prints before its address."""

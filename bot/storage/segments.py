@@ -102,6 +102,12 @@ class Segments:
                         .on_conflict_do_nothing()
                     )
 
+    async def standing(self, turn_ids: Sequence[str]) -> frozenset[str]:
+        """Those of some turns whose replies have messages."""
+        wanted = select(segments.c.turn_id).where(segments.c.turn_id.in_(list(turn_ids))).distinct()
+        async with self._database.read() as connection:
+            return frozenset(await connection.scalars(wanted))
+
     async def is_reply(self, turn_id: str, message_id: str) -> bool:
         """Whether a message belongs to a reply in the same chat, in any of its topics.
 

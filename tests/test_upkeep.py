@@ -1,0 +1,75 @@
+"""The configuration is followed, and what is too old is forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot import upkeep
+from bot.config import Config, load
+from bot.language import Catalogue
+from bot.parts import defaults, policy
+from bot.turns.preferences import Preferences
+from bot.turns.settings import Settings
+
+
+async def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a restart; a mistake leaves what was."""
+    monkeypatch.setattr(upkeep, "GLANCE", 0.01)
+    path = tmp_path / "config.toml"
+    path.write_text("[limits]\nturns_per_minute = 6\n")
+    applied: asyncio.Queue[Config] = asyncio.Queue()
+    loads = asyncio.Semaphore(0)
+    loop = asyncio.get_running_loop()
+
+    def loading() -> Config:
+        try:
+            return load(path, {})
+        finally:
+            loop.call_soon_threadsafe(loads.release)
+
+    task = asyncio.create_task(upkeep.follow(path, loading, applied.put_nowait))
+    try:
+        async with asyncio.timeout(60):
+            await asyncio.sleep(0)  # the task looks at the file as it is
+            path.write_text("[limits]\nturns_per_minute = 1\n[access]\nallow = ['telegram:1']\n")
+            config = await applied.get()
+            await loads.acquire()
+            assert policy(config).allowance.turns_per_minute == 1
+            assert policy(config).rules.allow == {"telegram:1"}
+            path.write_text("[limits]\nturns_per_minute = 'many'\n")
+            await loads.acquire()
+            path.write_text("[history]\nmessages = 3\n")
+            assert defaults(await applied.get()).history == 3
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_old_requests_are_forgotten_at_the_start() -> None:
+    """And once a day from then on."""
+    asked: asyncio.Queue[int] = asyncio.Queue()
+
+    class Kept:
+        async def expired(self, default_days: int) -> int:
+            asked.put_nowait(default_days)
+            return 0
+
+        async def settings(self, scope: str) -> dict[str, object]:
+            del scope
+            return {}
+
+        async def save_settings(self, scope: str, values: dict[str, object]) -> None:
+            del scope, values
+
+    kept = Kept()
+    preferences = Preferences(kept, Catalogue(), Settings(retention=30), "en")
+    task = asyncio.create_task(upkeep.forget_daily(kept, preferences))
+    async with asyncio.timeout(10):
+        assert await asked.get() == 30
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
