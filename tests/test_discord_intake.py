@@ -12,7 +12,7 @@ from bot.errors import (
 )
 from bot.messages import ChannelKey
 from bot.turn import Ask, Imagine
-from bot.turns.commands import Command, Help, Reset, Retry, Stop
+from bot.turns.commands import WORDS, Command, Help, Reset, Retry, Stop
 from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import running
@@ -47,10 +47,11 @@ class TestCommands:
             pass
         assert server.rest.syncs == [""]
         known = {one["name"]: one for one in server.rest.commands[""]}
-        words = {"imagine", "ask", "retry", "stop", "reset", "help"}
-        assert set(known) == words | {"Ask about this image"}
+        assert set(known) == set(WORDS) | {"Ask about this image", "Show recipe"}
         prompt, seed, guidance = known["imagine"]["options"]
         assert (prompt["name"], prompt["required"]) == ("prompt", True)
+        assert (prompt["min_length"], prompt["max_length"]) == (1, 2000)
+        assert prompt["autocomplete"]
         assert (seed["min_value"], seed["max_value"]) == (0, 2**32 - 1)
         assert (guidance["min_value"], guidance["max_value"]) == (1, 10)
         assert known["ask"]["options"][1]["type"] == 11

@@ -206,10 +206,11 @@ class DiscordServer:
         channel: Channel,
         name: str,
         files: dict[str, Upload] | None = None,
+        /,
         **options: str | float,
     ) -> Interaction:
         """A person gives a slash command, with options and attachments."""
-        kinds = {str: 3, int: 4, float: 10}
+        kinds = {str: 3, int: 4, bool: 5, float: 10}
         given: list[Json] = [
             {"name": key, "type": kinds[type(value)], "value": value}
             for key, value in options.items()
@@ -348,7 +349,7 @@ class DiscordServer:
         wanted = re.compile(pattern)
         return [one for one in self.requests if one.method == method and wanted.search(one.path)]
 
-    async def wait_for(self, predicate: Callable[[], object], seconds: float = 10.0) -> None:
+    async def wait_for(self, predicate: Callable[[], object], seconds: float = 50.0) -> None:
         """Return when a condition holds; it is looked at after everything that happens here."""
         async with asyncio.timeout(seconds):
             while not predicate():

@@ -80,6 +80,7 @@ class Rest:
         return [
             ("GET", "/users/@me", self._me),
             ("GET", "/users/@me/guilds", self._guilds),
+            ("GET", "/users/{user}", self._user),
             ("GET", "/oauth2/applications/@me", self._application),
             ("GET", "/gateway/bot", self._gateway_bot),
             ("GET", commands, self._get_commands),
@@ -106,6 +107,9 @@ class Rest:
 
     async def _me(self, call: Call, request: web.Request) -> web.Response:
         return answer(self._server.bot.payload())
+
+    async def _user(self, call: Call, request: web.Request) -> web.Response:
+        return answer(self._server.person_by_id(request.match_info["user"]).payload())
 
     async def _guilds(self, call: Call, request: web.Request) -> web.Response:
         known = self._server.guilds

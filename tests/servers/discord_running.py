@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from bot.actions import Action
 from bot.errors import BotError
 from bot.messages import IncomingMessage
 from bot.platforms.discord import DiscordAdapter
@@ -27,11 +28,15 @@ class Handed:
 
 @dataclass
 class ScriptedInbox(RememberingInbox):
-    """Takes everything in; answers with `notices` in order, or raises `error`."""
+    """Takes everything in; answers with `notices` in order, or raises `error`.
+
+    Presses raise `press_error` instead.
+    """
 
     server: DiscordServer
     notices: list[Notice] = field(default_factory=list)
     error: BotError | None = None
+    press_error: Exception | None = None
     gate: asyncio.Event | None = None
     got: list[Handed] = field(default_factory=list)
     began: int = 0
@@ -51,6 +56,11 @@ class ScriptedInbox(RememberingInbox):
         if self.error is not None:
             raise self.error
         return self.notices.pop(0) if self.notices else None
+
+    async def press(self, message: IncomingMessage, action: Action) -> Notice | None:
+        if self.press_error is not None:
+            raise self.press_error
+        return await super().press(message, action)
 
     @property
     def commands(self) -> list[Command]:
@@ -99,6 +109,7 @@ async def running(
     async with closing(make(server, **options)) as adapter:
         await adapter.open()
         task = asyncio.create_task(adapter.serve(inbox, ready))
+        task.add_done_callback(lambda _: server.touch())
         try:
             await server.wait_for(lambda: states or task.done())
             yield Running(adapter, inbox, states, task)

@@ -17,7 +17,8 @@ import structlog
 
 from bot.messages import ChannelKey
 from bot.platforms.discord.faults import NO_ANSWER
-from bot.platforms.discord.incoming import PLATFORM, is_addressed
+from bot.platforms.discord.incoming import is_addressed
+from bot.platforms.discord.people import PLATFORM
 from bot.turns.inbox import Inbox
 
 log = structlog.get_logger(__name__)

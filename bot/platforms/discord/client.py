@@ -192,9 +192,9 @@ class BotClient(discord.AutoShardedClient):
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Buttons and forms; discord.py hands commands to the tree."""
         if self._intake is not None and interaction.type is _PRESSED:
-            await self._intake.interactions.press(interaction)
+            await self._intake.presses.press(interaction)
         elif self._intake is not None and interaction.type is _SENT_IN:
-            await self._intake.interactions.submitted(interaction)
+            await self._intake.presses.submitted(interaction)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """A message changed, in the cache or not."""

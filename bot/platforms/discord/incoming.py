@@ -9,8 +9,8 @@ from dataclasses import replace
 import discord
 
 from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
-
-PLATFORM = "discord"
+from bot.platforms.discord import people
+from bot.platforms.discord.people import PLATFORM
 
 TOKEN_LIFE = 15 * 60
 """Seconds for which an interaction's token works (Discord: "Receiving and Responding")."""
@@ -56,14 +56,14 @@ def from_message(
     channel = str(message.channel.id)
     return IncomingMessage(
         channel=channel_key(message.channel.id),
-        person=_person(message.author),
+        person=people.person(message.author),
         message_id=str(message.id),
         address=Address(PLATFORM, channel, {"channel_id": channel, "reply_to": str(message.id)}),
         attachments=attachments,
         reply_to=None if reply_to is None else str(reply_to),
         server="" if message.guild is None else str(message.guild.id),
-        roles=_roles(message.author),
-        moderator=_moderates(message.author, message.channel),
+        roles=people.roles(message.author),
+        moderator=people.moderates(message.author, message.channel),
     )
 
 
@@ -110,11 +110,11 @@ def from_interaction(
         attachments=attachments,
         reply_to=None if reply_to is None else str(reply_to),
         server="" if interaction.guild_id is None else str(interaction.guild_id),
-        roles=_roles(interaction.user),
+        roles=people.roles(interaction.user),
         moderator=(
-            _is_enough(interaction.permissions)
+            people.may_manage(interaction.permissions)
             if interaction.guild_id is not None
-            else _moderates(interaction.user, interaction.channel)
+            else people.moderates(interaction.user, interaction.channel)
         ),
     )
 
@@ -139,7 +139,7 @@ def leaves_a_trace(interaction: discord.Interaction) -> bool:
 
 def who(interaction: discord.Interaction) -> Person:
     """Who started an interaction."""
-    return _person(interaction.user, interaction.locale.value)
+    return people.person(interaction.user, interaction.locale.value)
 
 
 def is_only_user_installed(interaction: discord.Interaction) -> bool:
@@ -233,35 +233,3 @@ def _looks_like_picture(item: discord.Attachment) -> bool:
 def _is_own_role(role: discord.Role, me: discord.ClientUser) -> bool:
     """People pick the role that Discord made for the bot as easily as the bot itself."""
     return role.tags is not None and role.tags.bot_id == me.id
-
-
-def _roles(user: discord.User | discord.Member) -> tuple[str, ...]:
-    """Ids of a member's roles, `@everyone` included, as far as the server's roles are known."""
-    roles = user.roles if isinstance(user, discord.Member) else ()
-    return tuple(str(role.id) for role in roles)
-
-
-def _moderates(user: discord.User | discord.Member, channel: object) -> bool:
-    """Whether somebody may manage what others write in a channel.
-
-    A direct message belongs to both who are in it, a group of people to its owner.
-    """
-    if isinstance(channel, discord.DMChannel):
-        return True
-    if isinstance(channel, discord.GroupChannel):
-        return channel.owner_id == user.id
-    if not isinstance(user, discord.Member):
-        return False
-    if isinstance(channel, discord.Thread) and channel.parent is None:
-        return _is_enough(user.guild_permissions)
-    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
-        return False
-    return _is_enough(channel.permissions_for(user))
-
-
-def _is_enough(allowed: discord.Permissions) -> bool:
-    return allowed.administrator or allowed.manage_messages
-
-
-def _person(user: discord.User | discord.Member, language: str = "") -> Person:
-    return Person(PLATFORM, str(user.id), user.display_name, language)

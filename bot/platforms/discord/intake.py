@@ -15,6 +15,7 @@ from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.interactions import Interactions
 from bot.platforms.discord.parents import Parents
+from bot.platforms.discord.presses import Presses
 from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, parse
 from bot.turns.inbox import Inbox, Notice
@@ -31,7 +32,8 @@ class Intake:
         catalogue: what the bot says, in all its languages.
 
     Attributes:
-        interactions: takes in what does not come as a message.
+        interactions: takes commands in.
+        presses: takes presses of buttons in.
     """
 
     def __init__(self, client: discord.Client, inbox: Inbox, catalogue: Catalogue) -> None:
@@ -41,6 +43,7 @@ class Intake:
         self._counted = Counted()
         self._parents = Parents()
         self.interactions = Interactions(inbox, catalogue, self._counted)
+        self.presses = Presses(inbox, self.interactions, self._counted)
 
     async def message(self, message: discord.Message, me: discord.ClientUser) -> bool:
         """Any message that the gateway delivers; most are not for the bot.

@@ -34,16 +34,15 @@ class Parents:
         A post of a forum and a thread that was opened by itself begin with their own first
         message, so there is none.
 
-        Cancelling: the thread is looked into once more.
+        Cancelling: the thread is not looked into again.
         """
         thread = message.channel
         if not isinstance(thread, discord.Thread) or thread.id in self._known:
             return None
-        found = await self._look(thread, message, me)
         self._known[thread.id] = None
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
-        return found
+        return await self._look(thread, message, me)
 
     async def _look(
         self, thread: discord.Thread, message: discord.Message, me: discord.ClientUser

@@ -1,0 +1,247 @@
+"""Commands on Discord as people find them: languages, suggestions, options; and who gives them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from bot.errors import StorageError
+from bot.language import Catalogue
+from bot.messages import Person
+from bot.turn import Ask
+from bot.turns.commands import ShowRecipe, ShowSettings
+from bot.turns.settings import NAMES
+from tests.servers.discord import DiscordServer
+from tests.servers.discord_people import types
+from tests.servers.discord_running import Running, ScriptedInbox, running
+from tests.servers.discord_world import EPHEMERAL, Channel, User
+
+PICTURE = ("fox.png", b"\x89PNG a fox")
+LONG = 120.0
+pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
+MANAGE_MESSAGES = 1 << 13
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    async with DiscordServer() as one:
+        one.channel(one.guild())
+        one.person("Ada")
+        yield one
+
+
+def general(server: DiscordServer) -> Channel:
+    return next(iter(server.channels.values()))
+
+
+def ada(server: DiscordServer) -> User:
+    return server.people[0]
+
+
+class TestLanguages:
+    async def test_descriptions_are_translated_and_words_are_not(
+        self, server: DiscordServer
+    ) -> None:
+        """In each language of the catalogue, within Discord's lengths; `/imagine` everywhere."""
+        async with running(server):
+            pass
+        known = {one["name"]: one for one in server.rest.commands[""]}
+        russian = Catalogue().words("ru")
+        imagine = known["imagine"]
+        assert imagine["description_localizations"] == {"ru": russian("command-imagine")}
+        assert imagine["name_localizations"] == {}
+        prompt = imagine["options"][0]
+        assert prompt["description_localizations"] == {"ru": russian("discord-option-prompt")}
+        menu = known["Show recipe"]
+        assert menu["name_localizations"] == {"ru": russian("discord-menu-recipe")}
+        names = known["settings"]["options"][0]["choices"]
+        assert [each["value"] for each in names] == list(NAMES)
+        assert names[0]["name_localizations"] == {"ru": russian("settings-language")}
+
+    @pytest.mark.parametrize("language", Catalogue().languages)
+    def test_everything_fits(self, language: str) -> None:
+        """Discord refuses all commands if one text is too long."""
+        words = Catalogue().words(language)
+        options = ("prompt", "seed", "guidance", "question", "image", "setting", "value")
+        for name in (*options, "everywhere"):
+            assert len(words(f"discord-option-{name}")) <= 100
+        for name in ("ask", "recipe"):
+            assert len(words(f"discord-menu-{name}")) <= 32
+        for name in ("title", "prompt"):
+            assert len(words(f"discord-form-{name}")) <= 45
+
+    async def test_a_translation_that_changed_is_registered(self, server: DiscordServer) -> None:
+        """What Discord has is compared with its languages."""
+        async with running(server):
+            pass
+        server.rest.commands[""][0]["description_localizations"] = {"ru": "old words"}
+        async with running(server):
+            pass
+        assert server.rest.syncs == ["", ""]
+
+
+class TestSuggestions:
+    @staticmethod
+    async def suggested(server: DiscordServer, command: str, option: str, **given: str) -> Any:
+        one = await types(server, ada(server), general(server), command, option, **given)
+        await server.wait_for(lambda: one.answer, LONG)
+        assert one.answer is not None
+        assert one.answer["type"] == 8
+        return [each["value"] for each in one.answer["data"]["choices"]]
+
+    async def test_recent_prompts(self, server: DiscordServer) -> None:
+        """Those that begin as typed and that Discord can take: 25 of 100 characters."""
+        async with running(server) as bot:
+            bot.inbox.prompts = ["a red fox", "an owl", "a" * 101, "a\nb", *map(str, range(40))]
+            assert await self.suggested(server, "imagine", "prompt", prompt="a") == [
+                "a red fox",
+                "an owl",
+            ]
+            assert len(await self.suggested(server, "imagine", "prompt", prompt="")) == 25
+
+    async def test_a_database_that_cannot_be_read_suggests_nothing(
+        self, server: DiscordServer
+    ) -> None:
+        """The command itself still works."""
+
+        class Broken(ScriptedInbox):
+            async def recent_prompts(self, person: Person, beginning: str) -> list[str]:
+                raise StorageError(f"nothing known of {person} and {beginning}")
+
+        async with running(server, Broken(server)):
+            assert await self.suggested(server, "imagine", "prompt", prompt="a") == []
+
+    async def test_values_of_a_setting(self, server: DiscordServer) -> None:
+        """The usual ones of the setting that is given; free text stays possible."""
+        async with running(server):
+            suggested = await self.suggested(
+                server, "settings", "value", name="changers", value="e"
+            )
+            assert suggested == ["everyone"]
+            languages = await self.suggested(server, "settings", "value", name="language", value="")
+            assert languages == list(Catalogue().languages)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ShowSettings()),
+        ({"name": "persona"}, ShowSettings("persona")),
+        ({"name": "images", "value": "off"}, ShowSettings("images", "off")),
+        ({"name": "images", "everywhere": True}, ShowSettings("server.images")),
+    ],
+)
+async def test_settings(
+    server: DiscordServer, options: dict[str, Any], expected: ShowSettings
+) -> None:
+    """One, with a value, or for the whole server; answered to one person."""
+    async with running(server) as bot:
+        run = await server.runs(ada(server), general(server), "settings", **options)
+        await server.wait_for(lambda: bot.inbox.got, LONG)
+    assert bot.inbox.commands == [expected]
+    assert run.answer is not None
+    assert run.answer["data"]["flags"] & EPHEMERAL
+
+
+async def test_the_recipe_of_a_message(server: DiscordServer) -> None:
+    """The context menu names the message."""
+    async with running(server) as bot:
+        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
+        await server.picks(ada(server), general(server), "Show recipe", shown)
+        await server.wait_for(lambda: bot.inbox.got, LONG)
+    assert bot.inbox.commands == [ShowRecipe(shown)]
+
+
+class TestWhoAsks:
+    @staticmethod
+    async def both(server: DiscordServer, bot: Running, channel: Channel) -> list[Any]:
+        """A message and a command, as the inbox gets them."""
+        await server.says(ada(server), channel, f"<@{server.bot.id}> hello")
+        await server.runs(ada(server), channel, "retry")
+        await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
+        return [handed.message for handed in bot.inbox.got]
+
+    async def test_server_and_roles(self, server: DiscordServer) -> None:
+        """Everybody has the role that is named after the server's id."""
+        guild = server.guilds[0]
+        guild.more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
+        ada(server).roles = ["4242"]
+        async with running(server) as bot:
+            for message in await self.both(server, bot, general(server)):
+                assert message.server == guild.id
+                assert set(message.roles) == {guild.id, "4242"}
+                assert not message.moderator
+
+    async def test_who_manages_messages_moderates(self, server: DiscordServer) -> None:
+        """By a role for messages, and as Discord says it for commands; in threads too."""
+        guild = server.guilds[0]
+        role = {"id": "4242", "name": "guards", "permissions": str(MANAGE_MESSAGES)}
+        guild.more_roles.append(role)
+        ada(server).roles, ada(server).rights = ["4242"], MANAGE_MESSAGES
+        thread = server.thread(general(server))
+        async with running(server) as bot:
+            for message in await self.both(server, bot, thread):
+                assert message.moderator
+                assert message.server == guild.id
+
+    async def test_a_direct_message_is_its_persons_own(self, server: DiscordServer) -> None:
+        """There is no server, and nobody else to ask."""
+        async with running(server) as bot:
+            for message in await self.both(server, bot, server.dm(ada(server))):
+                assert (message.server, message.roles, message.moderator) == ("", (), True)
+
+
+class TestThreads:
+    async def test_a_thread_begins_with_what_it_was_started_from(
+        self, server: DiscordServer
+    ) -> None:
+        """The picture of the bot's reply comes along, once; then the thread has its own words."""
+        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
+        thread = server.thread(general(server), "about it")
+        server.channels[shown] = server.channels.pop(thread.id)
+        thread.id = shown  # such a thread has its message's id
+        async with running(server) as bot:
+            await server.says(ada(server), thread, f"<@{server.bot.id}> which is best?")
+            await server.wait_for(lambda: bot.inbox.got, LONG)
+            await server.says(ada(server), thread, f"<@{server.bot.id}> and why?")
+            await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
+        first, second = (handed.message for handed in bot.inbox.got)
+        assert bot.inbox.commands == [Ask("which is best?"), Ask("and why?")]
+        assert (first.reply_to, second.reply_to) == (shown, None)
+        assert [each.name for each in first.attachments] == ["fox.png"]
+        assert second.attachments == ()
+
+    async def test_where_the_bot_has_spoken_nothing_is_brought_along(
+        self, server: DiscordServer
+    ) -> None:
+        """After a restart too; and a thread that cannot be read has no beginning."""
+        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
+        thread = server.thread(general(server), "about it")
+        server.channels[shown] = server.channels.pop(thread.id)
+        thread.id = shown
+        await server.says(server.bot, thread, "I said this")
+        locked = server.thread(general(server), "locked")
+        async with running(server) as bot:
+            await server.says(ada(server), thread, f"<@{server.bot.id}> and why?")
+            await server.wait_for(lambda: bot.inbox.got, LONG)
+            server.fail_next("GET", f"/channels/{locked.id}", 403, 50001)
+            await server.says(ada(server), locked, f"<@{server.bot.id}> hello?")
+            await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
+        assert [handed.message.reply_to for handed in bot.inbox.got] == [None, None]
+
+
+async def test_a_message_that_was_missed_tells_its_authors_roles(server: DiscordServer) -> None:
+    """Discord leaves them out of messages that are read, so they are asked for."""
+    server.guilds[0].more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
+    ada(server).roles = ["4242"]
+    inbox = ScriptedInbox(server)
+    async with running(server, inbox):
+        await server.says(ada(server), general(server), f"<@{server.bot.id}> first")
+        await server.wait_for(lambda: inbox.marks, LONG)
+    inbox.got.clear()
+    await server.says(ada(server), general(server), f"<@{server.bot.id}> second")
+    async with running(server, inbox):
+        await server.wait_for(lambda: inbox.got, LONG)
+    assert "4242" in inbox.got[0].message.roles
