@@ -33,6 +33,7 @@ _LOCKED = "The database is locked by another program. Close what else has it ope
 
 _SQLITE = {
     sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # no room for the index of the write-ahead log
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened. Check that the data folder is "
@@ -45,7 +46,7 @@ _SQLITE = {
     "place, or try `sqlite3 FILE .recover`.",
     sqlite3.SQLITE_IOERR: "The disk failed while the database was read or written. Check the disk.",
 }
-"""By primary result code, https://sqlite.org/rescode.html."""
+"""By result code, https://sqlite.org/rescode.html; a primary code stands for its extended ones."""
 
 _OUT_OF_REACH = "No connection to the database server ({}). Nothing accepted so far is lost."
 _OVERLOADED = "The database server is too busy ({}). Try again in a moment."
@@ -103,8 +104,9 @@ def translated() -> Iterator[None]:
 def _of_sqlite(error: BaseException | None) -> str | None:
     if not isinstance(error, sqlite3.Error):
         return None
+    code = getattr(error, "sqlite_errorcode", 0)
     # Extended result codes carry the primary one in their lowest byte.
-    return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return _SQLITE.get(code) or _SQLITE.get(code & 0xFF)
 
 
 def _of_a_server(error: exc.DBAPIError) -> str | None:

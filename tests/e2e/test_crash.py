@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.crash import Plan, Victim, crash
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(
+        not os.environ.get("JANUS_TEST_CRASH"),
+        reason="takes minutes, and its duration is not settled; JANUS_TEST_CRASH=1 runs it",
+    ),
+]
 
 
 @pytest.mark.parametrize("victim", [*Victim])

@@ -20,7 +20,7 @@ from tests.servers.space import running_space
 from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
 from tests.servers.telegram import TelegramServer
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 WORKING = ("⏳", "⚙️", "▰", "📥", "↻", "☕")
 """What a message begins with while its turn is not finished."""
@@ -170,12 +170,12 @@ async def test_sigterm_in_the_middle_and_a_new_start(
         assert not telegram.refused
         async with running_bot(tmp_path, **settings) as bot:
             await telegram.wait_for(
-                lambda: len([one for one in telegram.replies(group) if one.get("photo")]) == 5, 120
+                lambda: len([one for one in telegram.replies(group) if one.get("photo")]) == 5, 400
             )
             await discord.wait_for(
-                lambda: any(len(one["attachments"]) == 5 for one in discord.messages(channel)), 120
+                lambda: any(len(one["attachments"]) == 5 for one in discord.messages(channel)), 400
             )
-            await discord.wait_for(lambda: all(map(finished, discord.messages(channel))), 30)
+            await discord.wait_for(lambda: all(map(finished, discord.messages(channel))), 120)
             assert all(map(finished, telegram.replies(group)))
             assert any("seed 7" in str(one) for one in telegram.replies(group))
             assert "seed 8" in discord.messages(channel)[0]["content"]
