@@ -161,19 +161,12 @@ def to_bytes(source: ImageSource) -> bytes:
         case str() if source.startswith("data:"):
             return _from_data_url(source)
         case str() | os.PathLike():
-            try:
-                return Path(source).read_bytes()
-            except OSError as error:
-                reason = error.strerror or error
-                raise ImageUnreadable(f"Cannot read {Path(source).name}: {reason}.") from error
+            return _from_path(Path(source))
         case Image.Image():
             buffer = io.BytesIO()
             _opaque_or_alpha(source).save(buffer, "PNG")
             return buffer.getvalue()
-    data = source.read()
-    if not isinstance(data, bytes):
-        raise TypeError(f"a picture is bytes, but reading it gave {type(data).__name__}")
-    return data
+    return _from_file(source)
 
 
 def size(data: bytes) -> tuple[int, int]:
@@ -291,11 +284,32 @@ def _encode(image: Image.Image, *, lossy: bool) -> tuple[bytes, str]:
     return buffer.getvalue(), "image/jpeg"
 
 
+def _from_path(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageUnreadable(f"Cannot read {path.name}: {error.strerror or error}.") from error
+    except ValueError as error:  # a NUL, which is in no path
+        raise ImageUnreadable("This is not the name of a file.") from error
+
+
+def _from_file(file: BinaryIO) -> bytes:
+    if not hasattr(file, "read"):
+        raise TypeError(f"a picture cannot be a {type(file).__name__}")
+    try:
+        data = file.read()
+    except OSError as error:
+        raise ImageUnreadable(f"Cannot read the file: {error.strerror or error}.") from error
+    if not isinstance(data, bytes):
+        raise TypeError(f"a picture is bytes, but reading it gave {type(data).__name__}")
+    return data
+
+
 def _from_data_url(url: str) -> bytes:
     head, comma, body = url.partition(",")
     if not comma:
         raise ImageUnreadable("This data URL has no data.")
-    data = unquote_to_bytes(body)
+    data = unquote_to_bytes(body.encode("utf-8", "replace"))
     if not head.endswith(";base64"):
         return data
     try:

@@ -26,6 +26,8 @@ from bot.provider.response import GeneratedImage, ImageResponse, Reasoning, Resp
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
 _ANSWERS = (Generating, Completed)
+MAX_IMAGES = 20
+"""Pictures of one call that are fetched; the original app makes five."""
 
 
 async def answer(
@@ -110,7 +112,7 @@ async def _prepared(place: Place, job: Job) -> tuple[Function, list[Any]]:
 async def _images(place: Place, job: Drawing, data: list[Any]) -> ImageResponse:
     match data:
         case [list(gallery), *_]:
-            paths = [path for item in gallery if (path := _path(item))]
+            paths = [path for item in gallery[:MAX_IMAGES] if (path := _path(item))]
         case _:
             paths = []
     if not paths:

@@ -41,9 +41,8 @@ _QUOTA_WORDS = (
     "runs limit",
     "reached its gpu limit",
     "too many zerogpu credits",
-    "quota exceeded",
-    "credits exceeded",
 )
+_QUOTA_TITLES = ("zerogpu quota exceeded", "zerogpu pending credits exceeded")
 _NO_GPU_WORDS = ("no gpu was available", "zerogpu queue timeout", "expired zerogpu proxy token")
 _BAD_VALUE = re.compile(
     r"value .{1,200} is (?:greater|less) than (?:the )?(?:maximum|minimum) value"
@@ -63,8 +62,8 @@ def failure(text: str, title: str = "") -> ProviderError:  # noqa: PLR0911 - one
     words = f"{title}\n{text}".lower()
     said = text.rstrip()
     if any(part in words for part in _NO_GPU_WORDS):
-        return NoGpu(f"No GPU is free on the Space: {said}", retry_after=wait_in(text))
-    if any(part in words for part in _QUOTA_WORDS):
+        return NoGpu(f"The Space has no GPU for this request: {said}", retry_after=wait_in(text))
+    if title.lower() in _QUOTA_TITLES or any(part in words for part in _QUOTA_WORDS):
         return _quota(said)
     if "gpu task aborted" in words:
         return GpuAborted("The Space stopped the GPU task: it took too long or was killed.")
@@ -146,8 +145,17 @@ def _detail(body: bytes) -> str:
     if isinstance(detail, dict):
         detail = detail.get("error", "")
     if isinstance(detail, list):
-        detail = "; ".join(str(part.get("msg", "")) for part in detail if isinstance(part, dict))
+        detail = "; ".join(_mistake(part) for part in detail if isinstance(part, dict))
     return plain(detail) if isinstance(detail, str) else ""
+
+
+def _mistake(part: dict[str, Any]) -> str:
+    """One complaint of FastAPI's, with the name of the value; `loc` is the way to it."""
+    match part:
+        case {"loc": [*_, name], "msg": what}:
+            return f"{name}: {what}"
+        case _:
+            return str(part.get("msg", ""))
 
 
 def _seconds(text: str) -> float | None:

@@ -13,6 +13,9 @@ from typing import Any
 
 from bot.errors import SpaceBroken
 
+_TOO_OLD = frozenset({"ws", "sse", "sse_v1"})
+"""Protocols before Gradio 4.44, whose events are others; from there to 6.31 it is `sse_v3`."""
+_PREFIX = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
 DATA_URL_FROM = (5, 0)
 """First version that takes a picture as a data URL in place of an upload (measured from 5.1)."""
 
@@ -40,6 +43,7 @@ class SpaceConfig:
 
     Attributes:
         version: e.g. `(5, 1, 0)`; `()` if it does not say.
+        protocol: of the event stream, e.g. `"sse_v3"`; `""` if it does not say.
         prefix: in front of every path but `/config`; `""` or e.g. `"/gradio_api"`.
         app_id: another one after every restart.
         max_file_size: bytes that an upload may have; `None` for no limit.
@@ -47,6 +51,7 @@ class SpaceConfig:
     """
 
     version: tuple[int, ...]
+    protocol: str
     prefix: str
     app_id: str
     max_file_size: int | None
@@ -61,8 +66,13 @@ class SpaceConfig:
         """The function called `name`.
 
         Raises:
-            SpaceBroken: the Space has none.
+            SpaceBroken: the Space has none, or cannot be talked to.
         """
+        if self.protocol in _TOO_OLD:
+            raise SpaceBroken(
+                f"This Space runs a Gradio that is too old ({self.protocol}); 4.44 is the first "
+                "that is understood."
+            )
         try:
             return self.functions[name]
         except KeyError:
@@ -84,14 +94,18 @@ def read_config(data: Any, known: Mapping[str, Function]) -> SpaceConfig | None:
     """
     if not isinstance(data, dict) or not ("version" in data or "dependencies" in data):
         return None
-    version = re.match(r"\d+(?:\.\d+)*", str(data.get("version", "")))
+    version = re.match(r"\d{1,6}(?:\.\d{1,6})*", str(data.get("version", "")), re.ASCII)
     prefix = str(data.get("api_prefix") or "").strip("/")
+    prefix = f"/{prefix}" if prefix else ""
+    if not _PREFIX.fullmatch(prefix):
+        return None
     size = data.get("max_file_size")
     return SpaceConfig(
         version=tuple(map(int, version[0].split("."))) if version else (),
-        prefix=f"/{prefix}" if prefix else "",
+        protocol=str(data.get("protocol") or ""),
+        prefix=prefix,
         app_id=str(data.get("app_id", "")),
-        max_file_size=size if isinstance(size, int) and size > 0 else None,
+        max_file_size=size if type(size) is int and size > 0 else None,
         functions=_functions(data.get("dependencies"), known),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -17,12 +18,15 @@ from bot.errors import GenerationFailed, SpaceUnreachable
 from bot.provider.failures import too_large
 from bot.provider.gradio_config import SpaceConfig
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+from bot.provider.wire import Answer
 
 MAX_FILE = 32 * 1024 * 1024
 """Bytes of one picture made by a Space; the original app's have 62 kB."""
 MAX_DATA_URL = 720 * 1024
 """Bytes of a picture that goes into the request, which saves a round trip. With it, the request
 stays below the mebibyte from which aiohttp warns that writing it may hold the event loop up."""
+
+_log = logging.getLogger(__name__)
 
 _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -98,10 +102,8 @@ async def _file(server: GradioServer, path: str) -> bytes:
     config = await server.config()
     # `/` and `:` are kept: that is how Gradio itself writes these addresses.
     target = f"{config.prefix}/file={quote(path, safe='/:', errors='replace')}"
-    patience = server.wire.patience
-    limits = patience.within(patience.transfer)
     for _ in range(1 + _MAX_REDIRECTS):
-        answer = await server.wire.fetch("GET", target, limit=MAX_FILE, timeout=limits)
+        answer = await _fetched(server, target)
         if answer.status == HTTPStatus.OK:
             return answer.body
         if answer.status not in _REDIRECTS:
@@ -110,6 +112,20 @@ async def _file(server: GradioServer, path: str) -> bytes:
             )
         target = _same_server(server, target, answer.headers.get("Location", ""))
     raise GenerationFailed("The Space sends the bot in circles for its picture.")
+
+
+async def _fetched(server: GradioServer, target: str) -> Answer:
+    """What is at an address; tried twice, as the pictures have cost more than their way."""
+    patience = server.wire.patience
+    limits = patience.within(patience.transfer)
+    try:
+        answer = await server.wire.fetch("GET", target, limit=MAX_FILE, timeout=limits)
+        if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return answer
+    except SpaceUnreachable as error:
+        _log.debug("picture not fetched at first: %s", error)
+    await asyncio.sleep(patience.poll)
+    return await server.wire.fetch("GET", target, limit=MAX_FILE, timeout=limits)
 
 
 def _same_server(server: GradioServer, path: str, location: str) -> str:
@@ -123,6 +139,6 @@ def _same_server(server: GradioServer, path: str, location: str) -> str:
         there = str(URL(base + path, encoded=True).join(URL(location, encoded=True)))
     except ValueError:
         there = ""
-    if not there.startswith(f"{base}/"):
+    if not there.startswith(f"{base}/") or not there.isascii():
         raise GenerationFailed("The Space keeps its picture on another server.")
     return there.removeprefix(base)

@@ -34,6 +34,7 @@ NOT_UP = (SpaceUnreachable, SpaceNotFound, SpaceBroken)
 """Errors behind which there may be a Space that only has to be woken."""
 
 _MAX_ANSWER = 1024 * 1024
+_ADDRESS = re.compile(r"https?://[\w.-]+(:\d{1,5})?/?", re.ASCII)
 _ASLEEP = frozenset({"SLEEPING", "STOPPED"})
 _STARTING = frozenset({"BUILDING", "APP_STARTING"})
 _RUNNING = frozenset({"RUNNING", "RUNNING_BUILDING", "RUNNING_APP_STARTING"})
@@ -45,7 +46,8 @@ def is_hugging_face(url: str) -> bool:
     address = URL(url)
     host = address.host or ""
     ours = host == "huggingface.co" or host.endswith(".hf.space")
-    return ours and address.scheme == "https" and address.is_default_port()
+    # Whoever names a user gives credentials already, which are not to be joined by others.
+    return ours and address.scheme == "https" and address.is_default_port() and not address.user
 
 
 def space_url(space: str) -> str:
@@ -84,7 +86,7 @@ class Hub:
             SpaceUnreachable: the Hub does not answer.
         """
         match await self._get("/host"):
-            case {"host": str(host)} if host.startswith(("https://", "http://")):
+            case {"host": str(host)} if _ADDRESS.fullmatch(host):
                 return host.rstrip("/")
             case _:
                 return space_url(self._name)

@@ -193,12 +193,11 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         return await client.start_join(function, inputs, conversation.session_hash)
 
     @on_class_or_instance
-    def create_async_generator(  # noqa: PLR0913 - the parameters of the specification
+    def create_async_generator(  # noqa: PLR0913, PLR0917 - the specification's
         self,
         /,
         model: str = "",
         messages: Sequence[Message] = (),
-        *,
         media: Sequence[Any] | None = None,
         prompt: str | None = None,
         proxy: str | None = None,
@@ -208,6 +207,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         return_conversation: bool = False,
         conversation: JsonConversation | None = None,
         seed: int | None = None,
+        *,
         guidance: float | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
@@ -250,7 +250,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """
         if unknown:
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
-        key = api_key or ""
+        key = (api_key or "").strip()
         caller = Caller(proxy, cookies, key if key.startswith("hf_") else "")
         before = conversation or JsonConversation()
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:

@@ -126,8 +126,8 @@ def make_job(
         ImageError: the picture cannot be read.
     """
     read = spoken(messages)
-    seed = secrets.randbelow(SEEDS) if wishes.seed is None else int(wishes.seed) % SEEDS
-    pictures = [item[0] if isinstance(item, tuple) else item for item in media or ()]
+    seed = _seed(wishes.seed)
+    pictures = [_unnamed(item) for item in media or ()]
     pictures = pictures or [picture for message in read for picture in message.pictures]
     if prompt is not None or (draws and not pictures):
         words = harmless(prompt.strip()) if prompt is not None else _newest(read)
@@ -157,9 +157,27 @@ def _newest(messages: Sequence[Spoken]) -> str:
     return next((message.text for message in reversed(messages) if message.text), "")
 
 
-def _within(name: str, value: float | None, default: float, low: float, high: float) -> float:
-    if value is None:
+def _unnamed(item: Any) -> Any:
+    """A picture without the name that may come with it."""
+    return item[0] if isinstance(item, tuple | list) and item else item
+
+
+def _seed(wish: Any) -> int:
+    if wish is None:
+        return secrets.randbelow(SEEDS)
+    try:
+        return int(wish) % SEEDS
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(f"The seed is a whole number from 0 to {SEEDS - 1}.") from None
+
+
+def _within(name: str, wish: Any, default: float, low: float, high: float) -> float:
+    if wish is None:
         return default
+    try:
+        value = float(wish)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
     if math.isnan(value):
         raise BadInput(f"The {name} is a number from {low:g} to {high:g}.")
     return min(high, max(low, value))

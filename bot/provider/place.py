@@ -78,9 +78,11 @@ class Access:
     ) -> None:
         self.space = space
         self.hf_url = _root(hf_url)
-        self.api_url = _root(api_url or space_url(space))
+        # An address may hold a user and a password, which are for its server and for nobody else.
+        self._base = _root(api_url or space_url(space))
+        self.api_url = str(URL(self._base).with_user(None)).rstrip("/")
         self._ask_hub = not api_url
-        self._on_hub = is_hugging_face(self.api_url)
+        self._on_hub = is_hugging_face(self._base)
         self._hf_token = hf_token.strip()
         self._session = session
         self._proxy = proxy or None
@@ -119,7 +121,7 @@ class Access:
                 await self._ask(hub)
         if not self._on_hub:
             hub, bearer = None, {}
-        wire = Wire(session, self.api_url, proxy, bearer, self._patience)
+        wire = Wire(session, self._base, proxy, bearer, self._patience)
         return Place(GradioServer(wire, self._cache), hub, self.name)
 
     async def _ask(self, hub: Hub) -> None:
@@ -131,7 +133,7 @@ class Access:
         self._ask_hub = False
         # Another Hub than Hugging Face's is trusted about its Spaces as that is about its own.
         if is_hugging_face(address) or self.hf_url != HF_URL:
-            self.api_url = address
+            self._base = self.api_url = address
             self._on_hub = True
 
     async def conversation(

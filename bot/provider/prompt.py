@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from bot.errors import BadInput
+
 Message: TypeAlias = str | Mapping[str, Any]
 """A plain string (of the user), or `{"role": …, "content": …}`.
 
 The content is a string or a list of parts: `{"type": "text", "text": …}`, and pictures as
-`{"type": "image_url", "image_url": {"url": "data:…"}}` or `{"type": "image", "image": …}`.
+`{"type": "image_url", "image_url": {"url": "data:…"}}` or `{"type": "image", "image": …}`. A text
+there is a data URL and nothing else: messages may come from anybody, and must name no files.
 """
 
 BUDGET = 2800
@@ -65,8 +68,15 @@ def harmless(text: str) -> str:
 
 
 def spoken(messages: Iterable[Message]) -> list[Spoken]:
-    """Messages taken apart, in order; those with neither words nor pictures are left out."""
-    read = [_spoken(message) for message in messages]
+    """Messages taken apart, in order; those with neither words nor pictures are left out.
+
+    A string in place of messages is one of them.
+
+    Raises:
+        BadInput: a message that is none, or a picture by its address.
+    """
+    each = [messages] if isinstance(messages, str) else messages
+    read = [_spoken(message) for message in each]
     return [message for message in read if message.text or message.pictures]
 
 
@@ -136,6 +146,8 @@ def _history(turns: Sequence[Spoken], room: int) -> str:
 def _spoken(message: Message) -> Spoken:
     if isinstance(message, str):
         return Spoken("user", harmless(message.strip()))
+    if not isinstance(message, Mapping):
+        raise BadInput("A message is a text, or a dictionary with a role and content.")
     role = str(message.get("role", "user"))
     content = message.get("content")
     if not isinstance(content, Sequence) or isinstance(content, str):
@@ -147,7 +159,13 @@ def _spoken(message: Message) -> Spoken:
             case str(text) | {"type": "text", "text": str(text)}:
                 words.append(text)
             case {"image_url": {"url": source}} | {"image_url": source} | {"image": source}:
-                pictures.append(source)
+                pictures.append(_in_message(source))
             case _:
                 continue
     return Spoken(role, harmless("\n".join(words).strip()), tuple(pictures))
+
+
+def _in_message(source: Any) -> Any:
+    if isinstance(source, str) and not source.startswith("data:"):
+        raise BadInput("A picture in a message is sent along as a data URL, not by its address.")
+    return source

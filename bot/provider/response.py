@@ -203,9 +203,11 @@ class JsonConversation:
         """Read what `to_json` wrote, of this or an older version.
 
         Raises:
-            ValueError: written by a newer version.
+            ValueError: written by a newer version, or by something else.
         """
         version = data.get("version", 1)
+        if not isinstance(version, int):
+            raise ValueError(f"a conversation without a version: {version!r}")  # noqa: TRY004 - data
         if version > cls.VERSION:
             raise ValueError(f"conversation of version {version}, newer than {cls.VERSION}")
         names = ("session_hash", "zerogpu_uuid", "zerogpu_token", "token_expires", "space")

@@ -67,7 +67,8 @@ class Circuit:
     """Remembers whether a Space is worth asking.
 
     Closed at first. `limit` failures in a row open it for `wait` seconds; then one request at a
-    time is let through as a probe, and its success closes it.
+    time is let through as a probe, and its success closes it. A Space that says itself when it
+    will work again is left alone until then.
 
     Args:
         limit: failures in a row.
@@ -81,14 +82,21 @@ class Circuit:
         self._clock = clock
         self._failures = 0
         self._open_until = 0.0
+        self._rest_until = 0.0
         self._probing = False
 
     @property
     def lets_through(self) -> bool:
         """Whether a request should go to this Space now."""
+        if self._clock() < self._rest_until:
+            return False
         if self._failures < self._limit:
             return True
         return not self._probing and self._clock() >= self._open_until
+
+    def rest(self, seconds: float) -> None:
+        """Let nothing through for so long."""
+        self._rest_until = self._clock() + seconds
 
     def begin(self) -> None:
         """A request goes to this Space."""
@@ -125,8 +133,9 @@ class Spaces:
     """Tries Spaces in order until one has an answer.
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
-    where another Space may help. A Space whose circuit is open, or whose places are all taken, is
-    passed over for a later one; if there is no other, it is asked (or waited for) all the same.
+    where another Space may help. A Space whose circuit is open, whose quota is used up for a known
+    time, or whose places are all taken, is passed over for a later one; if there is no other, it is
+    asked (or waited for) all the same.
 
     Args:
         providers: in the order in which to try them; at least one.
@@ -240,6 +249,11 @@ async def _watched(
         ok = True
     except _SPACE_IS_DOWN:
         ok = False
+        raise
+    except QuotaExceeded as error:
+        # With a key of the caller's own it was the caller's quota.
+        if error.retry_after is not None and not options.get("api_key"):
+            member.circuit.rest(error.retry_after)
         raise
     finally:
         member.circuit.end(ok=ok)

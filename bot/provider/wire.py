@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.cookies import CookieError
 from typing import Any
 
 import aiohttp
@@ -158,6 +159,7 @@ class Wire:
 
         Raises:
             ProviderError: there is no answer.
+            ConfigError: something is not in a form that can be sent.
         """
         if self.session.closed:
             raise SpaceUnreachable("The bot has closed its connections.")
@@ -166,13 +168,19 @@ class Wire:
                 method,
                 URL(self.base + path, encoded=True),
                 headers={**self.headers, **(headers or {})},
-                proxy=self.proxy,
+                proxy=_dialled(self.proxy),
                 timeout=timeout or self.patience.within(self.patience.answer),
                 allow_redirects=False,
                 **options,
             )
         except foreign() as error:
             raise translate(error, self.host) from error
+        except (ValueError, CookieError):
+            # aiohttp's words for what it cannot send; the values may be secrets.
+            raise ConfigError(
+                f"{self.host} cannot be asked: the address, the proxy, a token or a cookie is not "
+                "written as one."
+            ) from None
 
     async def listen(self, path: str) -> aiohttp.ClientResponse:
         """Ask for an event stream and return when it begins; reading it has no time limit.
@@ -264,6 +272,16 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
 def is_socks(proxy: str | None) -> bool:
     """Whether a proxy has to be dialled by the session, because aiohttp speaks only HTTP ones."""
     return proxy is not None and proxy.lower().startswith("socks")
+
+
+def _dialled(proxy: str | None) -> URL | None:
+    """The proxy's address; aiohttp would go past one without a host, with no word of it."""
+    if proxy is None:
+        return None
+    address = URL(proxy)
+    if not address.host:
+        raise ValueError("a proxy without a host")
+    return address
 
 
 class PendingResponse:

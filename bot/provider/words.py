@@ -27,7 +27,8 @@ def plain(text: str) -> str:
         text = "".join(reader.pieces)
     elif "&" in text:
         text = html.unescape(text)
-    return text.strip()[:MAX_WORDS]
+    # JSON can hold halves of characters, which could be sent nowhere.
+    return text.strip()[:MAX_WORDS].encode("utf-8", "replace").decode()
 
 
 class _PlainText(HTMLParser):

@@ -15,7 +15,6 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -33,8 +32,9 @@ UNKNOWN_UUID = "[object Object]"
 _MAX_PAGE = 8 * 1024 * 1024
 _MARGIN = 30.0
 """Seconds by which a token counts as over too early, rather than on its way to the Space."""
-_TOKEN = re.compile(r'"token":"([\w.~+/=-]+)"')
-_UUID = re.compile(r'"sessionUuid":"([\w-]+)"')
+_JWT = re.compile(r"[\w.~+/=-]+", re.ASCII)
+_TOKEN = re.compile(rf'"token":"({_JWT.pattern})"', re.ASCII)
+_UUID = re.compile(r'"sessionUuid":"([\w-]+)"', re.ASCII)
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +83,11 @@ async def get_zerogpu_token(
                 limit=_MAX_PAGE,
                 cookies=cookies,
             )
-            token = _first(_TOKEN, _compact(answer.json())) or token
+            match answer.json():
+                case {"token": str(own)} if _JWT.fullmatch(own):
+                    token = own
+                case _:
+                    pass
     except ProviderError as error:
         _log.debug("no ZeroGPU token for %s: %s", space, error)
     return uuid, token
@@ -105,7 +109,3 @@ def token_expires(token: str) -> float:
 def _first(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return match[1] if match else ""
-
-
-def _compact(answer: Any) -> str:
-    return json.dumps(answer, separators=(",", ":"))
