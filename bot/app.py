@@ -42,10 +42,11 @@ from bot.turns.engine import Engine
 from bot.turns.ports import Tools
 from bot.turns.preferences import Preferences
 from bot.turns.records import Records
-from bot.upkeep import follow, forget_daily
+from bot.upkeep import follow, keep_tidy
 
 log = structlog.get_logger(__name__)
 
+MB = 1_000_000
 GRACE = 3.0
 """Seconds that running turns get on SIGTERM. With the last words of the others and the closing of
 connections the process ends within 10 s."""
@@ -174,7 +175,10 @@ class App:
             self._metrics.count_unfinished(lambda: engine.unfinished)
             beside = [
                 tasks.create_task(serving.run(dispatcher), name="serving"),
-                tasks.create_task(forget_daily(keeper, tools.preferences), name="retention"),
+                tasks.create_task(
+                    keep_tidy(keeper, tools.preferences, self._config.storage.max_pictures_mb * MB),
+                    name="tidying",
+                ),
             ]
             if self._follow is not None:
                 following = follow(*self._follow, partial(_apply, dispatcher, tools.preferences))

@@ -1,8 +1,9 @@
-"""What the bot does besides answering: forgets what is too old, and notices a new configuration."""
+"""What the bot does besides answering: keeps its store small, and notices a new configuration."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,14 @@ from bot.turns.preferences import Preferences
 
 log = structlog.get_logger(__name__)
 
-DAY = 86_400.0
+HOUR = 3600.0
+HOURS_A_DAY = 24
 GLANCE = 2.0
 """Seconds between two looks at the configuration file."""
 
 
-class Retention(Protocol):
-    """Forgets old turns; see `bot.storage`."""
+class Tidied(Protocol):
+    """Forgets old turns and pictures that are too many; see `bot.storage.Keeper`."""
 
     async def expired(self, default_days: int) -> int:
         """Delete the turns that are older than their channel keeps them, and lonely pictures.
@@ -38,17 +40,39 @@ class Retention(Protocol):
         """
         ...
 
+    async def trim(self, max_bytes: int) -> int:
+        """Remove the oldest pictures, until those that stay have at most so many bytes.
 
-async def forget_daily(store: Retention, preferences: Preferences) -> None:
-    """Delete what is too old, now and every day, until cancelled."""
-    while True:
+        Args:
+            max_bytes: 0 for any number.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            StorageError: the database or the disk cannot be used.
+        """
+        ...
+
+
+async def keep_tidy(store: Tidied, preferences: Preferences, max_bytes: int) -> None:
+    """Delete what is too old, now and every day, and what is too much every hour, until cancelled.
+
+    Args:
+        store: what is kept.
+        preferences: their default says how long.
+        max_bytes: of all pictures together; 0 for any number.
+    """
+    for hour in itertools.count():
         try:
-            count = await store.expired(preferences.defaults.retention)
+            if hour % HOURS_A_DAY == 0:
+                count = await store.expired(preferences.defaults.retention)
+                log.info("old requests forgotten", count=count)
+            if removed := await store.trim(max_bytes):
+                log.warning("oldest pictures removed: storage.max_pictures_mb", count=removed)
         except StorageError as error:
-            log.error("nothing forgotten today", reason=str(error))  # noqa: TRY400 - no bug
-        else:
-            log.info("old requests forgotten", count=count)
-        await asyncio.sleep(DAY)
+            log.error("nothing forgotten now", reason=str(error))  # noqa: TRY400 - no bug
+        await asyncio.sleep(HOUR)
 
 
 async def follow(path: Path, load: Callable[[], Config], apply: Callable[[Config], None]) -> None:

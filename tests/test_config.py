@@ -94,7 +94,7 @@ def test_contract() -> None:
         "http": {"enabled": True, "host": "127.0.0.1", "port": 8080, "access_token": ""},
         "history": {"messages": 20, "retention_days": 90},
         "limits": {"turns_per_minute": 6, "images_per_day": 20, "queued_turns": 3},
-        "storage": {"url": ""},
+        "storage": {"url": "", "max_pictures_mb": 10_000},
         "log": {"level": "info", "format": "auto"},
     }
     for section, keys in contract.items():

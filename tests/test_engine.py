@@ -73,6 +73,19 @@ async def test_the_next_question_is_about_the_same_photo_with_history(tmp_path: 
     assert other["media"] is None
 
 
+async def test_who_is_not_remembered_is_told_once(tmp_path: Path) -> None:
+    """History that did not fit is mentioned, and not again while that answer is in it."""
+    cut = Reasoning(Stage.CONNECTING, left_out=3)
+    provider = ScriptedProvider([[cut, Text("One.")], [cut, Text("Two.")], [Text("Three.")]])
+    note = "\n\n(I could not take all of our conversation along; /reset starts afresh.)"
+    async with scripted_bot(tmp_path, provider) as bot:
+        for number in range(1, 4):
+            await bot.dispatcher.handle(bot.message(), Ask("And?"))
+            await bot.final(count=number)
+        contents = await bot.final(count=3)
+    assert [content.text for content in contents] == [f"One.{note}", "Two.", "Three."]
+
+
 async def test_no_history_means_no_history(tmp_path: Path) -> None:
     """`messages = 0` forgets the picture as well."""
     provider = ScriptedProvider([[Text("One.")], [Text("Two.")]])

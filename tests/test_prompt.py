@@ -39,7 +39,7 @@ MESSAGES = st.lists(
 
 
 def folded(*messages: Any, **options: Any) -> str:
-    return fold(spoken(messages), **{"picture": True, **options})
+    return fold(spoken(messages), **{"picture": True, **options}).text
 
 
 def test_one_message_stays_as_it_is() -> None:
@@ -96,6 +96,16 @@ def test_newest_are_kept() -> None:
     assert "message 0 " not in text
     kept = [number for number in range(40) if f"message {number} " in text]
     assert kept == list(range(kept[0], 40))
+
+
+@given(st.integers(1, 40), st.integers(60, 400))
+def test_what_is_left_out_is_counted(count: int, budget: int) -> None:
+    """Each earlier message is either in the question or counted; instructions are not messages."""
+    said = [{"role": "system", "content": "Be brief."}]
+    said += [{"role": "user", "content": f"message {number}."} for number in range(count)]
+    question = fold(spoken(said), picture=True, budget=budget)
+    inside = [number for number in range(count - 1) if f"message {number}.\n" in question.text]
+    assert len(inside) + question.left_out == count - 1
 
 
 def test_a_question_that_is_too_long_loses_its_middle() -> None:

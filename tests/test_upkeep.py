@@ -9,6 +9,7 @@ import pytest
 
 from bot import upkeep
 from bot.config import Config, load
+from bot.errors import StorageError
 from bot.language import Catalogue
 from bot.parts import defaults, policy
 from bot.turns.preferences import Preferences
@@ -50,14 +51,23 @@ async def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_old_requests_are_forgotten_at_the_start() -> None:
-    """And once a day from then on."""
-    asked: asyncio.Queue[int] = asyncio.Queue()
+async def test_what_is_too_old_goes_daily_and_what_is_too_much_hourly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the start on, and a full disk in between does not end it."""
+    monkeypatch.setattr(upkeep, "HOUR", 0.0)
+    asked: asyncio.Queue[str] = asyncio.Queue(60)
 
     class Kept:
         async def expired(self, default_days: int) -> int:
-            asked.put_nowait(default_days)
+            await asked.put(f"older than {default_days} days")
             return 0
+
+        async def trim(self, max_bytes: int) -> int:
+            await asked.put(f"above {max_bytes} bytes")
+            if asked.qsize() == 2:
+                raise StorageError("The disk is full.")
+            return 1
 
         async def settings(self, scope: str) -> dict[str, object]:
             del scope
@@ -68,8 +78,10 @@ async def test_old_requests_are_forgotten_at_the_start() -> None:
 
     kept = Kept()
     preferences = Preferences(kept, Catalogue(), Settings(retention=30), "en")
-    task = asyncio.create_task(upkeep.forget_daily(kept, preferences))
-    async with asyncio.timeout(10):
-        assert await asked.get() == 30
+    task = asyncio.create_task(upkeep.keep_tidy(kept, preferences, 5))
+    async with asyncio.timeout(60):
+        seen = [await asked.get() for _ in range(50)]
+    day = ["older than 30 days", *["above 5 bytes"] * 24]
+    assert seen == day * 2
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

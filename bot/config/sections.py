@@ -238,9 +238,11 @@ class StorageSection(Section):
 
 
 class LogSection(Section):
+        max_pictures_mb: millions of bytes that all pictures may have; 0 means no limit.
     """`[log]`.
 
     Attributes:
+    max_pictures_mb: Limit = 10_000
         level: the least level that is written.
         format: `auto` is `console` on a terminal and `json` elsewhere.
     """

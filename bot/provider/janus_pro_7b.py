@@ -310,9 +310,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
 
 def _notes(job: Job) -> list[Reasoning]:
     """What there is to say before anything is sent."""
-    seed = f"seed {job.seed}" if isinstance(job, Question) else ""
-    notes = [Reasoning(Stage.CONNECTING, note=seed)]
-    if isinstance(job, Question) and job.unseen:
+    if not isinstance(job, Question):
+        return [Reasoning(Stage.CONNECTING)]
+    notes = [Reasoning(Stage.CONNECTING, note=f"seed {job.seed}", left_out=job.left_out)]
+    if job.unseen:
         count = job.unseen + 1
         text = f"The Space looks at one picture; of {count}, the last is sent."
         notes.append(Reasoning(Stage.CONNECTING, note=text, level="warning"))

@@ -45,6 +45,7 @@ class Question:
         top_p: 0.0 to 1.0.
         temperature: 0.0 (always the likeliest token) to 1.0.
         unseen: pictures that were given and are not looked at: the function takes one.
+        left_out: earlier messages that did not fit into the text.
     """
 
     function: ClassVar[str] = UNDERSTAND.name
@@ -56,6 +57,7 @@ class Question:
     top_p: float = TOP_P
     temperature: float = TEMPERATURE
     unseen: int = 0
+    left_out: int = 0
 
     def inputs(self, picture: Any) -> list[Any]:
         """The function's inputs, with the picture in the form that the server takes."""
@@ -142,14 +144,16 @@ def make_job(
     if not read and not pictures:
         raise BadInput("There is nothing to answer.")
     data, media_type = _picture(pictures[-1]) if pictures else (blank_png(), "image/png")
+    folded = fold(read, picture=bool(pictures))
     return Question(
-        fold(read, picture=bool(pictures)),
+        folded.text,
         data,
         media_type,
         seed,
         _within("top_p", wishes.top_p, TOP_P, 0.0, 1.0),
         _within("temperature", wishes.temperature, TEMPERATURE, 0.0, 1.0),
         unseen=max(0, len(pictures) - 1),
+        left_out=folded.left_out,
     )
 
 

@@ -53,6 +53,19 @@ class Spoken:
     pictures: tuple[Any, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A conversation in one question.
+
+    Attributes:
+        text: the question.
+        left_out: earlier messages that did not fit.
+    """
+
+    text: str
+    left_out: int = 0
+
+
 def tokens(text: str) -> int:
     """About how many tokens a text has: rather too many than too few.
 
@@ -80,7 +93,7 @@ def spoken(messages: Iterable[Message]) -> list[Spoken]:
     return [message for message in read if message.text or message.pictures]
 
 
-def fold(messages: Sequence[Spoken], *, picture: bool, budget: int = BUDGET) -> str:
+def fold(messages: Sequence[Spoken], *, picture: bool, budget: int = BUDGET) -> Folded:
     """The question to ask.
 
     The last message is kept before all, then the system text, then the newest of the rest that
@@ -100,10 +113,10 @@ def fold(messages: Sequence[Spoken], *, picture: bool, budget: int = BUDGET) -> 
     question = shorten(question, room)
     room -= tokens(question)
     head = _system(system, min(room, budget // 3))
-    history = _history(turns, room - tokens(head))
+    history, left_out = _history(turns, room - tokens(head))
     if head or history:
         question = f"{_NOW}{question}" if history else question
-    return f"{head}{history}{question}{note}"
+    return Folded(f"{head}{history}{question}{note}", left_out)
 
 
 def shorten(text: str, budget: int) -> str:
@@ -131,7 +144,8 @@ def _system(text: str, room: int) -> str:
     return f"{_INSTRUCTIONS}{text}\n\n" if text else ""
 
 
-def _history(turns: Sequence[Spoken], room: int) -> str:
+def _history(turns: Sequence[Spoken], room: int) -> tuple[str, int]:
+    """The newest turns that fit, and how many do not."""
     lines: list[str] = []
     room -= _FRAME
     for turn in reversed(turns):
@@ -140,7 +154,8 @@ def _history(turns: Sequence[Spoken], room: int) -> str:
         if room < 0:
             break
         lines.append(line)
-    return _EARLIER + "".join(reversed(lines)) if lines else ""
+    history = _EARLIER + "".join(reversed(lines)) if lines else ""
+    return history, len(turns) - len(lines)
 
 
 def _spoken(message: Message) -> Spoken:

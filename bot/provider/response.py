@@ -53,6 +53,7 @@ class Reasoning:
         unit: what a step is, e.g. `"tokens"`.
         note: words of the Space: what it does now, or a log line. Untrusted text, HTML removed.
         level: `"info"`, `"warning"`, `"success"` or `"error"` when `note` is a log line.
+        left_out: earlier messages that did not fit into the question; told once, at first.
     """
 
     stage: Stage
@@ -65,6 +66,7 @@ class Reasoning:
     unit: str = ""
     note: str = ""
     level: str = ""
+    left_out: int = 0
 
     @property
     def done(self) -> float | None:
@@ -86,6 +88,8 @@ class Reasoning:
             words.append(f"{self.fraction:.0%}")
         if self.note:
             words.append(self.note)
+        if self.left_out:
+            words.append(f"without {self.left_out} of the earlier messages, which do not fit")
         return " ".join(words)
 
     def __str__(self) -> str:

@@ -59,6 +59,7 @@ class Answering:
         self._words = words
         self._tools = tools
         self._reply = reply
+        self._left_out = False
         self.text = ""
         self.conversation: JsonConversation | None = None
 
@@ -121,7 +122,14 @@ class Answering:
         if len(keys) == MAX_PICTURES < len(turn.attachments):
             left_out = self._words("answer-pictures-left-out", count=MAX_PICTURES)
             self._say(f"\n\n{left_out}")
+        self._tell_what_is_forgotten(exchanges)
         return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
+
+    def _tell_what_is_forgotten(self, exchanges: Sequence[Exchange]) -> None:
+        """Say that history was cut, unless one of the answers that it still holds says so."""
+        note = self._words("answer-history-left-out")
+        if self._left_out and not any(note in exchange.answer for exchange in exchanges):
+            self._say(f"\n\n{note}")
 
     async def _imagine(self, command: Imagine) -> Answer:
         settings = await self._tools.preferences.of(self._turn.channel, self._turn.server)
@@ -154,6 +162,7 @@ class Answering:
                         self._say(response)
                     case Reasoning():
                         self._reply.show(response)
+                        self._left_out |= response.left_out > 0
                         if response.queue_size is not None:
                             self._heard(response.queue_size)
                     case ImageResponse():
