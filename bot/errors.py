@@ -189,7 +189,15 @@ class MessageGone(SurfaceError):
 
 
 class SurfaceForbidden(SurfaceError):
-    """The bot may not write here; the text names the missing permission where it is known."""
+    """The bot may not write here.
+
+    Attributes:
+        key: of the sentence in the catalogue that tells people why; empty if there is none.
+    """
+
+    def __init__(self, text: str, key: str = "") -> None:
+        super().__init__(text)
+        self.key = key
 
 
 class ContentRefused(SurfaceError):

@@ -32,11 +32,13 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
+from bot.language import Catalogue
 from bot.messages import Address
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.refusals import Request, surface_error
 from bot.platforms.telegram.surface import PROBES, Discoveries, TelegramSurface
 from bot.reply.surface import Anchor, Content, Mood, Search, Upload
+from bot.turns.answers import reason
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import picture
 from tests.servers.telegram_world import Chat, Refusal
@@ -312,13 +314,16 @@ async def test_group_that_moved_is_followed(server: TelegramServer, make: Make) 
 
 
 async def test_forbidden_names_the_reason(server: TelegramServer, chat: Chat, make: Make) -> None:
-    """A sentence for people, not the platform's code."""
+    """The platform's words for the log, a sentence of the catalogue for people."""
     chat.refusal = Refusal(403, "Forbidden: bot was blocked by the user")
-    with pytest.raises(SurfaceForbidden, match="has blocked the bot"):
+    with pytest.raises(SurfaceForbidden, match="blocked by the user") as blocked:
         await make(chat).create(Content("a"), "n")
     chat.refusal = Refusal(400, "Bad Request: not enough rights to send photos to the chat")
-    with pytest.raises(SurfaceForbidden, match="may not send photos"):
+    with pytest.raises(SurfaceForbidden, match="Not enough rights") as no_photos:
         await make(chat).create(Content("a", (upload(picture()),)), "n")
+    words = Catalogue().words("en")
+    assert reason(blocked.value, words) == "You have blocked the bot on Telegram."
+    assert reason(no_photos.value, words).startswith("The bot may not send photos in this")
 
 
 async def test_timeout_after_sending_is_unknown(

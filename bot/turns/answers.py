@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.errors import BotError, ImageError, ProviderError
+from bot.errors import BotError, ImageError, ProviderError, SurfaceForbidden
 from bot.language import Words
 from bot.provider.response import Recipe
 from bot.turn import Answer, Turn, TurnState
@@ -16,6 +16,8 @@ LONGEST_PROMPT = 300
 
 def reason(error: BotError, words: Words) -> str:
     """What happened, for people."""
+    if isinstance(error, SurfaceForbidden) and words.has(error.key):
+        return words(error.key)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
     key = f"error-{name}"
     return words(key if words.has(key) else "error-other", said=str(error))
@@ -54,14 +56,14 @@ def stopped(partial: str, words: Words) -> Answer:
     return Answer(TurnState.CANCELLED, f"{partial.rstrip()}\n\n{text}" if partial.strip() else text)
 
 
-def lost(error: BotError) -> Answer:
+def lost(error: BotError, words: Words) -> Answer:
     """The answer of a turn whose reply cannot be finished: why, for whoever looks it up."""
-    return Answer(TurnState.FAILED, str(error))
+    return Answer(TurnState.FAILED, reason(error, words))
 
 
 def undeliverable(turn: Turn, error: BotError, words: Words) -> str:
     """What a person is told elsewhere when the bot may not answer where they asked."""
-    return words("answer-undeliverable", reason=str(error), turn=turn.id)
+    return words("answer-undeliverable", reason=reason(error, words), turn=turn.id)
 
 
 def too_old(turn: Turn, words: Words) -> Answer:

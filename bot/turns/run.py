@@ -209,7 +209,7 @@ class TurnRun:
             if self._why is _Why.SUSPENDED:
                 raise _Suspended
             if self._lost_to is not None:
-                return answers.lost(self._lost_to)
+                return answers.lost(self._lost_to, self._words)
             return answers.stopped(partial, self._words)
         try:
             return task.result()

@@ -31,3 +31,14 @@ discord-menu-recipe = Show recipe
 
 discord-form-title = Draw with the same seed
 discord-form-prompt = Prompt
+
+## Why the bot may not write somewhere
+
+discord-forbidden-gone = This channel does not exist any more, or I cannot see it.
+discord-forbidden-view = I cannot see this channel: I lack the permission View Channel.
+discord-forbidden-foreign = I cannot change a message that somebody else wrote.
+discord-forbidden-direct = Your settings do not let me send you direct messages.
+discord-forbidden-permission = I lack a permission here: Send Messages, Attach Files or Send Messages in Threads.
+discord-forbidden-history = I cannot reply here: I lack the permission Read Message History.
+discord-forbidden-locked = This thread is locked.
+discord-forbidden-late = Discord takes my answers here for 15 minutes only.

@@ -32,3 +32,14 @@ discord-menu-recipe = Показать рецепт
 
 discord-form-title = Нарисовать с тем же seed
 discord-form-prompt = Описание
+
+## Почему бот где-то не может писать
+
+discord-forbidden-gone = Этого канала больше нет, или я его не вижу.
+discord-forbidden-view = Я не вижу этот канал: мне нужно право «Просматривать каналы».
+discord-forbidden-foreign = Я не могу изменить чужое сообщение.
+discord-forbidden-direct = Ваши настройки не разрешают мне писать вам личные сообщения.
+discord-forbidden-permission = Мне не хватает права: «Отправлять сообщения», «Прикреплять файлы» или «Отправлять сообщения в ветках».
+discord-forbidden-history = Я не могу здесь ответить: мне нужно право «Читать историю сообщений».
+discord-forbidden-locked = Эта ветка закрыта.
+discord-forbidden-late = Discord принимает здесь мои ответы только 15 минут.

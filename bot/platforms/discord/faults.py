@@ -31,15 +31,15 @@ _BUSY_PAUSE = 6.0
 """Seconds to wait where Discord names none; edits of old messages come back 3 in 6 s."""
 
 _FORBIDDEN: Final = {
-    10003: "This channel does not exist any more, or I cannot see it.",
-    50001: "I cannot see this channel: I lack the permission View Channel.",
-    50005: "I cannot change a message that somebody else wrote.",
-    50007: "This person does not take direct messages from me.",
-    50013: "I lack a permission here: Send Messages, Attach Files or Send Messages in Threads.",
-    160002: "I cannot reply here: I lack the permission Read Message History.",
-    160005: "This thread is locked.",
+    10003: "gone",
+    50001: "view",
+    50005: "foreign",
+    50007: "direct",
+    50013: "permission",
+    160002: "history",
+    160005: "locked",
 }
-"""Discord's JSON error codes, each with the sentence that helps."""
+"""Discord's error codes, and the sentence `discord-forbidden-…` of the catalogue that helps."""
 
 
 NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
@@ -49,6 +49,11 @@ NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
 def interaction_ended(error: discord.HTTPException) -> bool:
     """Whether an interaction's token does not work any more (401 or one of three codes)."""
     return error.status == 401 or error.code in _TOKEN_CODES  # noqa: PLR2004 - HTTP status
+
+
+def is_box(error: discord.HTTPException) -> bool:
+    """Whether Discord refused plain text because the message is a box already."""
+    return error.status == 400 and "COMPONENTS_V2" in error.text  # noqa: PLR2004 - HTTP status
 
 
 @contextmanager
@@ -81,8 +86,11 @@ def _from_status(error: discord.HTTPException) -> SurfaceError:
         case 404 if error.code == UNKNOWN_MESSAGE:
             return MessageGone("The message was deleted.")
         case 401 | 403 | 404:
+            why = _FORBIDDEN.get(error.code, "")
             return SurfaceForbidden(
-                _FORBIDDEN.get(error.code, f"Discord does not let me write here ({error.code}).")
+                f"Discord does not let the bot write here: {error.text or error.status} "
+                f"({error.code}).",
+                why and f"discord-forbidden-{why}",
             )
         case _:
             return ContentRefused(f"Discord refuses this message: {error.text or error.status}")

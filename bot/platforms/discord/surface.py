@@ -219,7 +219,7 @@ class DiscordSurface:
                         log.info("interaction ended early", code=error.code)
                         self._interaction = None
                 if not self._member:
-                    raise SurfaceForbidden("Discord takes my answers here for 15 minutes only.")
+                    raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
                 return await request(self._channel)
 
     def _fitting(self, content: Content) -> Content:

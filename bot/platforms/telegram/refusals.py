@@ -53,34 +53,27 @@ _NEVER_SENT = (
 """Nothing of the request reached Telegram."""
 
 _FORBIDDEN = {
-    "bot was blocked by the user": "This person has blocked the bot on Telegram.",
-    "user is deactivated": "This Telegram account does not exist any more.",
-    "bot can't initiate conversation": "This person must write to the bot on Telegram first.",
-    "bot was kicked": "The bot was removed from this Telegram group.",
-    "bot is not a member": "The bot is not a member of this Telegram chat.",
-    "group chat was deleted": "This Telegram group was deleted.",
+    "bot was blocked by the user": "blocked",
+    "user is deactivated": "deactivated",
+    "bot can't initiate conversation": "write-first",
+    "bot was kicked": "kicked",
+    "bot is not a member": "no-member",
+    "group chat was deleted": "deleted",
 }
 _NO_RIGHTS = {
-    "not enough rights to send photos": "The bot may not send photos in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "chat_send_photos_forbidden": "The bot may not send photos in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "not enough rights to send documents": "The bot may not send files in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "chat_send_docs_forbidden": "The bot may not send files in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "chat_send_media_forbidden": "The bot may not send pictures in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "not enough rights": "The bot lacks a right in this Telegram group; "
-    "an administrator can grant it.",
-    "have no rights to send": "The bot may not write in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "chat_write_forbidden": "The bot may not write in this Telegram group; "
-    "an administrator can allow it in the group's permissions.",
-    "topic_closed": "This Telegram topic is closed; an administrator can reopen it.",
-    "message thread not found": "This Telegram topic does not exist any more.",
-    "chat not found": "This Telegram chat does not exist any more, or never wrote to the bot.",
+    "not enough rights to send photos": "photos",
+    "chat_send_photos_forbidden": "photos",
+    "not enough rights to send documents": "files",
+    "chat_send_docs_forbidden": "files",
+    "chat_send_media_forbidden": "pictures",
+    "not enough rights": "right",
+    "have no rights to send": "writing",
+    "chat_write_forbidden": "writing",
+    "topic_closed": "topic-closed",
+    "message thread not found": "topic-gone",
+    "chat not found": "gone",
 }
+"""What Telegram says, and the sentence `telegram-forbidden-…` of the catalogue that helps."""
 _FILES_NOT_ALLOWED = (
     "not enough rights to send photos",
     "not enough rights to send documents",
@@ -149,7 +142,7 @@ def surface_error(error: TelegramError, request: Request) -> SurfaceError | None
         case RetryAfter():
             return RateLimited(seconds_to_wait(error))
         case Forbidden():
-            return SurfaceForbidden(_sentence(error, _FORBIDDEN) or _not_allowed(error))
+            return _forbidden(error, _why(error, _FORBIDDEN) or "")
         case BadRequest():
             return _bad_request(error, request)
         case InvalidToken() if request is Request.PREVIEW and is_unknown_method(error):
@@ -163,8 +156,8 @@ def surface_error(error: TelegramError, request: Request) -> SurfaceError | None
 
 def _bad_request(error: BadRequest, request: Request) -> SurfaceError | None:
     text = error.message.lower()
-    if sentence := _sentence(error, _NO_RIGHTS):
-        return SurfaceForbidden(sentence)
+    if why := _why(error, _NO_RIGHTS):
+        return _forbidden(error, why)
     if request is Request.EDIT and "message is not modified" in text:
         return None
     if request is Request.EDIT and _names(error, _GONE):
@@ -186,13 +179,16 @@ def _unanswered(error: TelegramError, request: Request) -> SurfaceError:
     return SurfaceUnavailable(f"Telegram cannot be reached: {error.message}.")
 
 
-def _not_allowed(error: Forbidden) -> str:
-    return f"Telegram does not let the bot write here: {error.message}."
+def _forbidden(error: TelegramError, why: str) -> SurfaceForbidden:
+    return SurfaceForbidden(
+        f"Telegram does not let the bot write here: {error.message}.",
+        why and f"telegram-forbidden-{why}",
+    )
 
 
 def _names(error: TelegramError, texts: tuple[str, ...]) -> bool:
     return any(text in error.message.lower() for text in texts)
 
 
-def _sentence(error: TelegramError, sentences: dict[str, str]) -> str | None:
-    return next((s for text, s in sentences.items() if text in error.message.lower()), None)
+def _why(error: TelegramError, reasons: dict[str, str]) -> str | None:
+    return next((why for text, why in reasons.items() if text in error.message.lower()), None)
