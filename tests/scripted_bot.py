@@ -90,7 +90,7 @@ class Ended(Metrics):
         self._news.set()
 
     async def wait_for(self, channel: str, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(50):
             while self._counts[channel] < count:
                 self._news.clear()
                 await self._news.wait()

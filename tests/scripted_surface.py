@@ -71,7 +71,7 @@ class ScriptedSurface:
 
     async def until(self, condition: Callable[[ScriptedSurface], bool]) -> None:
         """Wait until `condition` holds; five seconds at most."""
-        async with asyncio.timeout(5), self._changed:
+        async with asyncio.timeout(50), self._changed:
             await self._changed.wait_for(lambda: condition(self))
 
     @property

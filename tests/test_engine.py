@@ -360,7 +360,7 @@ async def test_an_answer_that_was_made_is_not_made_again(tmp_path: Path) -> None
         surface = bot.surface()
         surface.gate = asyncio.Event()
         await bot.dispatcher.handle(bot.message(), Ask("?"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(50):
             await bot.store.answered.wait()
         surfaces = bot.surfaces
     surfaces["c"].gate = None

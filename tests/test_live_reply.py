@@ -300,6 +300,6 @@ async def test_a_final_state_does_not_wait_as_progress_does() -> None:
         reply.show(Text("An intermediate"))
         for _ in range(10):
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(50):
             await reply.finish(DONE, [])
     assert surface.texts == ["The answer."]

@@ -7,5 +7,6 @@ all platforms, and one file per platform. Plural forms are those of Unicode's CL
 from __future__ import annotations
 
 from bot.language.catalogue import Catalogue, Words
+from bot.language.literal import code, literal
 
-__all__ = ["Catalogue", "Words"]
+__all__ = ["Catalogue", "Words", "code", "literal"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.actions import Rows
-from bot.language import Words
+from bot.language import Words, literal
 from bot.provider.response import Reasoning, Stage
 from bot.reply.splitting import split
 from bot.reply.state import Phase, ReplyState
@@ -204,4 +204,4 @@ def _remaining(eta: float | None, age: float, words: Words) -> str:
 def _quiet(note: str) -> str:
     """Words of the Space on one line of a sane length."""
     line = " ".join(note.split())
-    return line if len(line) <= 120 else f"{line[:119]}…"  # noqa: PLR2004 - about two lines on a phone
+    return literal(line if len(line) <= 120 else f"{line[:119]}…")  # noqa: PLR2004 - about two lines on a phone

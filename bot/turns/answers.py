@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.errors import BotError, ImageError, ProviderError, SurfaceForbidden
-from bot.language import Words
+from bot.language import Words, literal
 from bot.provider.response import Recipe
 from bot.turn import Answer, Turn, TurnState
 from bot.turns.access import span
@@ -20,7 +20,7 @@ def reason(error: BotError, words: Words) -> str:
         return words(error.key)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
     key = f"error-{name}"
-    return words(key if words.has(key) else "error-other", said=str(error))
+    return words(key if words.has(key) else "error-other", said=literal(str(error)))
 
 
 def caption(recipe: Recipe, words: Words) -> str:
@@ -29,6 +29,7 @@ def caption(recipe: Recipe, words: Words) -> str:
     if len(prompt) > LONGEST_PROMPT:
         prompt = f"{prompt[: LONGEST_PROMPT - 1]}…"
     guidance = f"{recipe.guidance:g}"
+    prompt = literal(prompt)
     return words("answer-caption", prompt=prompt, seed=str(recipe.seed), guidance=guidance)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.actions import Verb
-from bot.language import Words
+from bot.language import Words, code, literal
 from bot.provider.response import Recipe
 from bot.turn import MAX_GUIDANCE, MIN_GUIDANCE, Imagine, Turn
 
@@ -18,14 +18,14 @@ def told(recipe: Recipe, count: int, words: Words) -> str:
     guidance = f"{recipe.guidance:g}"
     return words(
         "recipe-told",
-        prompt=prompt,
+        prompt=literal(prompt),
         seed=str(recipe.seed),
         guidance=guidance,
         temperature=f"{recipe.temperature:g}",
-        space=recipe.space,
+        space=literal(recipe.space),
         number=str(recipe.index + 1),
         count=str(count),
-        command=f"/imagine {prompt} --seed {recipe.seed} --guidance {guidance}",
+        command=code(f"/imagine {prompt} --seed {recipe.seed} --guidance {guidance}"),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from bot.language import Catalogue
+from bot.language import Catalogue, literal
 from bot.messages import ChannelKey, JsonObject
 from bot.turn import MAX_GUIDANCE, MIN_GUIDANCE
 from bot.turns.commands import CommandError
@@ -89,7 +89,7 @@ def parsed(name: str, text: str, catalogue: Catalogue) -> Any:
     """
     reader = _READERS.get(name)
     if reader is None:
-        raise CommandError("settings-unknown", name=name[:40], names=", ".join(NAMES))
+        raise CommandError("settings-unknown", name=literal(name[:40]), names=", ".join(NAMES))
     if name == "language":
         return _language(text, catalogue)
     try:

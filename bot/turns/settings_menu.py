@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.actions import Action, Button, Rows, Verb
-from bot.language import Words
+from bot.language import Words, literal
 from bot.messages import IncomingMessage
 from bot.turns.commands import CommandError, ShowSettings
 from bot.turns.inbox import Notice
@@ -89,7 +89,7 @@ class SettingsMenu:
     async def _one(self, message: IncomingMessage, name: str, admin: bool, words: Words) -> Notice:
         plain = name.removeprefix(SERVER)
         if plain not in NAMES:
-            raise CommandError("settings-unknown", name=name[:40], names=", ".join(NAMES))
+            raise CommandError("settings-unknown", name=literal(name[:40]), names=", ".join(NAMES))
         settings = await self._preferences.of(message.channel, message.server)
         text = words(
             "settings-one",
@@ -123,7 +123,7 @@ class SettingsMenu:
             return Notice(words("settings-not-yours"))
         value = None if text == RESET else parsed(plain, text, self._preferences.catalogue)
         if value is None and plain not in NAMES:
-            raise CommandError("settings-unknown", name=name[:40], names=", ".join(NAMES))
+            raise CommandError("settings-unknown", name=literal(name[:40]), names=", ".join(NAMES))
         if for_server:
             if not message.server:
                 raise CommandError("settings-no-server")
@@ -145,7 +145,7 @@ def _shown(settings: Settings, name: str, words: Words) -> str:
     if name == "persona":
         value = " ".join(value.split())
         value = f"{value[:79]}…" if len(value) > 80 else value  # noqa: PLR2004 - one line on a phone
-    return value or words(f"settings-empty-{name}")
+    return literal(value) or words(f"settings-empty-{name}")
 
 
 def _rows(buttons: list[Button]) -> Rows:

@@ -59,6 +59,7 @@ async def test_the_demo_answers_and_draws(tmp_path: Path) -> None:
         page = await chromium.new_page(
             viewport={"width": 1100, "height": 1000}, reduced_motion="reduce"
         )
+        page.set_default_timeout(WAIT_MS)
         await page.goto(found[0])
         await ask_and_imagine(page, a_photo(tmp_path))
         await page.reload()

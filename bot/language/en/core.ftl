@@ -149,7 +149,7 @@ recipe-told =
     seed { $seed } · guidance { $guidance } · temperature { $temperature }
     picture { $number } of { $count }, drawn by { $space }
 
-    The same again: `{ $command }`
+    The same again: { $command }
 recipe-none = I have not drawn anything here yet. Try /imagine a red fox.
 recipe-none-there = I did not draw that, or it is not stored any more.
 

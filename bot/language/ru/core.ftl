@@ -179,7 +179,7 @@ recipe-told =
     seed { $seed } · guidance { $guidance } · temperature { $temperature }
     картинка { $number } из { $count }, нарисовал { $space }
 
-    То же самое ещё раз: `{ $command }`
+    То же самое ещё раз: { $command }
 recipe-none = Я здесь ещё ничего не рисовал. Попробуйте /imagine a red fox.
 recipe-none-there = Это рисовал не я, или оно уже не хранится.
 

@@ -1,0 +1,28 @@
+"""Words of people, models and Spaces inside the bot's own Markdown. Pure.
+
+In a sentence of the bot nothing of theirs may format, link or address anybody: it is shown
+as it is, which backslashes do in CommonMark (section 2.4) and on Discord alike.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ANYWHERE = re.compile(r"[\\`*_~|\[\]#@&]|:(?=//)|(?<=<)[:/]|(?<=<[at]):|(?<=<id):")
+"""What Markdown reads something into, and after a `<` what Discord does: `<@1>`, `<t:1>`."""
+_MARKER = re.compile(r"^(\s*(?:\d{1,9}(?=[.)])|(?=[-+=>])))", re.MULTILINE)
+"""Up to where a line could begin a list or underline a heading."""
+
+
+def literal(text: str) -> str:
+    """Markdown that shows exactly this text."""
+    return _MARKER.sub(r"\1\\", _ANYWHERE.sub(r"\\\g<0>", text))
+
+
+def code(text: str) -> str:
+    """Markdown that shows this text as code, on one line, to be copied."""
+    text = " ".join(text.split())
+    runs = [len(run) for run in re.findall("`+", text)]
+    fence = "`" * next(size for size in range(1, len(runs) + 2) if size not in runs)
+    gap = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{gap}{text}{gap}{fence}"
