@@ -120,6 +120,26 @@ async def test_an_edited_request_is_begun_again_in_the_same_reply(tmp_path: Path
     assert provider.calls[0]["seed"] == provider.calls[1]["seed"]
 
 
+async def test_the_newest_of_several_edits_counts(tmp_path: Path) -> None:
+    """However fast they come; each is stored when its update may be forgotten."""
+    go = asyncio.Event()
+    provider = ScriptedProvider([[Text("Old answer"), go]])
+    provider.scripts += [[Text("New."), go]] * 3
+    async with scripted_bot(tmp_path, provider) as bot:
+        message = bot.message()
+        await bot.dispatcher.handle(message, Ask("Old?"))
+        await bot.surface().until(shows("Old answer"))
+        edits = [Ask("New?"), Ask("Newer?"), Ask("Newest?")]
+        await asyncio.gather(*(bot.dispatcher.edited(message, edit) for edit in edits))
+        assert (await stored(bot)).command == Ask("Newest?")
+        go.set()
+        (content,) = await bot.final()
+        turn = await stored(bot)
+    assert content.text == "New."
+    assert turn.command == Ask("Newest?")
+    assert provider.calls[-1]["messages"][-1]["content"] == "Newest?"
+
+
 async def test_an_edit_of_a_turn_that_waits_keeps_its_place(tmp_path: Path) -> None:
     """The new words are asked when it comes to them."""
     go = asyncio.Event()

@@ -119,7 +119,7 @@ class Dispatcher:
     async def edited(self, message: IncomingMessage, command: Command) -> None:
         """As `bot.turns.inbox.Inbox.edited`."""
         if isinstance(command, Ask | Imagine):
-            self._engine.edit(message, command)
+            await self._engine.edit(message, command)
 
     async def deleted(self, channel: ChannelKey, message_id: str) -> None:
         """As `bot.turns.inbox.Inbox.deleted`."""

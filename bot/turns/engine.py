@@ -135,27 +135,30 @@ class Engine:
         finally:
             await reply.aclose()
 
-    def edit(self, message: IncomingMessage, command: Ask | Imagine) -> None:
-        """Begin the turn of an edited request again, if it is unfinished."""
+    async def edit(self, message: IncomingMessage, command: Ask | Imagine) -> None:
+        """Begin the turn of an edited request again, if it is unfinished.
+
+        When this returns, the new words are stored, or came too late.
+        """
         run = self._run_of(message.channel, message.message_id)
         if run is None:
             return
-        fresh, before = Turn.accept(message, command), run.turn
+        fresh, before = Turn.accept(message, command), run.wanted
         files = before.attachments
         if fresh.attachments and _names(fresh) != _names(before):
             files = fresh.attachments
         if (command, files) == (before.command, before.attachments):
             return  # platforms report edits that changed nothing of this, such as a preview
         same_seed = not isinstance(command, Imagine) or command.seed is None
-        run.redo(
-            replace(
-                before,
-                command=command,
-                attachments=files,
-                pictures=before.pictures if files == before.attachments else (),
-                seed=before.seed if same_seed else fresh.seed,
-            )
+        edited = replace(
+            before,
+            command=command,
+            attachments=files,
+            pictures=before.pictures if files == before.attachments else (),
+            seed=before.seed if same_seed else fresh.seed,
         )
+        if run.redo(edited):
+            await run.settled()
 
     def withdraw(self, channel: ChannelKey, message_id: str) -> None:
         """End the unfinished turn of a request that its person deleted, and remove its reply."""

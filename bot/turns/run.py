@@ -76,6 +76,8 @@ class TurnRun:
         self._why: _Why | None = None
         self._lost_to: SurfaceError | None = None
         self._edited: Turn | None = None
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._reply: Reply | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._worker: Worker | None = None
@@ -96,7 +98,13 @@ class TurnRun:
             except Exception:
                 log.exception("turn broke off; it will be taken up at the next start")
             finally:
+                self._settled.set()
                 self._place.leave()
+
+    @property
+    def wanted(self) -> Turn:
+        """The turn as its person wants it: with an edit that has not been taken up yet."""
+        return self._edited or self.turn
 
     def stop(self) -> bool:
         """Stop because its person wants that. False if there is nothing to stop any more."""
@@ -112,10 +120,19 @@ class TurnRun:
         Args:
             edited: the same turn with what changed: command, attachments, pictures.
         """
-        if self._interrupt(_Why.EDITED):
-            self._edited = edited
-            return True
-        return False
+        again = self._why is _Why.EDITED and self.turn.answer is None
+        if not again and not self._interrupt(_Why.EDITED):
+            return False
+        self._edited = edited
+        self._settled.clear()
+        return True
+
+    async def settled(self) -> None:
+        """Return when the newest edit is stored, or the run has ended.
+
+        Cancelling: changes nothing.
+        """
+        await self._settled.wait()
 
     def suspend(self) -> None:
         """Stop because the process stops."""
@@ -175,7 +192,9 @@ class TurnRun:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
                 self.turn = worker.turn
-            if task.cancelled() and self._why is _Why.EDITED and self._edited is not None:
+            if self._why is _Why.EDITED and self._edited is not None:
+                if not task.cancelled():
+                    task.exception()  # it came to an end at the same moment: to the old words
                 await self._begin_again(self._edited, reply)
                 continue
             return self._outcome(task, worker.text)
@@ -189,6 +208,7 @@ class TurnRun:
         return None
 
     async def _begin_again(self, edited: Turn, reply: Reply) -> None:
+        self._why = self._edited = None  # whatever comes while this is stored is next
         if self.turn.state in (TurnState.RUNNING, TurnState.PARKED):
             self.turn = self.turn.to(TurnState.QUEUED)
         self.turn = replace(
@@ -200,7 +220,8 @@ class TurnRun:
             parked_until=None,
         )
         await self._tools.store.rewrite(self.turn)
-        self._why = self._edited = None
+        if self._edited is None:
+            self._settled.set()
         reply.restart()
         log.info("request edited; begun again")
 
