@@ -1,9 +1,9 @@
 """One client of a Gradio server, measured in a process of its own.
 
-    python benchmarks/_clients.py provider|bare|gradio_client URL CONCURRENCY QUESTION
+    python benchmarks/_clients.py provider|bare|gradio_client URL QUESTION
 
-Reads numbers of turns from standard input, one a line; asks so many questions about a picture, so
-many at once, and writes what it cost as a line of JSON. Ends with its input.
+Each line of its input is a number of turns, how many of them at once, and in how many seconds to
+begin them. It asks so many questions about a picture and writes what they cost as a line of JSON.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from typing import TypeAlias
 Ask: TypeAlias = Callable[[str], Awaitable[str]]
 """One turn: a question, always about the same picture, and its answer."""
 
+MOST = 100
+"""Turns at once, at most."""
 SIDE = 64
 """Pixels of the picture on each side."""
 
@@ -68,7 +70,7 @@ def picture() -> bytes:
 
 
 @asynccontextmanager
-async def provider(url: str, _concurrency: int) -> AsyncIterator[Ask]:
+async def provider(url: str) -> AsyncIterator[Ask]:
     """What this project is about."""
     from bot.provider import (  # noqa: PLC0415 - only what is measured is in memory
         DeepseekAI_JanusPro7b,
@@ -93,7 +95,7 @@ async def provider(url: str, _concurrency: int) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def bare(url: str, _concurrency: int) -> AsyncIterator[Ask]:
+async def bare(url: str) -> AsyncIterator[Ask]:
     """The same requests as the provider's, by hand and without any care."""
     import aiohttp  # noqa: PLC0415 - as above
 
@@ -140,7 +142,7 @@ async def bare(url: str, _concurrency: int) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def gradio_client(url: str, concurrency: int) -> AsyncIterator[Ask]:
+async def gradio_client(url: str) -> AsyncIterator[Ask]:
     """Gradio's own client, used as its documentation says, with a thread for each call."""
     from gradio_client import Client, handle_file  # noqa: PLC0415 - as above
 
@@ -148,7 +150,7 @@ async def gradio_client(url: str, concurrency: int) -> AsyncIterator[Ask]:
         file.write(picture())
         file.flush()
         client = await asyncio.to_thread(
-            Client, url, verbose=False, max_workers=concurrency, analytics_enabled=False
+            Client, url, verbose=False, max_workers=MOST, analytics_enabled=False
         )
         image = handle_file(file.name)
 
@@ -168,15 +170,16 @@ def memory() -> int:
     return pages * resource.getpagesize()
 
 
-async def measure(ask: Ask, turns: int, concurrency: int, question: str) -> Cost:
-    """Ask, `concurrency` questions at once."""
+async def measure(ask: Ask, question: str, turns: int, at_once: int, seconds: float) -> Cost:
+    """Ask, `at_once` questions at a time, and begin no more once `seconds` are over."""
     waits: list[float] = []
     threads = [0]
-    left = iter(range(turns))
+    asked = [0]
 
     async def worker(begin: float) -> None:
         await asyncio.sleep(begin)
-        for _ in left:
+        while asked[0] < turns and time.perf_counter() < end:
+            asked[0] += 1
             begun = time.perf_counter()
             try:
                 answer = await ask(question)
@@ -189,22 +192,24 @@ async def measure(ask: Ask, turns: int, concurrency: int, question: str) -> Cost
             threads[0] = max(threads[0], threading.active_count())
 
     before = memory()
+    end = time.perf_counter() + seconds
     used = time.process_time()
-    await asyncio.gather(*(worker(0.1 * n / concurrency) for n in range(min(concurrency, turns))))
+    await asyncio.gather(*(worker(0.1 * n / at_once) for n in range(min(at_once, turns))))
     used = time.process_time() - used
-    return Cost(turns, turns - len(waits), used, waits, memory() - before, threads[0])
+    return Cost(asked[0], asked[0] - len(waits), used, waits, memory() - before, threads[0])
 
 
-async def main(name: str, url: str, concurrency: int, question: str) -> None:
+async def main(name: str, url: str, question: str) -> None:
     """Measure as often as asked."""
-    async with CLIENTS[name](url, concurrency) as ask:
+    async with CLIENTS[name](url) as ask:
         # Connections, caches and the configuration are there before anything is counted.
-        await measure(ask, 3, 1, question)
+        await measure(ask, question, 3, 1, 60)
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            cost = await measure(ask, int(line), concurrency, question)
+            turns, at_once, seconds = map(int, line.split())
+            cost = await measure(ask, question, turns, at_once, seconds)
             print(json.dumps(asdict(cost)), flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    asyncio.run(main(*sys.argv[1:4]))

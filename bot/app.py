@@ -28,7 +28,7 @@ from bot.parts import (
     open_spaces,
     policy,
 )
-from bot.platforms.adapter import Adapter
+from bot.platforms.adapter import Adapter, Served
 from bot.platforms.web.adapter import WebAdapter
 from bot.provider import Spaces
 from bot.reply.gates import Gates
@@ -143,6 +143,7 @@ class App:
     ) -> None:
         config = self._config
         adapters: list[Adapter] = []
+        chats = chat_adapters(config, catalogue)
         if config.http.enabled:
             adapters.append(
                 WebAdapter(
@@ -156,9 +157,15 @@ class App:
                     stand_in=self._stand_in,
                     catalogue=catalogue,
                     language=config.bot.language,
+                    extra=[
+                        route
+                        for adapter in chats
+                        if isinstance(adapter, Served)
+                        for route in adapter.routes()
+                    ],
                 )
             )
-        adapters += chat_adapters(config, catalogue)
+        adapters += chats
         self._adapters = {adapter.name: adapter for adapter in adapters}
         for adapter in adapters:
             stack.push_async_callback(adapter.close)

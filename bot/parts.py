@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 from bot.config import Config
@@ -25,9 +26,25 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
     adapters: list[Adapter] = []
     if token := config.telegram.token.get_secret_value():
         from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415 - half a second
+        from bot.platforms.telegram.webhook import Hook  # noqa: PLC0415 - likewise
 
+        section = config.telegram
+        hook = Hook(
+            section.webhook_url,
+            section.webhook_secret.get_secret_value(),
+            tuple(ip_network(each) for each in section.webhook_sources),
+            config.bot.data_dir / "telegram",
+        )
         adapters.append(
-            TelegramAdapter(token=token, api_url=config.telegram.api_url, catalogue=catalogue)
+            TelegramAdapter(
+                token=token,
+                api_url=section.api_url,
+                catalogue=catalogue,
+                hook=hook if section.webhook_url else None,
+                folds=section.long_answers == "quote",
+                inline=section.inline,
+                language=config.bot.language,
+            )
         )
     if token := config.discord.token.get_secret_value():
         from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415 - likewise
@@ -41,6 +58,7 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
                 shards=config.discord.shards,
                 shard_ids=config.discord.shard_ids,
                 spoiler=config.discord.spoiler,
+                restricted=config.discord.age_restricted_only,
                 catalogue=catalogue,
             )
         )

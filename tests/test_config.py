@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.config import Config, is_loopback, load
+from bot.config import Config, is_loopback, load, loading
 from bot.config.loading import NOT_YET
 from bot.config.toml_lines import line_of
 from bot.errors import ConfigError
@@ -253,10 +253,21 @@ def test_variables_of_the_platform_only_warn() -> None:
     assert "JANUS_BOT_SERVICE_HOST" in warning
 
 
-def test_keys_without_effect_warn(write: Any) -> None:
+def test_keys_without_effect_warn(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who sets a key that does nothing yet is told so, and nobody else is."""
-    path = write('[telegram]\nwebhook_url = "https://example.org"\n[history]\nmessages = 1\n')
-    assert load(path, {}).warnings == ("[telegram] webhook_url has no effect in this version.",)
+    monkeypatch.setattr(loading, "NOT_YET", (("history", "messages"),))
+    path = write("[history]\nmessages = 1\nretention_days = 1\n")
+    assert load(path, {}).warnings == ("[history] messages has no effect in this version.",)
+
+
+def test_webhook_needs_the_http_server(write: Any) -> None:
+    """Telegram delivers to it; each other combination works."""
+    hook = 'webhook_url = "https://example.org/telegram"\n'
+    path = write(f"[telegram]\n{hook}[http]\nenabled = false\n")
+    [problem] = problems(path)
+    assert problem.startswith("janus.toml:3: [http]: must be enabled, because Telegram delivers")
+    assert load(write(f"[telegram]\n{hook}"), {}).telegram.webhook_url
+    assert not load(write("[http]\nenabled = false\n"), {}).http.enabled
 
 
 def test_example_says_which_keys_have_no_effect() -> None:
@@ -278,7 +289,11 @@ def test_example_says_which_keys_have_no_effect() -> None:
         ("telegram", 'api_url = ""', "api_url"),
         ("telegram", 'api_url = "https://HUSH@h:99999"', "api_url"),
         ("telegram", 'webhook_url = "example.org"', "webhook_url"),
+        ("telegram", 'webhook_url = "https://example.org/api/HUSH"', "webhook_url"),
+        ("telegram", 'webhook_url = "https://example.org/login/"', "webhook_url"),
         ("telegram", 'webhook_secret = "HUSH!"', "webhook_secret"),
+        ("telegram", 'webhook_sources = ["HUSH"]', "webhook_sources"),
+        ("telegram", 'long_answers = "HUSH"', "long_answers"),
         ("discord", 'gateway_url = "https://gateway"', "gateway_url"),
         ("discord", "guild_ids = 5", "guild_ids"),
         ("discord", "token = [1, 2]", "token"),

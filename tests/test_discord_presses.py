@@ -17,6 +17,7 @@ from bot.turn import Imagine
 from bot.turns.commands import ShowRecipe
 from bot.turns.inbox import File, Notice
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_components import text_of
 from tests.servers.discord_people import buttons, presses, sends_in
 from tests.servers.discord_running import Running, ScriptedInbox, running
 from tests.servers.discord_world import ATTACH, EPHEMERAL, LOADING, Channel, User
@@ -180,7 +181,7 @@ class TestPressed:
         assert press.answer["type"] == 5
         message, _ = bot.inbox.presses[0]
         await bot.adapter.surface(message.address).create(DRAWING, "next-0")
-        assert general(server).messages[press.original or ""]["content"] == "A red fox."
+        assert text_of(general(server).messages[press.original or ""]) == "A red fox."
 
     async def test_a_missing_permission_is_named_before_a_turn_begins(
         self, server: DiscordServer, bot: Running

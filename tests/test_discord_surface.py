@@ -23,10 +23,12 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
+from bot.language import Catalogue
 from bot.messages import Address
 from bot.platforms.discord.surface import LIMITS, DiscordSurface
 from bot.reply.surface import Anchor, Content, Mood, Search, Surface, Upload
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_components import V2, text_of
 from tests.servers.discord_running import Running, closing, make, running
 from tests.servers.discord_world import LOADING, SEND, Channel
 
@@ -138,21 +140,22 @@ class TestOrdinaryMessage:
         second = await surface.create(WORKING, "turn-1")
         assert [one["id"] for one in shown(server)] == [*first["ids"], *second["ids"]]
 
-    async def test_files_are_sent_once(self, server: DiscordServer, bot: Running) -> None:
-        """An edit with the same pictures keeps the attachments that are there."""
+    async def test_every_edit_states_the_pictures(
+        self, server: DiscordServer, bot: Running
+    ) -> None:
+        """A gallery names its files, so an edit brings along what it is to show, and no more."""
         surface = bot.adapter.surface(await asked(server, bot))
         receipt = await surface.create(WORKING, "turn-0")
         await surface.edit(receipt, DONE)
-        before = shown(server)[0]["attachments"]
         await surface.edit(receipt, replace(DONE, text="Other words."))
-        assert shown(server)[0]["attachments"] == before
-        assert [one["description"] for one in before] == [upload.alt for upload in FIVE]
+        stated = shown(server)[0]["attachments"]
+        assert [one["description"] for one in stated] == [upload.alt for upload in FIVE]
         await surface.edit(receipt, replace(DONE, files=FIVE[:2]))
         assert data_of(server, shown(server)[0]) == [upload.data for upload in FIVE[:2]]
         await surface.edit(receipt, Content("Nothing."))
         assert shown(server)[0]["attachments"] == []
         uploads = [len(call.files) for call in server.calls("PATCH", "/messages/")]
-        assert uploads == [5, 0, 2, 0]
+        assert uploads == [5, 5, 2, 0]
 
     async def test_an_upload_whose_answer_was_lost_is_sent_again(
         self, server: DiscordServer, bot: Running
@@ -195,7 +198,7 @@ class TestInteraction:
         receipt = await surface.create(WORKING, "turn-0")
         await surface.edit(receipt, DONE)
         (message,) = general(server).messages.values()
-        assert message["content"] == "A red fox. Seed 42."
+        assert text_of(message) == "A red fox. Seed 42."
         assert len(message["attachments"]) == 5
         assert not message["flags"] & LOADING
         assert not server.calls("POST", "^/channels") + server.calls("PATCH", "^/channels")
@@ -270,7 +273,7 @@ class TestInteraction:
         await server.remove(general(server), second.data["interaction"]["message_id"])
         await bot.adapter.surface(first).create(Content("late"), "turn-0")
         await bot.adapter.surface(second).create(Content("later"), "turn-0")
-        texts = [one["content"] for one in general(server).messages.values()]
+        texts = [text_of(one) for one in general(server).messages.values()]
         assert texts == ["late", "later"]
 
     async def test_a_placeholder_that_was_removed(
@@ -288,8 +291,9 @@ class TestInteraction:
         """An app that a person brought along cannot go on in the channel, and says why."""
         server.token_life = -1.0
         surface = bot.adapter.surface(await commanded(server, bot, member=False))
-        with pytest.raises(SurfaceForbidden, match="15 minutes"):
+        with pytest.raises(SurfaceForbidden) as caught:
             await surface.create(WORKING, "turn-0")
+        assert "15 minutes" in Catalogue().words()(caught.value.key)
         assert not server.calls("POST", "^/channels")
 
 
@@ -345,8 +349,9 @@ class TestFaults:
         """A 403 after the check (somebody changed the channel) still says what is wrong."""
         surface = bot.adapter.surface(await asked(server, bot))
         general(server).denied = SEND
-        with pytest.raises(SurfaceForbidden, match="Send Messages"):
+        with pytest.raises(SurfaceForbidden) as caught:
             await surface.create(WORKING, "turn-0")
+        assert "Send Messages" in Catalogue().words()(caught.value.key)
 
     async def test_text_that_is_too_long_is_refused(
         self, server: DiscordServer, bot: Running
@@ -404,10 +409,10 @@ async def test_no_reply_can_ping_or_unfold_links(server: DiscordServer, bot: Run
         await surface.edit(receipt, replace(DONE, text=evil.text))
         await surface.create(replace(evil, files=FIVE[:1]), "turn-1")
     bodies = [call.body for call in server.requests if isinstance(call.body, dict)]
-    texts = [body for body in bodies if body.get("content")]
+    texts = [body for body in bodies if text_of(body)]
     assert len(texts) == 6
     assert all(body["allowed_mentions"] == {"parse": []} for body in texts)
-    assert all(body["flags"] == 4 for body in texts)
+    assert all(body["flags"] == (4 if body["content"] else V2) for body in texts)
     assert not [message for message in shown(server) if message["mentions"]]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
 from bot.messages import Attachment, ChannelKey
+from bot.platforms.telegram import client
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.timing import Backoff, Timing
 from bot.reply.surface import Content
@@ -25,8 +27,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecatio
 CHANNEL = ChannelKey("telegram", ("1",))
 
 
+@pytest.fixture(params=["polling", "webhook"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
+    """Each test with it runs in both modes."""
+    async with TelegramServer() as running:
+        running.by_webhook = request.param == "webhook"
+        yield running
+
+
 @pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
+async def polled() -> AsyncIterator[TelegramServer]:
+    """For what only polling has, and for what is the same in both modes."""
     async with TelegramServer() as running:
         yield running
 
@@ -35,61 +46,61 @@ async def server() -> AsyncIterator[TelegramServer]:
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "12:", "12:a b", "12:../x", "654321:other"])
-async def test_token_that_is_not_accepted(server: TelegramServer, token: str) -> None:
+async def test_token_that_is_not_accepted(polled: TelegramServer, token: str) -> None:
     """A malformed or refused token ends in a sentence that does not quote it."""
     with pytest.raises(TokenRefused, match="@BotFather") as error:
-        async with opened(server, token):
+        async with opened(polled, token):
             pass
     assert error.value.__cause__ is None
     assert error.value.__context__ is None
 
 
-async def test_open_waits_for_a_server_that_is_away(server: TelegramServer) -> None:
+async def test_open_waits_for_a_server_that_is_away(polled: TelegramServer) -> None:
     """Start before the server is up, and the adapter logs in once it is."""
-    await server.stop()
-    adapter = TelegramAdapter(token=TOKEN, api_url=server.url, timing=FAST)
+    await polled.stop()
+    adapter = TelegramAdapter(token=TOKEN, api_url=polled.url, timing=FAST)
     opening = asyncio.create_task(adapter.open())
     try:
         done, _ = await asyncio.wait({opening}, timeout=0.2)
         assert not done
-        await server.start()
+        await polled.start()
         await asyncio.wait_for(opening, 20)
     finally:
         opening.cancel()
         await adapter.close()
 
 
-async def test_trouble_while_logging_in_passes(server: TelegramServer) -> None:
+async def test_trouble_while_logging_in_passes(polled: TelegramServer) -> None:
     """A 5xx and a flood wait are no reason to give up."""
-    server.fail_next("getMe", 502, "Bad Gateway", times=2)
-    async with opened(server):
-        assert len(server.called("getMe")) == 3
+    polled.fail_next("getMe", 502, "Bad Gateway", times=2)
+    async with opened(polled):
+        assert len(polled.called("getMe")) == 3
 
 
-async def test_command_menu_is_set_only_when_it_differs(server: TelegramServer) -> None:
+async def test_command_menu_is_set_only_when_it_differs(polled: TelegramServer) -> None:
     """The second start leaves the menu alone; a server that refuses it is no obstacle."""
-    server.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
+    polled.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
     for _ in range(3):
-        async with opened(server):
+        async with opened(polled):
             pass
-    in_private = server.world.commands["default", ""]
+    in_private = polled.world.commands["default", ""]
     assert [command["command"] for command in in_private] == list(WORDS)
-    in_groups = server.world.commands["all_group_chats", "ru"]
+    in_groups = polled.world.commands["all_group_chats", "ru"]
     assert "export" not in [command["command"] for command in in_groups]
     assert in_groups[0]["description"] == "Нарисовать пять картинок по описанию"
     menus = 2 * 3  # in private and in groups; English, Russian, and for everybody else
-    assert len(server.world.commands) == menus
-    assert len(server.called("setMyCommands")) == menus + 1
+    assert len(polled.world.commands) == menus
+    assert len(polled.called("setMyCommands")) == menus + 1
 
 
 async def test_token_stays_out_of_the_logs(
-    server: TelegramServer, caplog: pytest.LogCaptureFixture
+    polled: TelegramServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The HTTP client logs the addresses that it calls, and the token is part of them."""
     caplog.set_level(logging.DEBUG)
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        await server.wait_for(lambda: server.called("getUpdates"))
+    async with serving(polled, inbox):
+        await polled.wait_for(lambda: polled.called("getUpdates"))
     assert "getMe" in caplog.text
     assert TOKEN not in caplog.text
 
@@ -139,57 +150,91 @@ async def test_broken_updates_stop_nothing(server: TelegramServer) -> None:
     assert inbox.commands == [Ask("Hello")]
 
 
-async def test_trouble_while_polling_passes(server: TelegramServer) -> None:
+async def test_trouble_while_polling_passes(polled: TelegramServer) -> None:
     """Outages, flood waits and another poller: each ends, and readiness follows."""
     inbox, ready = ScriptedInbox(), list[bool]()
-    async with serving(server, inbox, ready):
-        await server.wait_for(lambda: server.called("getUpdates"))
-        server.fail_next("getUpdates", 500, "Internal Server Error", times=2)
-        server.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
-        server.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
-        ada = server.person("Ada")
-        server.say(server.private(ada), ada, "one")
+    async with serving(polled, inbox, ready):
+        await polled.wait_for(lambda: polled.called("getUpdates"))
+        polled.fail_next("getUpdates", 500, "Internal Server Error", times=2)
+        polled.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
+        polled.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
+        ada = polled.person("Ada")
+        polled.say(polled.private(ada), ada, "one")
         await inbox.wait(1)
-        server.say(server.private(ada), ada, "two")
+        polled.say(polled.private(ada), ada, "two")
         await inbox.wait(2)
-        await server.stop()
-        await server.start()
-        server.say(server.private(ada), ada, "three")
+        await polled.stop()
+        await polled.start()
+        polled.say(polled.private(ada), ada, "three")
         await inbox.wait(3)
     assert ready[0] is True
     assert ready[-1] is True
     assert False in ready
 
 
-async def test_webhook_is_removed_before_polling(server: TelegramServer) -> None:
+async def test_poll_that_nobody_answers_is_given_up(
+    polled: TelegramServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that died without a word is noticed, and polling goes on with another one."""
+    monkeypatch.setattr(client, "_POLL_MARGIN", 0.5)
+    ada = polled.person("Ada")
+    inbox, ready = ScriptedInbox(), list[bool]()
+    polled.delays["getupdates"] = 600
+    async with serving(polled, inbox, ready, timing=replace(FAST, poll=1)):
+        await polled.wait_for(lambda: len(polled.called("getUpdates")) > 1)
+        polled.delays.clear()
+        polled.say(polled.private(ada), ada, "Hello")
+        await inbox.wait(1)
+    assert ready[0] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Conflict: terminated by other getUpdates request", "another instance"),
+        ("Conflict: can't use getUpdates method while webhook is active", "by webhook"),
+    ],
+)
+async def test_who_else_takes_the_updates_is_named(
+    polled: TelegramServer, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    """Only one program can have them; the log says which kind the other one is."""
+    polled.fail_next("getUpdates", 409, text)
+    ready = list[bool]()
+    async with serving(polled, ScriptedInbox(), ready):
+        await polled.wait_for(lambda: True in ready)
+    assert said in capsys.readouterr().out
+
+
+async def test_webhook_is_removed_before_polling(polled: TelegramServer) -> None:
     """Left behind by another program, it would block polling for ever."""
-    server.webhook = "https://example.org/hook"
-    ada = server.person("Ada")
-    server.say(server.private(ada), ada, "Hello")
+    polled.hook.set({"url": "https://example.org/hook"})
+    ada = polled.person("Ada")
+    polled.say(polled.private(ada), ada, "Hello")
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
+    async with serving(polled, inbox):
         await inbox.wait(1)
-    assert server.webhook == ""
+    assert polled.hook.url == ""
 
 
-async def test_server_without_webhooks(server: TelegramServer) -> None:
+async def test_server_without_webhooks(polled: TelegramServer) -> None:
     """A self-hosted server that does not know the method is polled all the same."""
-    server.unknown.add("deletewebhook")
-    ada = server.person("Ada")
-    server.say(server.private(ada), ada, "Hello")
+    polled.unknown.add("deletewebhook")
+    ada = polled.person("Ada")
+    polled.say(polled.private(ada), ada, "Hello")
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
+    async with serving(polled, inbox):
         await inbox.wait(1)
 
 
-async def test_token_revoked_while_polling(server: TelegramServer) -> None:
+async def test_token_revoked_while_polling(polled: TelegramServer) -> None:
     """Polling ends with the sentence instead of going silent."""
-    async with opened(server) as adapter:
+    async with opened(polled) as adapter:
         serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
-        await server.wait_for(lambda: server.called("getUpdates"))
-        server.token = "123456:new"
-        ada = server.person("Ada")
-        server.say(server.private(ada), ada, "Hello")
+        await polled.wait_for(lambda: polled.called("getUpdates"))
+        polled.token = "123456:new"
+        ada = polled.person("Ada")
+        polled.say(polled.private(ada), ada, "Hello")
         with pytest.raises(TokenRefused, match="@BotFather"):
             await asyncio.wait_for(serve, 20)
 
@@ -230,28 +275,28 @@ async def test_album_is_one_message(server: TelegramServer) -> None:
 
 
 async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
-    server: TelegramServer,
+    polled: TelegramServer,
 ) -> None:
     """Others are answered while it is collected; stopped then, it comes again as a whole."""
-    ada, bob = server.person("Ada"), server.person("Bob")
+    ada, bob = polled.person("Ada"), polled.person("Bob")
     inbox = ScriptedInbox()
     adapter = TelegramAdapter(
-        token=TOKEN, api_url=server.url, timing=Timing(poll=5, album=60, glance=0.02)
+        token=TOKEN, api_url=polled.url, timing=Timing(poll=5, album=60, glance=0.02)
     )
     await adapter.open()
     serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
     try:
-        server.show_album(server.private(ada), ada, [picture(), picture()], "Which?")
-        server.say(server.private(bob), bob, "Hello")
+        polled.show_album(polled.private(ada), ada, [picture(), picture()], "Which?")
+        polled.say(polled.private(bob), bob, "Hello")
         await inbox.wait(1)
         assert inbox.commands == [Ask("Hello")]
     finally:
         serve.cancel()
         await asyncio.gather(serve, return_exceptions=True)
         await adapter.close()
-    assert len(server.unconfirmed) == 3
+    assert len(polled.unconfirmed) == 3
     again = ScriptedInbox()
-    async with serving(server, again):
+    async with serving(polled, again):
         await again.wait(2)
     assert sorted(len(message.attachments) for message, _ in again.taken) == [0, 2]
 
@@ -313,14 +358,14 @@ async def test_fetch_gives_the_bytes(server: TelegramServer) -> None:
         assert await adapter.fetch(message.channel, file, 1_000_000) == data
 
 
-async def test_fetch_stops_at_the_limit(server: TelegramServer) -> None:
+async def test_fetch_stops_at_the_limit(polled: TelegramServer) -> None:
     """Whatever size was claimed: by its claim, by the server's, or while reading."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
-    honest = server.world.keep(b"x" * 5000, "documents", "png")
-    lying = server.world.keep(b"x" * 5000, "documents", "png", size=10)
-    huge = server.show_document(chat, ada, File("a.png", b"", "image/png"), size=30_000_000)
-    async with opened(server) as adapter:
+    ada = polled.person("Ada")
+    chat = polled.private(ada)
+    honest = polled.world.keep(b"x" * 5000, "documents", "png")
+    lying = polled.world.keep(b"x" * 5000, "documents", "png", size=10)
+    huge = polled.show_document(chat, ada, File("a.png", b"", "image/png"), size=30_000_000)
+    async with opened(polled) as adapter:
         for file_id, size in (
             (honest.file_id, 5000),
             (lying.file_id, None),
@@ -329,15 +374,15 @@ async def test_fetch_stops_at_the_limit(server: TelegramServer) -> None:
             file = Attachment("a.png", {"file_id": file_id}, size)
             with pytest.raises(ImageTooLarge):
                 await adapter.fetch(CHANNEL, file, 1000)
-    assert len(server.called("getFile")) == 2
+    assert len(polled.called("getFile")) == 2
 
 
-async def test_fetch_of_a_file_that_is_gone(server: TelegramServer) -> None:
+async def test_fetch_of_a_file_that_is_gone(polled: TelegramServer) -> None:
     """Both an unknown id and a path without a file are told as a sentence."""
-    stored = server.world.keep(b"x", "documents", "png")
-    async with opened(server) as adapter:
-        server.world.files["moved"] = server.world.files.pop(stored.file_id)
-        server.fail_next("getFile", 500, "Internal Server Error")
+    stored = polled.world.keep(b"x", "documents", "png")
+    async with opened(polled) as adapter:
+        polled.world.files["moved"] = polled.world.files.pop(stored.file_id)
+        polled.fail_next("getFile", 500, "Internal Server Error")
         with pytest.raises(ImageUnreadable, match="send it again"):
             await adapter.fetch(CHANNEL, Attachment("a", {"file_id": stored.file_id}), 1000)
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.messages import IncomingMessage
 from bot.turn import Ask, Imagine
-from bot.turns.commands import Command, Retry
+from bot.turns.commands import Command, Help, Privacy, Retry
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_methods import File
 from tests.servers.telegram_support import ScriptedInbox, picture, serving
@@ -181,6 +181,53 @@ async def test_unknown_command_in_private_is_no_question(scene: Scene) -> None:
     assert await scene.settle() == []
     await scene.server.wait_for(lambda: scene.server.replies(scene.chat))
     assert "/help" in scene.server.replies(scene.chat)[0]["text"]
+
+
+async def test_film_is_seen_by_its_preview_frame(scene: Scene) -> None:
+    """A GIF, a video, a film sent as a file: its still is asked about, and the bot says so."""
+    frame = scene.server.world.photo_sizes(picture())[0]
+    film = {"file_id": "film", "file_unique_id": "film", "thumbnail": frame}
+    sizes = {"width": 64, "height": 48, "duration": 3}
+    send, chat, ada = scene.server.send, scene.chat, scene.ada
+    send(chat, ada, animation=film | sizes, document=film, caption="What is this?")
+    send(chat, ada, video=film | sizes)
+    send(chat, ada, document=film | {"mime_type": "video/mp4"})
+    taken = await scene.settle()
+    assert [command for _, command in taken] == [Ask("What is this?"), Ask(""), Ask("")]
+    ids = [[f.source["file_id"] for f in message.attachments] for message, _ in taken]
+    assert ids == [[frame["file_id"]]] * 3
+    await scene.server.wait_for(lambda: len(scene.server.replies(chat)) == 3)
+    assert "one still" in scene.server.replies(chat)[0]["text"]
+
+
+async def test_quoted_part_comes_with_the_question(scene: Scene) -> None:
+    """What the author picked out; the rest of a message that is only answered does not."""
+    say, chat, ada = scene.server.say, scene.chat, scene.ada
+    long = say(chat, ada, "A fox.\nA wolf.\nA bear.")
+    quote = {"text": "A fox.\nA wolf.", "position": 0}
+    say(chat, ada, "Which?", reply_to=long, quote=quote | {"is_manual": True})
+    say(chat, ada, "Which?", reply_to=long, quote=quote)
+    _, (_, quoted), (_, answered) = await scene.settle()
+    assert quoted == Ask("> A fox.\n> A wolf.\n\nWhich?")
+    assert answered == Ask("Which?")
+
+
+@pytest.mark.parametrize(
+    ("payload", "command"),
+    [
+        ("imagine_YSByZWQgZm94", Imagine("a red fox")),
+        ("imagine_!", None),
+        ("imagine_gA", Help()),
+        ("privacy", Privacy()),
+        ("inline", Help()),
+        ("of_a_newer_version", Help()),
+    ],
+)
+async def test_deep_link(scene: Scene, payload: str, command: Command | None) -> None:
+    """What `t.me/<bot>?start=<payload>` opens the bot with."""
+    scene.server.say(scene.chat, scene.ada, f"/start {payload}")
+    taken = await scene.settle()
+    assert [found for _, found in taken] == [Help() if command is None else command]
 
 
 async def test_topic_is_a_channel_of_its_own(scene: Scene) -> None:

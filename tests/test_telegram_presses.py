@@ -19,9 +19,11 @@ from tests.servers.telegram_world import Chat
 ROWS = ((Button(Action(Verb.AGAIN, "abcdefghjk"), "New"),),)
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
+@pytest.fixture(params=["polling", "webhook"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
+    """Each test runs in both modes."""
     async with TelegramServer() as running:
+        running.by_webhook = request.param == "webhook"
         yield running
 
 

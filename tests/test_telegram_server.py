@@ -69,7 +69,7 @@ async def test_second_poller_takes_over(server: TelegramServer, bot: Bot) -> Non
         await other.get_updates()
         with pytest.raises(Conflict, match="terminated by other getUpdates"):
             await poll
-    server.webhook = "https://example.org/hook"
+    server.hook.set({"url": "https://example.org/hook"})
     with pytest.raises(Conflict, match="webhook is active"):
         await bot.get_updates()
 

@@ -326,6 +326,32 @@ async def test_forbidden_names_the_reason(server: TelegramServer, chat: Chat, ma
     assert reason(no_photos.value, words).startswith("The bot may not send photos in this")
 
 
+async def test_pictures_that_are_not_allowed_leave_a_sentence(
+    server: TelegramServer, make: Make
+) -> None:
+    """It stands in the group, where those are who can change it; nothing is sent again."""
+    group = server.group()
+    for method, kind in (("sendPhoto", "photos"), ("sendDocument", "documents")):
+        server.fail_next(method, 400, f"Bad Request: not enough rights to send {kind} to the chat")
+    await make(group).create(Content("A fox", (upload(picture()),)), "n")
+    (message,) = server.replies(group)
+    assert message["text"].startswith("A fox\n\n⚠️ The bot may not send ")
+    assert "administrator" in message["text"]
+
+
+@pytest.mark.parametrize(
+    "text", ["TOPIC_CLOSED", "CHAT_WRITE_FORBIDDEN", "message thread not found"]
+)
+async def test_where_nobody_lets_it_write(server: TelegramServer, make: Make, text: str) -> None:
+    """No reason to try again; the sentence says who can change it or that it is gone."""
+    group = server.group()
+    server.fail_next("sendMessage", 400, f"Bad Request: {text}")
+    with pytest.raises(SurfaceForbidden) as error:
+        await make(group).create(Content("a"), "n")
+    assert error.value.key.startswith("telegram-forbidden-")
+    assert Catalogue().words("ru").has(error.value.key)
+
+
 async def test_timeout_after_sending_is_unknown(
     server: TelegramServer, chat: Chat, make: Make
 ) -> None:

@@ -14,6 +14,9 @@ from pydantic import AfterValidator, Field, SecretStr
 
 _HUGGING_FACE = re.compile(r"(?:.+\.)?(?:huggingface\.co|hf\.space|hf\.co)", re.IGNORECASE)
 
+_WEB_CHAT = ("/api", "/files", "/healthz", "/login", "/metrics", "/pictures", "/readyz", "/static")
+"""What the first part of a path can be on the bot's own HTTP server."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches a server that listens on `host`."""
@@ -93,6 +96,24 @@ def _check_rule(rule: str) -> str:
     return rule
 
 
+def _check_webhook(url: str) -> str:
+    if not url:
+        return url
+    checked = _check_http(url)
+    path = urlsplit(checked).path
+    if any(path == taken or path.startswith(f"{taken}/") for taken in _WEB_CHAT):
+        raise ValueError("needs a path that the web chat does not use, such as /telegram")
+    return checked
+
+
+def _check_subnet(subnet: str) -> str:
+    try:
+        ipaddress.ip_network(subnet)
+    except ValueError:
+        raise ValueError('must be an address or a network, such as "149.154.160.0/20"') from None
+    return subnet
+
+
 def lower_case(value: object) -> object:
     """Text in lower case; anything else as it is."""
     return value.lower() if isinstance(value, str) else value
@@ -100,6 +121,8 @@ def lower_case(value: object) -> object:
 
 HttpUrl: TypeAlias = Annotated[str, AfterValidator(_check_http)]
 OptionalHttpUrl: TypeAlias = Annotated[str, AfterValidator(lambda url: url and _check_http(url))]
+OptionalWebhookUrl: TypeAlias = Annotated[str, AfterValidator(_check_webhook)]
+Subnet: TypeAlias = Annotated[str, AfterValidator(_check_subnet)]
 OptionalSocketUrl: TypeAlias = Annotated[str, AfterValidator(_check_socket)]
 OptionalProxy: TypeAlias = Annotated[SecretStr, AfterValidator(_check_proxy)]
 OptionalDatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_check_database)]

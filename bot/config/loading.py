@@ -24,10 +24,7 @@ from bot.errors import ConfigError
 DEFAULT_FILE = Path("config.toml")
 """Read when no file is named, if it is there."""
 
-NOT_YET = (
-    ("telegram", "webhook_url"),
-    ("telegram", "webhook_secret"),
-)
+NOT_YET: tuple[tuple[str, str], ...] = ()
 """Keys whose names are fixed before what they do is written."""
 
 

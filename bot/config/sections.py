@@ -32,7 +32,9 @@ from bot.config.checks import (
     OptionalProxy,
     OptionalSocketUrl,
     OptionalSpaceId,
+    OptionalWebhookUrl,
     Rule,
+    Subnet,
     is_hugging_face,
     is_loopback,
     lower_case,
@@ -119,6 +121,7 @@ class DiscordSection(Section):
         shards: connections over which the bot's servers are spread; 0: as many as Discord advises.
         shard_ids: those of them that this process makes; empty: all.
         spoiler: pictures are covered until somebody wants to see them.
+        age_restricted_only: in servers, drawings belong in age-restricted channels only.
     """
 
     token: SecretStr = NO_SECRET
@@ -128,6 +131,7 @@ class DiscordSection(Section):
     shards: Limit = 0
     shard_ids: tuple[Limit, ...] = ()
     spoiler: bool = False
+    age_restricted_only: bool = False
 
     @field_validator("shard_ids")
     @classmethod
@@ -145,13 +149,19 @@ class TelegramSection(Section):
         token: the bot's token; empty: no Telegram.
         api_url: root of the Bot API server, without a trailing slash.
         webhook_url: where Telegram delivers updates; empty: long polling.
-        webhook_secret: what Telegram must say with every delivery.
+        webhook_secret: what Telegram must say with every delivery; empty: made up at each start.
+        webhook_sources: networks that deliveries come from; empty: from anywhere.
+        long_answers: several messages, or quotes that are folded until somebody opens them.
+        inline: people may use the bot in any chat by its name.
     """
 
     token: SecretStr = NO_SECRET
     api_url: HttpUrl = "https://api.telegram.org"
-    webhook_url: OptionalHttpUrl = ""
+    webhook_url: OptionalWebhookUrl = ""
     webhook_secret: SecretStr = NO_SECRET
+    webhook_sources: tuple[Subnet, ...] = ("149.154.160.0/20", "91.108.4.0/22")
+    long_answers: Annotated[Literal["messages", "quote"], BeforeValidator(lower_case)] = "messages"
+    inline: bool = False
 
     @field_validator("webhook_secret")
     @classmethod
@@ -232,17 +242,17 @@ class StorageSection(Section):
 
     Attributes:
         url: a database URL, perhaps with a password; empty: SQLite in `data_dir`.
+        max_pictures_mb: millions of bytes that all pictures may have; 0 means no limit.
     """
 
     url: OptionalDatabaseUrl = NO_SECRET
+    max_pictures_mb: Limit = 10_000
 
 
 class LogSection(Section):
-        max_pictures_mb: millions of bytes that all pictures may have; 0 means no limit.
     """`[log]`.
 
     Attributes:
-    max_pictures_mb: Limit = 10_000
         level: the least level that is written.
         format: `auto` is `console` on a terminal and `json` elsewhere.
     """

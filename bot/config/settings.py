@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, PrivateAttr, SecretStr, field_validator
+from pydantic import BaseModel, PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.config.sections import (
@@ -57,6 +57,16 @@ class Config(BaseSettings):
         if not spaces:
             raise ValueError("needs one Space at least")
         return spaces
+
+    @field_validator("http")
+    @classmethod
+    def _receives_deliveries(cls, http: HttpSection, info: ValidationInfo) -> HttpSection:
+        telegram = info.data.get("telegram")  # missing if it has a problem of its own
+        if telegram is not None and telegram.webhook_url and not http.enabled:
+            raise ValueError(
+                "must be enabled, because Telegram delivers to it as [telegram] webhook_url says"
+            )
+        return http
 
     _warnings: tuple[str, ...] = PrivateAttr(())
 

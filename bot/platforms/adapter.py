@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from aiohttp import web
 
 from bot.messages import Address, Attachment, ChannelKey, Person
 from bot.reply.surface import Surface
 from bot.turns.inbox import Inbox
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A platform that delivers over HTTP, to the bot's own server."""
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What the server must have. These check by themselves who asks."""
+        ...
 
 
 class Adapter(Protocol):

@@ -16,6 +16,7 @@ from PIL import Image
 from tests.e2e.running_bot import running_bot
 from tests.servers.discord import TOKEN as DISCORD_TOKEN
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_components import text_of
 from tests.servers.space import running_space
 from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
 from tests.servers.telegram import TelegramServer
@@ -126,7 +127,7 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
             edits = discord.calls(
                 "PATCH", f"/{one.token}/messages/@original|/messages/{message['id']}"
             )
-            shown = [call.body.get("content", "") for call in edits]
+            shown = [text_of(call.body) for call in edits]
             assert shown[0].startswith("⏳")
             assert any("%" in text for text in shown)
             pictures.append([edits[-1].files[number][1] for number in range(5)])

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, Self, TypeAlias
 
 from aiohttp import web
 
+from tests.servers.discord_components import V2, may_ping, text_of
 from tests.servers.discord_gateway import Gateway, Session, is_for
 from tests.servers.discord_rest import Call, Handler, Rest, answer, read_call
 from tests.servers.discord_world import (
@@ -341,8 +342,17 @@ class DiscordServer:
     # --- looking ---------------------------------------------------------------------------
 
     def messages(self, channel: Channel) -> list[Json]:
-        """What the channel shows, oldest first; nothing that still says "thinking"."""
-        return [one for one in channel.messages.values() if not one["flags"] & LOADING]
+        """What the channel shows, oldest first; nothing that still says "thinking".
+
+        As people read it: what stands in components is under `content` too.
+        """
+        shown = [one for one in channel.messages.values() if not one["flags"] & LOADING]
+        return [one | {"content": text_of(one)} if one["flags"] & V2 else one for one in shown]
+
+    @property
+    def pinging(self) -> list[Call]:
+        """Requests that carried text and did not say that nobody is to be pinged."""
+        return [call for call in self.requests if may_ping(call.body)]
 
     def calls(self, method: str, pattern: str) -> list[Call]:
         """Requests by method and path (a regex), in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from tests.servers.discord_world import Json, snowflake
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 6, 7, 9, 10, 11
 MESSAGE_CONTENT = 1 << 15
+PAUSE = 4.0
+"""Seconds between two starts of one bucket: 5 on Discord; a busy machine is given one."""
 
 
 @dataclass
@@ -37,6 +40,9 @@ class Gateway:
     """Accepts clients and sends them events.
 
     Attributes:
+        at_once: buckets of shards that start sessions independently of each other, each one in
+            `PAUSE` seconds; 0: as they like.
+        too_soon: number of IDENTIFYs that were sent back to wait.
         close_next: close codes for coming IDENTIFYs, e.g. 4014.
         identified: intents of each IDENTIFY that was accepted.
         shards: the shard of each.
@@ -56,6 +62,9 @@ class Gateway:
         self._touch = touch
         self._sessions: dict[str, Session] = {}
         self.privileged = 0
+        self.at_once = 0
+        self.too_soon = 0
+        self._started: dict[int, float] = {}
         self.close_next: list[int] = []
         self.identified: list[int] = []
         self.shards: list[tuple[int, int]] = []
@@ -85,6 +94,10 @@ class Gateway:
             assert session.transport is not None
             session.transport.abort()
             session.socket = session.transport = None
+
+    def forget(self) -> None:
+        """End the sessions that have no connection: nobody can resume them."""
+        self._sessions = {one.id: one for one in self.live}
 
     async def close(self, code: int) -> None:
         """Close all connections with a code."""
@@ -146,6 +159,8 @@ class Gateway:
             await socket.close(code=self.close_next.pop(0))
         elif data["intents"] & MESSAGE_CONTENT & ~self.privileged:
             await socket.close(code=4014)
+        elif self._is_too_soon((data.get("shard") or (0, 1))[0]):
+            await socket.send_json({"op": INVALID, "d": False})
         else:
             self.identified.append(data["intents"])
             number, count = data.get("shard") or (0, 1)
@@ -158,6 +173,17 @@ class Gateway:
                 if event == "READY":
                     payload |= {"resume_gateway_url": f"ws://{request.host}/gateway"}
                 await self._send(session, event, payload)
+
+    def _is_too_soon(self, shard: int) -> bool:
+        """Whether another shard of the same bucket has just started; if not, this one does."""
+        if not self.at_once:
+            return False
+        bucket, now = shard % self.at_once, time.monotonic()
+        soon = now < self._started.get(bucket, float("-inf")) + PAUSE
+        self.too_soon += soon
+        if not soon:
+            self._started[bucket] = now
+        return soon
 
     async def _resume(
         self, request: web.Request, socket: web.WebSocketResponse, data: Json

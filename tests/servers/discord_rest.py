@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from tests.servers.discord_components import V2, check_form, check_message, resolved
 from tests.servers.discord_world import (
     ATTACH,
     EPHEMERAL,
@@ -24,8 +25,6 @@ from tests.servers.discord_world import (
     Json,
     Refusal,
     User,
-    check_form,
-    check_message,
     mentioned,
     new_message,
     now,
@@ -46,7 +45,7 @@ class Call:
     Attributes:
         body: its JSON, also when it came beside files.
         files: name and bytes of each file, by its number.
-        sent_at: monotonic seconds.
+        at: monotonic seconds.
     """
 
     method: str
@@ -54,6 +53,11 @@ class Call:
     body: Any = None
     files: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     at: float = field(default_factory=time.monotonic)
+
+    @property
+    def names(self) -> set[str]:
+        """Names of its files."""
+        return {name for name, _ in self.files.values()}
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -123,7 +127,7 @@ class Rest:
     async def _gateway_bot(self, call: Call, request: web.Request) -> web.Response:
         server = self._server
         limit = {"total": 1000, "remaining": server.sessions_left, "reset_after": 1000}
-        limit["max_concurrency"] = 1
+        limit["max_concurrency"] = server.gateway.at_once or 1
         server.sessions_left = 999  # as after `reset_after`
         told = {"url": server.gateway_url, "shards": server.shards, "session_start_limit": limit}
         return answer(told)
@@ -186,7 +190,7 @@ class Rest:
         _need(channel, IN_THREADS if channel.type == THREAD else SEND)
         if call.files:
             _need(channel, ATTACH)
-        check_message(call.body, files=len(call.files))
+        is_v2 = check_message(call.body, call.names, set())
         nonce = call.body.get("nonce")
         if nonce is not None and call.body.get("enforce_nonce"):
             for message in channel.messages.values():
@@ -203,6 +207,7 @@ class Rest:
         if nonce is not None:
             message["nonce"] = nonce
         self._fill(channel, message, call)
+        message["flags"] |= V2 if is_v2 else 0
         channel.messages[message["id"]] = message
         await self._server.announce("MESSAGE_CREATE", channel, message)
         return answer(message)
@@ -237,7 +242,7 @@ class Rest:
         if kind not in _ANSWERS[one.kind]:
             raise Refusal(400, 50035, "Invalid Form Body")
         if kind == 4:
-            check_message(data, files=len(call.files))
+            check_message(data, call.names, set())
         if kind == 9:
             check_form(data)
         one.answer = call.body
@@ -267,7 +272,7 @@ class Rest:
     async def _follow_up(self, call: Call, request: web.Request) -> web.Response:
         one = self._interaction(request)
         assert one.original is not None
-        check_message(call.body, files=len(call.files))
+        check_message(call.body, call.names, set())
         original = one.channel.messages.get(one.original)
         if original is not None and original["flags"] & LOADING:
             # The first message after a deferral takes its place, and its privacy.
@@ -314,13 +319,18 @@ class Rest:
     # --- messages --------------------------------------------------------------------------
 
     async def _change(self, channel: Channel, message: Json, call: Call) -> Json:
-        kept = len(call.body.get("attachments", message["attachments"])) - len(call.files)
+        there = {one["id"]: one["filename"] for one in message["attachments"]}
+        listed = call.body.get("attachments")
+        if listed is not None:
+            wanted = {str(one["id"]) for one in listed}
+            there = {number: name for number, name in there.items() if number in wanted}
         whole = {"content": message["content"], **call.body}
-        check_message(whole, files=len(call.files), kept=max(kept, 0))
+        was_v2 = bool(message["flags"] & V2)
+        is_v2 = check_message(whole, call.names, set(there.values()), was_v2=was_v2)
         if "content" in call.body:
             message["content"] = call.body["content"] or ""
         self._fill(channel, message, call)
-        message["flags"] &= ~LOADING
+        message["flags"] = message["flags"] & ~LOADING | (V2 if is_v2 else 0)
         message["edited_timestamp"] = now()
         await self._server.announce("MESSAGE_UPDATE", channel, message)
         return message
@@ -339,7 +349,8 @@ class Rest:
             for number, (name, data) in sorted(call.files.items())
         ]
         message["attachments"] = [*kept, *new]
-        message["components"] = call.body.get("components", message.get("components", []))
+        components = call.body.get("components", message.get("components", []))
+        message["components"] = resolved(components, message["attachments"])
         people = [User("x"), *self._server.people]
         parse = (call.body.get("allowed_mentions") or {"parse": ["users"]}).get("parse", [])
         message["mentions"] = mentioned(message["content"], people) if "users" in parse else []

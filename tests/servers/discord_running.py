@@ -98,7 +98,7 @@ async def closing(adapter: DiscordAdapter) -> AsyncIterator[DiscordAdapter]:
 async def running(
     server: DiscordServer, inbox: ScriptedInbox | None = None, **options: object
 ) -> AsyncIterator[Running]:
-    """An adapter that is connected, and ended cleanly."""
+    """An adapter that is connected, and ended cleanly; at no time it could ping anybody."""
     inbox = ScriptedInbox(server) if inbox is None else inbox
     states: list[bool] = []
 
@@ -117,3 +117,4 @@ async def running(
             task.cancel()
             with suppress(asyncio.CancelledError, BotError):
                 await task
+    assert not server.pinging, server.pinging

@@ -80,6 +80,7 @@ class Channel:
     Attributes:
         denied: permission bits that the bot lacks here.
         messages: by id, in the order sent.
+        nsfw: it is age-restricted.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Channel:
     denied: int = 0
     id: str = field(default_factory=snowflake)
     messages: dict[str, Json] = field(default_factory=dict)
+    nsfw: bool = False
 
     def allowed(self) -> int:
         if self.guild is None:
@@ -104,7 +106,7 @@ class Channel:
         if self.recipient is not None:
             return {**base, "recipients": [self.recipient.payload()]}
         assert self.guild is not None
-        base |= {"guild_id": self.guild.id, "position": 0, "nsfw": False}
+        base |= {"guild_id": self.guild.id, "position": 0, "nsfw": self.nsfw}
         base |= {"parent_id": None if self.parent is None else self.parent.id}
         if self.type == THREAD:
             metadata = {
@@ -236,40 +238,3 @@ def mentioned(text: str, people: Sequence[User]) -> list[Json]:
     """Users whose mention stands in a text."""
     ids = set(re.findall(r"<@!?(\d+)>", text))
     return [person.payload() for person in people if person.id in ids]
-
-
-def check_message(payload: Json, *, files: int, kept: int = 0) -> None:
-    """Refuse what Discord refuses in the body of a message."""
-    check_components(payload.get("components") or [])
-    content = payload.get("content") or ""
-    if len(content) > 2000:
-        error = {"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 2000 or fewer in length."}
-        raise Refusal(400, 50035, "Invalid Form Body", {"content": {"_errors": [error]}})
-    if len(str(payload.get("nonce", ""))) > 25:
-        error = {"code": "NONCE_TYPE_TOO_LONG", "message": "Nonce must be 25 or fewer in length."}
-        raise Refusal(400, 50035, "Invalid Form Body", {"nonce": {"_errors": [error]}})
-    if files + kept > 10:
-        error = {"code": "BASE_TYPE_MAX_LENGTH", "message": "Must be 10 or fewer in length."}
-        raise Refusal(400, 50035, "Invalid Form Body", {"attachments": {"_errors": [error]}})
-    if not content and not files and not kept and not payload.get("embeds"):
-        raise Refusal(400, 50006, "Cannot send an empty message")
-
-
-def check_components(rows: list[Json]) -> None:
-    """Refuse rows and buttons that Discord refuses."""
-    buttons = [button for row in rows for button in row["components"]]
-    ids = [button["custom_id"] for button in buttons]
-    crowded = len(rows) > 5 or any(not 1 <= len(row["components"]) <= 5 for row in rows)
-    unnamed = any(not 1 <= len(button.get("label") or "") <= 80 for button in buttons)
-    if crowded or unnamed or len(set(ids)) < len(ids) or any(len(each) > 100 for each in ids):
-        raise Refusal(400, 50035, "Invalid Form Body", {"components": {"_errors": []}})
-
-
-def check_form(form: Json) -> None:
-    """Refuse a form that Discord refuses."""
-    labels = form["components"]
-    texts = [form["title"], *(label.get("label", "") for label in labels)]
-    fields = [label["component"] for label in labels]
-    too_long = any(len(each.get("value") or "") > each.get("max_length", 4000) for each in fields)
-    if too_long or not 1 <= len(labels) <= 5 or any(not 1 <= len(text) <= 45 for text in texts):
-        raise Refusal(400, 50035, "Invalid Form Body", {"components": {"_errors": []}})

@@ -6,7 +6,8 @@
         server.say(chat, ada, "Hello")
         await server.wait_for(lambda: server.replies(chat))
 
-Privacy mode is off: everything said in a group reaches the bot.
+Privacy mode is off: everything said in a group reaches the bot. Webhooks may have http addresses on
+any port, as with the official server in its local mode.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from aiohttp import web
 
 from tests.servers.telegram_flood import Flood
 from tests.servers.telegram_methods import Call, File, Methods, loaded
+from tests.servers.telegram_webhook import Hook
 from tests.servers.telegram_world import Chat, Json, Refusal, World, entities_of
 
 T = TypeVar("T")
@@ -78,7 +80,8 @@ class TelegramServer:
         self.calls: list[Call] = []
         self.refused: list[Call] = []
         """Calls that came too fast."""
-        self.webhook = ""
+        self.by_webhook = False
+        """Whether `tests.servers.telegram_support` has bots delivered to, instead of polling."""
         self.unknown: set[str] = set()
         """Methods that this server does not know, in lower case."""
         self.delays: dict[str, float] = {}
@@ -94,6 +97,7 @@ class TelegramServer:
         self._holds: dict[str, Hold] = {}
         self._changed = asyncio.Condition()
         self._waking: set[asyncio.Task[None]] = set()
+        self.hook = Hook(self._confirm, self._notify)
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -109,9 +113,11 @@ class TelegramServer:
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
         await site.start()
         self._port = self._runner.addresses[0][1]
+        self.hook.start(self._updates)
 
     async def stop(self) -> None:
         """Close all connections. What the server knows stays."""
+        await self.hook.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -216,6 +222,28 @@ class TelegramServer:
         self.push("callback_query", {**content, "chat_instance": "1"})
         return query
 
+    def type_inline(self, person: Json, text: str) -> str:
+        """Somebody types behind the bot's name in any chat; returns the id of the query."""
+        query = f"inline-{len(self.world.inline_queries) + 1}"
+        self.world.inline_queries[query] = {}
+        self.push("inline_query", {"id": query, "from": person, "query": text, "offset": ""})
+        return query
+
+    def choose(self, person: Json, query: str, text: str, result_id: str) -> str | None:
+        """Somebody sends a result; returns the id of the message, if the bot is told it."""
+        results = self.world.inline_queries[query]["results"]
+        result = next(each for each in results if each["id"] == result_id)
+        chosen: Json = {"result_id": result_id, "from": person, "query": text}
+        message_id = None
+        if "reply_markup" in result:  # without a keyboard, Telegram does not say which it is
+            message_id = f"message-of-{query}"
+            content = result["input_message_content"]
+            message = {"text": content["message_text"], "reply_markup": result["reply_markup"]}
+            self.world.inline_messages[message_id] = message
+            chosen["inline_message_id"] = message_id
+        self.push("chosen_inline_result", chosen)
+        return message_id
+
     def edit(self, message: Json, **content: Any) -> None:
         """A person changes a message of theirs."""
         message.update(content, edit_date=message["date"])
@@ -231,6 +259,7 @@ class TelegramServer:
         self._next_update += 1
         if kind in self._allowed:
             self._updates.append({"update_id": update_id, kind: content})
+        self.hook.deliver(self._updates)
         self._wake()
         return update_id
 
@@ -375,32 +404,39 @@ class TelegramServer:
         match method:
             case "getupdates":
                 return await self._get_updates(call.params)
-            case "setwebhook":
-                self.webhook = call.params.get("url", "")
+            case "setwebhook" | "deletewebhook":
+                self.hook.set(call.params if method == "setwebhook" else {})
+                self._allowed = call.params.get("allowed_updates") or self._allowed
+                self.hook.deliver(self._updates)
                 return True
-            case "deletewebhook":
-                self.webhook = ""
-                return True
+            case "getwebhookinfo":
+                return self.hook.info(len(self._updates)) | {"allowed_updates": self._allowed}
             case _:
                 return self._methods.find(method)(call)
 
     async def _get_updates(self, params: Json) -> list[Json]:
-        if self.webhook:
+        if self.hook.url:
             raise Refusal(409, _WEBHOOK)
         self._poll += 1
         mine = self._poll
         self._allowed = params.get("allowed_updates") or self._allowed
         offset = int(params.get("offset") or 0)
         if offset > 0:
-            self._updates = [u for u in self._updates if u["update_id"] >= offset]
+            self._updates[:] = [u for u in self._updates if u["update_id"] >= offset]
         elif offset < 0:
-            self._updates = self._updates[offset:]
+            self._updates[:] = self._updates[offset:]
         await self._notify()
         async with _until(float(params.get("timeout") or 0)), self._changed:
             await self._changed.wait_for(lambda: self._updates or self._poll != mine)
         if self._poll != mine:
             raise Refusal(409, _CONFLICT)
         return self._updates[: int(params.get("limit") or 100)]
+
+    def _confirm(self, update_id: int) -> None:
+        """The bot took an update."""
+        self._updates[:] = [u for u in self._updates if u["update_id"] != update_id]
+        self.hook.deliver(self._updates)
+        self._wake()
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]

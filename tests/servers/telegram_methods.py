@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.servers.telegram_world import Chat, Json, Refusal, World, bad_request, units
+from tests.servers.telegram_world import Chat, Json, Refusal, Stored, World, bad_request, units
 
 MOST_TEXT, MOST_CAPTION, MOST_FILE = 4096, 1024, 20_000_000
 MOST_PHOTO = 10_000_000
 MOST_CALLBACK, MOST_ALERT = 64, 200
+MOST_RESULTS = 50
 
 _RIGHTS = (
     "can_be_edited",
@@ -182,20 +183,65 @@ class Methods:
         group = str(len(chat.messages) + 1)
         return [self._send(chat, call, media_group_id=group, **content) for content in contents]
 
-    def do_editmessagetext(self, call: Call) -> Json:
+    def do_answerinlinequery(self, call: Call) -> bool:
+        query = call.params["inline_query_id"]
+        if query not in self._world.inline_queries:
+            raise bad_request(
+                "query is too old and response timeout expired or query ID is invalid"
+            )
+        results: list[Json] = call.params["results"]
+        ids = [result["id"] for result in results]
+        if len(results) > MOST_RESULTS:
+            raise bad_request("RESULTS_TOO_MUCH")
+        if len(set(ids)) < len(ids):
+            raise bad_request("RESULT_ID_DUPLICATE")
+        if not all(1 <= len(each.encode()) <= MOST_CALLBACK for each in ids):
+            raise bad_request("RESULT_ID_INVALID")
+        for result in results:
+            if "photo_file_id" in result:
+                self._known(result["photo_file_id"])
+        self._world.inline_queries[query] = dict(call.params)
+        return True
+
+    def do_editmessagemedia(self, call: Call) -> Any:
+        message = self._editable(call)
+        media: Json = call.params["media"]
+        caption = _text(media, "caption", "caption_entities", MOST_CAPTION)
+        if not str(media["media"]).startswith("attach://"):
+            shown = [{"file_id": self._known(media["media"]).file_id}]
+        elif "inline_message_id" in call.params:
+            # "When an inline message is edited, a new file can't be uploaded" (Bot API).
+            raise bad_request("Invalid message content specified")
+        else:
+            shown = self._photo(call.file(media["media"]))
+        message.pop("text", None)
+        message.pop("entities", None)
+        return _result(
+            call,
+            _changed(
+                message,
+                photo=shown,
+                caption=caption or None,
+                caption_entities=media.get("caption_entities"),
+                reply_markup=_keyboard(call),
+            ),
+        )
+
+    def do_editmessagetext(self, call: Call) -> Any:
         message = self._editable(call)
         if "text" not in message:
             raise bad_request("there is no text in the message to edit")
         text = _text(call.params, "text", "entities", MOST_TEXT)
         if not text:
             raise bad_request("message text is empty")
-        return _changed(
+        changed = _changed(
             message,
             text=text,
             entities=call.params.get("entities"),
             # An edit states the whole message: without a keyboard, the one there goes.
             reply_markup=_keyboard(call),
         )
+        return _result(call, changed)
 
     def do_editmessagecaption(self, call: Call) -> Json:
         message = self._editable(call)
@@ -236,7 +282,18 @@ class Methods:
             raise bad_request("IMAGE_PROCESS_FAILED")
         return self._world.photo_sizes(file.data)
 
+    def _known(self, file_id: str) -> Stored:
+        stored = self._world.files.get(file_id)
+        if stored is None:
+            raise bad_request("wrong remote file identifier specified: can't unserialize it")
+        return stored
+
     def _editable(self, call: Call) -> Json:
+        if (inline := call.params.get("inline_message_id")) is not None:
+            found = self._world.inline_messages.get(inline)
+            if found is None:
+                raise bad_request("MESSAGE_ID_INVALID")
+            return found
         chat = self._world.find(call.params.get("chat_id"))
         message = chat.messages.get(int(call.params["message_id"]))
         if message is None:
@@ -254,9 +311,14 @@ def _keyboard(call: Call) -> Json | None:
         return None
     for row in rows:
         for button in row:
-            if len(button["callback_data"].encode()) > MOST_CALLBACK:
+            if len(button.get("callback_data", "").encode()) > MOST_CALLBACK:
                 raise bad_request("BUTTON_DATA_INVALID")
     return {"inline_keyboard": rows}
+
+
+def _result(call: Call, message: Json) -> Any:
+    """What an edit answers: of an inline message, the bot is told nothing."""
+    return True if "inline_message_id" in call.params else message
 
 
 def _menu(call: Call) -> tuple[str, str]:
@@ -292,6 +354,7 @@ def _changed(message: Json, **content: Any) -> Json:
 _JSON = frozenset(
     {
         "allowed_updates",
+        "button",
         "caption_entities",
         "commands",
         "entities",
@@ -299,6 +362,7 @@ _JSON = frozenset(
         "media",
         "reply_markup",
         "reply_parameters",
+        "results",
         "scope",
     }
 )

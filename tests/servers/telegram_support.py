@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import io
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
 
+from aiohttp import web
 from PIL import Image
 
 from bot.messages import IncomingMessage
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.timing import Timing
+from bot.platforms.telegram.webhook import Hook
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 
 FAST = Timing(poll=10, first_pause=0.02, longest_pause=0.1, album=0.15, glance=0.02)
+NETWORKS = (ip_network("149.154.160.0/20"), ip_network("91.108.4.0/22"))
+DELIVERED = Timing(first_pause=0.02, longest_pause=0.1, album=3.0, watch=0.2)
+"""Items of an album come one by one, each with a request of its own."""
 
 
 def picture(width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
@@ -64,7 +74,7 @@ class ScriptedInbox(RememberingInbox):
         return self.taken
 
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20), self.changed:
+        async with asyncio.timeout(50), self.changed:
             await self.changed.wait_for(predicate)
 
     async def _notify(self) -> None:
@@ -73,9 +83,17 @@ class ScriptedInbox(RememberingInbox):
 
 
 @asynccontextmanager
-async def opened(server: TelegramServer, token: str = TOKEN) -> AsyncIterator[TelegramAdapter]:
-    """An adapter that is logged in."""
-    adapter = TelegramAdapter(token=token, api_url=server.url, timing=FAST)
+async def opened(
+    server: TelegramServer, token: str = TOKEN, **settings: Any
+) -> AsyncIterator[TelegramAdapter]:
+    """An adapter that is logged in; if the server delivers by webhook, with an HTTP server."""
+    if server.by_webhook and "hook" not in settings:
+        async with hooked(server, token, **settings) as adapter:
+            yield adapter
+        return
+    adapter = TelegramAdapter(
+        token=token, api_url=server.url, **{"timing": FAST, "catalogue": None, **settings}
+    )
     try:
         await adapter.open()
         yield adapter
@@ -84,12 +102,41 @@ async def opened(server: TelegramServer, token: str = TOKEN) -> AsyncIterator[Te
 
 
 @asynccontextmanager
+async def hooked(
+    server: TelegramServer, token: str = TOKEN, folder: Path | None = None, **settings: Any
+) -> AsyncIterator[TelegramAdapter]:
+    """An adapter that is logged in, and whose routes are served.
+
+    The HTTP server has the settings of the bot's own; that itself is in `test_telegram_webhook`.
+    """
+    with tempfile.TemporaryDirectory() as temporary, socket.create_server(("127.0.0.1", 0)) as door:
+        url = f"http://127.0.0.1:{door.getsockname()[1]}/telegram"
+        hook = Hook(url, "", NETWORKS, folder or Path(temporary))
+        settings = {"timing": DELIVERED, **settings, "hook": hook}
+        async with opened(server, token, **settings) as adapter:
+            app = web.Application()
+            app.add_routes(adapter.routes())
+            runner = web.AppRunner(
+                app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0
+            )
+            await runner.setup()
+            try:
+                await web.SockSite(runner, door).start()
+                yield adapter
+            finally:
+                await runner.cleanup()
+
+
+@asynccontextmanager
 async def serving(
-    server: TelegramServer, inbox: ScriptedInbox, ready: list[bool] | None = None
+    server: TelegramServer,
+    inbox: ScriptedInbox,
+    ready: list[bool] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[TelegramAdapter]:
     """An adapter that takes messages in, until the block ends."""
     states: list[bool] = [] if ready is None else ready
-    async with opened(server) as adapter:
+    async with opened(server, **settings) as adapter:
         task = asyncio.create_task(adapter.serve(inbox, states.append))
         try:
             yield adapter

@@ -101,6 +101,9 @@ class World:
         self.files: dict[str, Stored] = {}
         self.commands: dict[tuple[str, str], list[Json]] = {}
         self.presses: set[str] = set()
+        self.inline_queries: dict[str, Json] = {}
+        """Query id to what it was answered with; empty while it is not."""
+        self.inline_messages: dict[str, Json] = {}
         self._numbers = itertools.count(1)
         # Private chats and basic groups share the numbers of the bot's account; supergroups have
         # their own.

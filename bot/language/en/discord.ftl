@@ -6,6 +6,7 @@ discord-lacking = { $count ->
     [one] I cannot answer in this channel: I lack the permission { $names }. Somebody who manages this server can give it to me in the channel's settings.
    *[other] I cannot answer in this channel: I lack the permissions { $names }. Somebody who manages this server can give them to me in the channel's settings.
 }
+discord-age-restricted = I draw in age-restricted channels only. Ask me there, or in a direct message.
 discord-failed = Something went wrong inside the bot. It is in the bot's log; try again.
 discord-slow = I could not look that up in time. Try again.
 discord-file-too-large = { $name } has { $size } MB, and Discord takes no file of that size here.

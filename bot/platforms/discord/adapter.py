@@ -58,6 +58,7 @@ class DiscordAdapter:
         shards: connections over which Discord spreads the servers; 0: as many as it advises.
         shard_ids: those of them that this process makes, `shards` being known; empty for all.
         spoiler: pictures are covered until somebody wants to see them.
+        restricted: in servers, drawings belong in age-restricted channels only.
         catalogue: what the bot says, in all its languages.
 
     discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
@@ -74,6 +75,7 @@ class DiscordAdapter:
         shards: int = 0,
         shard_ids: Sequence[int] = (),
         spoiler: bool = False,
+        restricted: bool = False,
         catalogue: Catalogue | None = None,
     ) -> None:
         self._token = token
@@ -81,7 +83,7 @@ class DiscordAdapter:
         self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
         self._guild_ids = tuple(guild_ids)
         self._shards, self._shard_ids = shards, tuple(shard_ids)
-        self._spoiler = spoiler
+        self._spoiler, self._restricted = spoiler, restricted
         self._catalogue = catalogue or Catalogue()
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
@@ -139,7 +141,7 @@ class DiscordAdapter:
         `GRACE` seconds; requests go on working.
         """
         client = self._opened()
-        intake = Intake(client, inbox, self._catalogue)
+        intake = Intake(client, inbox, self._catalogue, restricted=self._restricted)
         await client.take_in(intake, ready, self._catalogue)
         try:
             await sync_commands(client.tree, self._guild_ids)

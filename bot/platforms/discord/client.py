@@ -17,6 +17,7 @@ from bot.language import Catalogue
 from bot.platforms.discord import headroom
 from bot.platforms.discord.commands import Translator, add_commands
 from bot.platforms.discord.intake import Intake
+from bot.platforms.discord.starts import Starts
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,7 @@ class BotClient(discord.AutoShardedClient):
 
     Attributes:
         connected: shards whose session stands.
+        starts: lets shards start one after the other.
     """
 
     def __init__(self, shards: int = 1, shard_ids: Sequence[int] = ()) -> None:
@@ -82,6 +84,7 @@ class BotClient(discord.AutoShardedClient):
         self._wanted = intents
         self.tree = Tree(self)
         self.connected: set[int] = set()
+        self.starts = Starts()
         self._receiving = False
         self._intake: Intake | None = None
         self._ready_told: Callable[[bool], None] = _nobody
@@ -120,6 +123,11 @@ class BotClient(discord.AutoShardedClient):
                 "message content intent is off",
                 effect="direct messages, mentions, replies to the bot and commands work",
             )
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Called before each start of a session; resuming needs no turn."""
+        del initial
+        await self.starts.turn(shard_id or 0)
 
     async def receive(self) -> None:
         """Connect all shards and handle events until one of them fails for good.

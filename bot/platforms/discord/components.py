@@ -31,11 +31,17 @@ def view(rows: Rows) -> discord.ui.View | None:
     if not any(rows):
         return None
     result = discord.ui.View(timeout=None)
-    for number, row in enumerate(rows[:MOST_ROWS]):
-        for button in row[:MOST_IN_ROW]:
-            result.add_item(_button(button, number))
+    for number, row in enumerate(rows_of(rows)):
+        for button in row:
+            button.row = number
+            result.add_item(button)
     result.stop()
     return result
+
+
+def rows_of(rows: Rows) -> list[list[discord.ui.Button[Any]]]:
+    """Buttons by row, as many as Discord takes, without rows that have none."""
+    return [[_button(button) for button in row[:MOST_IN_ROW]] for row in rows[:MOST_ROWS] if row]
 
 
 def prompt_form(action: Action, prompt: str, words: Words) -> discord.ui.Modal:
@@ -85,8 +91,8 @@ def _fields(components: list[Any]) -> Iterator[Any]:
             yield from _fields([each["component"]])
 
 
-def _button(button: Button, row: int) -> discord.ui.Button[discord.ui.View]:
+def _button(button: Button) -> discord.ui.Button[Any]:
     danger = discord.ButtonStyle.danger if button.danger else discord.ButtonStyle.secondary
     return discord.ui.Button(
-        style=danger, label=button.label[:MOST_LABEL], custom_id=str(button.action), row=row
+        style=danger, label=button.label[:MOST_LABEL], custom_id=str(button.action)
     )

@@ -6,17 +6,15 @@ instead of cached objects: after a restart there are none.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import discord
-from discord.http import HTTPClient, MultipartParameters, Route, handle_message_parameters
+from discord.http import HTTPClient, MultipartParameters, Route
 
 from bot.messages import JsonObject
-from bot.platforms.discord.components import view
+from bot.platforms.discord.bodies import message_in, request_body
 from bot.platforms.discord.faults import UNKNOWN_MESSAGE
-from bot.reply.surface import Content, Upload
+from bot.reply.surface import Content
 
 ORIGINAL: Final = "@original"
 """Discord's name for the first answer to an interaction, and for the message whose button was
@@ -26,15 +24,22 @@ pressed once that press is acknowledged."""
 class Endpoint(Protocol):
     """Makes, changes and removes messages.
 
+    A message is plain text unless it is `boxed` (`bot.platforms.discord.look`), and a box for good
+    once it is one.
+
     Raises:
         discord.DiscordException, aiohttp.ClientError, OSError: from any method, untranslated.
     """
 
-    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
+    async def create(
+        self, content: Content, nonce: str, *, first: bool, boxed: bool = False
+    ) -> JsonObject:
         """Make a message and return it; `first` if it takes the placeholder's place."""
         ...
 
-    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+    async def edit(
+        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
+    ) -> None:
         """Change a message; `keep` the attachments that it has instead of sending them again."""
         ...
 
@@ -96,11 +101,13 @@ class ChannelEndpoint:
         wanted = {str(each) for each in (self._reply_to, self._placeholder) if each is not None}
         return str(about) in wanted or str(follows) in wanted
 
-    async def create(self, content: Content, nonce: str, *, first: bool) -> JsonObject:
+    async def create(
+        self, content: Content, nonce: str, *, first: bool, boxed: bool = False
+    ) -> JsonObject:
         """Send a message; Discord stores it once per nonce for some minutes."""
         if first and self._placeholder is not None:
             try:
-                return await self._patch(self._placeholder, content, keep=False)
+                return await self._patch(self._placeholder, content, keep=False, boxed=boxed)
             except (discord.NotFound, discord.Forbidden):
                 # The bot is not in the channel, or the placeholder was deleted.
                 self._placeholder = None
@@ -111,20 +118,27 @@ class ChannelEndpoint:
                 "channel_id": self._channel_id,
                 "fail_if_not_exists": False,
             }
-        with _body(content, keep=not content.files, spoiler=self._spoiler, **options) as body:
-            return _message(await self._http.send_message(self._channel_id, params=body))
+        keep = not content.files
+        with request_body(
+            content, keep=keep, boxed=boxed, spoiler=self._spoiler, **options
+        ) as body:
+            return message_in(await self._http.send_message(self._channel_id, params=body))
 
-    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+    async def edit(
+        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
+    ) -> None:
         """Change a message of the bot, also one that an interaction made."""
-        await self._patch(message_id, content, keep=keep)
+        await self._patch(message_id, content, keep=keep, boxed=boxed)
 
     async def delete(self, message_id: str) -> None:
         """Remove a message of the bot."""
         await self._http.delete_message(self._channel_id, int(message_id))
 
-    async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
-        with _body(content, keep=keep, spoiler=self._spoiler) as body:
-            return _message(
+    async def _patch(
+        self, message_id: str, content: Content, *, keep: bool, boxed: bool
+    ) -> JsonObject:
+        with request_body(content, keep=keep, boxed=boxed, spoiler=self._spoiler) as body:
+            return message_in(
                 await self._http.edit_message(self._channel_id, int(message_id), params=body)
             )
 
@@ -150,7 +164,13 @@ class InteractionEndpoint:
         self._ids: dict[str, Any] = {"webhook_id": application_id, "webhook_token": token}
 
     async def create(
-        self, content: Content, nonce: str, *, first: bool, ephemeral: bool = False
+        self,
+        content: Content,
+        nonce: str,
+        *,
+        first: bool,
+        boxed: bool = False,
+        ephemeral: bool = False,
     ) -> JsonObject:
         """Fill the deferred answer in, or send a message after it.
 
@@ -158,32 +178,41 @@ class InteractionEndpoint:
             content: all that it shows.
             nonce: has no effect.
             first: it takes the placeholder's place.
+            boxed: as in `Endpoint`.
             ephemeral: a message that follows is shown to nobody but who started the interaction.
         """
         del nonce  # not known on these routes
         if first:
             try:
-                return await self._patch(ORIGINAL, content, keep=not content.files)
+                return await self._patch(ORIGINAL, content, keep=not content.files, boxed=boxed)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_MESSAGE:
                     raise
                 # Somebody removed the placeholder; the answer is owed all the same.
         route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", **self._ids)
-        with _body(
-            content, keep=not content.files, spoiler=self._spoiler, ephemeral=ephemeral
+        with request_body(
+            content,
+            keep=not content.files,
+            boxed=boxed,
+            spoiler=self._spoiler,
+            ephemeral=ephemeral,
         ) as body:
             return await self._request(route, body, params={"wait": "true"})
 
-    async def edit(self, message_id: str, content: Content, *, keep: bool) -> None:
+    async def edit(
+        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
+    ) -> None:
         """Change the answer or a message that followed it."""
-        await self._patch(message_id, content, keep=keep)
+        await self._patch(message_id, content, keep=keep, boxed=boxed)
 
     async def delete(self, message_id: str) -> None:
         """Remove the answer or a message that followed it."""
         await self._http.request(self._route("DELETE", message_id))
 
-    async def _patch(self, message_id: str, content: Content, *, keep: bool) -> JsonObject:
-        with _body(content, keep=keep, spoiler=self._spoiler) as body:
+    async def _patch(
+        self, message_id: str, content: Content, *, keep: bool, boxed: bool
+    ) -> JsonObject:
+        with request_body(content, keep=keep, boxed=boxed, spoiler=self._spoiler) as body:
             return await self._request(self._route("PATCH", message_id), body)
 
     def _route(self, method: str, message_id: str) -> Route:
@@ -197,50 +226,4 @@ class InteractionEndpoint:
             options |= {"files": body.files, "form": body.multipart}
         else:
             options["json"] = body.payload
-        return _message(await self._http.request(route, **options))
-
-
-def _body(
-    content: Content, *, keep: bool, spoiler: bool, ephemeral: bool = False, **options: Any
-) -> MultipartParameters:
-    """The request for `content`. Nothing in it can ping anybody or unfold a link's preview.
-
-    Args:
-        content: all that the message shows.
-        keep: leave the attachments alone that the message has.
-        spoiler: cover the attachments.
-        ephemeral: only for one person; only where a message follows an interaction.
-        options: further arguments of `handle_message_parameters`.
-    """
-    if not keep:
-        options["attachments"] = _files(content.files, spoiler)
-    return handle_message_parameters(
-        content=content.text or None,
-        view=view(content.buttons),
-        allowed_mentions=discord.AllowedMentions.none(),
-        flags=discord.MessageFlags(suppress_embeds=True, ephemeral=ephemeral),
-        **options,
-    )
-
-
-def _files(uploads: Sequence[Upload], spoiler: bool) -> list[discord.File]:
-    return [
-        discord.File(
-            io.BytesIO(upload.data),
-            upload.name,
-            spoiler=spoiler,
-            description=upload.alt or None,
-        )
-        for upload in uploads
-    ]
-
-
-def _message(data: Any) -> JsonObject:
-    """The message in an answer.
-
-    Raises:
-        discord.DiscordException: something that is not Discord answered with a success.
-    """
-    if not isinstance(data, dict) or "id" not in data:
-        raise discord.InvalidData("no message in the answer")
-    return data
+        return message_in(await self._http.request(route, **options))

@@ -128,6 +128,12 @@ def from_press(interaction: discord.Interaction, channel_id: int) -> IncomingMes
     return replace(pressed, address=replace(pressed.address, data=data))
 
 
+def drawing(message: IncomingMessage) -> IncomingMessage:
+    """The same request, its reply being known to show pictures in the end."""
+    data = message.address.data | {"drawing": True}
+    return replace(message, address=replace(message.address, data=data))
+
+
 def leaves_a_trace(interaction: discord.Interaction) -> bool:
     """Whether the reply to a press must go through its interaction.
 

@@ -16,7 +16,7 @@ from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.interactions import Interactions
 from bot.platforms.discord.parents import Parents
 from bot.platforms.discord.presses import Presses
-from bot.turn import Ask
+from bot.turn import Ask, Imagine
 from bot.turns.commands import Command, CommandError, parse
 from bot.turns.inbox import Inbox, Notice
 
@@ -30,19 +30,28 @@ class Intake:
         client: logged in.
         inbox: where it goes.
         catalogue: what the bot says, in all its languages.
+        restricted: drawings belong in age-restricted channels only, as far as servers go.
 
     Attributes:
         interactions: takes commands in.
         presses: takes presses of buttons in.
     """
 
-    def __init__(self, client: discord.Client, inbox: Inbox, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        client: discord.Client,
+        inbox: Inbox,
+        catalogue: Catalogue,
+        *,
+        restricted: bool = False,
+    ) -> None:
+        self._restricted = restricted
         self._client = client
         self._inbox = inbox
         self._catalogue = catalogue
         self._counted = Counted()
         self._parents = Parents()
-        self.interactions = Interactions(inbox, catalogue, self._counted)
+        self.interactions = Interactions(inbox, catalogue, self._counted, restricted=restricted)
         self.presses = Presses(inbox, self.interactions, self._counted)
 
     async def message(self, message: discord.Message, me: discord.ClientUser) -> bool:
@@ -92,9 +101,7 @@ class Intake:
         allowed = permissions.of_message(message)
         try:
             command = _command(message, me)
-            lacking = permissions.missing(allowed, message.channel, command, replies=True)
-            if lacking:
-                raise permissions.refusal(lacking)
+            permissions.check_message(message, command, restricted=self._restricted)
         except CommandError as error:
             words = await self._words(message, me)
             await self._tell(message, error.said_in(words), allowed, words)
@@ -102,8 +109,11 @@ class Intake:
         starter = None
         if incoming.replied_to(message) is None and not incoming.pictures(message):
             starter = await self._parents.starter(message, me)
+        request = incoming.from_message(message, me, starter)
+        if isinstance(command, Imagine):
+            request = incoming.drawing(request)
         try:
-            notice = await self._inbox.handle(incoming.from_message(message, me, starter), command)
+            notice = await self._inbox.handle(request, command)
         except BotError as error:
             notice = Notice(str(error))
         if notice is not None:

@@ -40,9 +40,13 @@ class Interactions:
         inbox: where they go.
         catalogue: what the bot says, in all its languages.
         counted: each is counted here while it is handled.
+        restricted: drawings belong in age-restricted channels only, as far as servers go.
     """
 
-    def __init__(self, inbox: Inbox, catalogue: Catalogue, counted: Counted) -> None:
+    def __init__(
+        self, inbox: Inbox, catalogue: Catalogue, counted: Counted, *, restricted: bool = False
+    ) -> None:
+        self._restricted = restricted
         self._inbox = inbox
         self._catalogue = catalogue
         self._counted = counted
@@ -98,6 +102,8 @@ class Interactions:
             interaction, private=private, attachments=attachments, reply_to=reply_to
         )
         if message is not None:
+            if isinstance(command, Imagine):
+                message = incoming.drawing(message)
             notice = await or_reason(self._inbox.handle(message, command))
             await self.fill_in(interaction, notice, private=private)
 
@@ -105,6 +111,9 @@ class Interactions:
         """Whether a command cannot be answered there; if so, that was said."""
         if interaction.channel_id is None:
             await self.refuse(interaction, CommandError("discord-no-channel"))
+            return True
+        if self._restricted and not permissions.is_place_for(command, interaction.channel):
+            await self.refuse(interaction, CommandError("discord-age-restricted"))
             return True
         lacking = permissions.missing(
             permissions.of_interaction(interaction), interaction.channel, command, replies=False

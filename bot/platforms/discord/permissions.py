@@ -63,6 +63,37 @@ def missing(
     return tuple(_NAMES[name] for name in needed if not getattr(allowed, name))
 
 
+def is_place_for(command: Command, channel: object) -> bool:
+    """Whether a channel is one for a command by the rule of age-restricted channels.
+
+    Drawings belong only there, or where no server is; a thread is what its channel is.
+    """
+    if not isinstance(command, Imagine | Retry):
+        return True
+    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
+        return True
+    is_restricted = getattr(channel, "is_nsfw", None)
+    return is_restricted is not None and bool(is_restricted())
+
+
+def check_message(message: discord.Message, command: Command, *, restricted: bool) -> None:
+    """Refuse a message's command where it cannot be answered.
+
+    Args:
+        message: the answer refers to it.
+        command: what it asks for.
+        restricted: drawings belong in age-restricted channels only, as far as servers go.
+
+    Raises:
+        CommandError: with the reason.
+    """
+    if restricted and not is_place_for(command, message.channel):
+        raise CommandError("discord-age-restricted")
+    names = missing(of_message(message), message.channel, command, replies=True)
+    if names:
+        raise refusal(names)
+
+
 def lacking(allowed: discord.Permissions) -> tuple[str, ...]:
     """Names of everything that the bot could need in a server and does not have."""
     if allowed.administrator:

@@ -14,6 +14,7 @@ import structlog
 
 from bot.actions import Action, Verb
 from bot.errors import BotError
+from bot.messages import IncomingMessage
 from bot.platforms.discord import components, incoming, notices
 from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
@@ -24,8 +25,9 @@ from bot.turns.inbox import Inbox, Notice
 
 log = structlog.get_logger(__name__)
 
-_BEGINS: Final = frozenset({Verb.AGAIN, Verb.LESS, Verb.MORE, Verb.RETRY})
-"""Presses that start a turn, whose reply everybody sees."""
+_DRAWS: Final = frozenset({Verb.AGAIN, Verb.LESS, Verb.MORE})
+_BEGINS: Final = _DRAWS | {Verb.RETRY}
+"""Presses that start a turn, whose reply everybody sees; only the core knows what is retried."""
 
 
 class Presses:
@@ -112,10 +114,10 @@ class Presses:
         if incoming.leaves_a_trace(interaction):
             message = await self._desk.deferred(interaction, private=False)
             if message is not None:
-                notice = await or_reason(self._inbox.press(message, action))
+                notice = await or_reason(self._inbox.press(_request(message, action), action))
                 await self._desk.fill_in(interaction, notice, private=False)
         elif await self._acknowledged(interaction):
-            message = incoming.from_press(interaction, channel_id)
+            message = _request(incoming.from_press(interaction, channel_id), action)
             notice = await or_reason(self._inbox.press(message, action))
             if notice is not None:
                 await notices.follow(interaction, notice, self._desk.words(interaction))
@@ -144,6 +146,10 @@ class Presses:
             log.warning("press not acknowledged", error=str(error))
             return False
         return True
+
+
+def _request(message: IncomingMessage, action: Action) -> IncomingMessage:
+    return incoming.drawing(message) if action.verb in _DRAWS else message
 
 
 def _with_prompt(drawing: Imagine | None, prompt: str) -> Imagine:

@@ -31,6 +31,7 @@ async def count(client: BotClient, wanted: int) -> int:
         except (*NO_ANSWER, KeyError, TypeError) as error:
             log.info("discord does not say how many shards it wants", reason=str(error))
             return wanted or 1
+        client.starts.at_once = limits.get("max_concurrency", 1)
         shards = wanted or advised
         needed = len(client.shard_ids or range(shards))
         if needed <= limits["remaining"] or needed > limits["total"]:

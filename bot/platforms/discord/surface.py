@@ -23,8 +23,9 @@ from bot.errors import (
 from bot.language import Catalogue
 from bot.messages import Address, JsonObject
 from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
-from bot.platforms.discord.faults import interaction_ended, translated
+from bot.platforms.discord.faults import interaction_ended, is_box, translated
 from bot.platforms.discord.headroom import newest
+from bot.platforms.discord.look import is_boxed
 from bot.platforms.discord.notices import LARGEST
 from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search, Window
 
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 LIMITS: Final = Limits(
     text=2000,
-    caption=1900,  # the rest is for saying that a picture was left out
+    caption=2000,  # a box with pictures takes twice as much, so a note fits in as well
     files=10,
     # 5 requests per 5 s and channel, of which discord.py sleeps after the last until the count
     # begins anew; so that one is never taken, and one more is kept for the final state.
@@ -105,6 +106,8 @@ class DiscordSurface:
         self._first_nonce: str | None = None
         self._headroom: Headroom | None = None
         self._files: dict[str, tuple[str, ...]] = {}
+        self._drawing: bool = data.get("drawing", False)
+        self._boxes: set[str] = set()
 
     @property
     def limits(self) -> Limits:
@@ -153,27 +156,34 @@ class DiscordSurface:
         first = self._is_first(nonce)
         shown = self._fitting(content)
 
-        async def request(endpoint: Endpoint) -> str:
-            return str((await endpoint.create(shown, nonce, first=first))["id"])
+        async def request(endpoint: Endpoint, boxed: bool) -> str:
+            made = await endpoint.create(shown, nonce, first=first, boxed=boxed)
+            return str(made["id"])
 
         try:
-            message_id = await self._send(request)
+            message_id = await self._show(request, is_boxed(content, drawing=self._drawing))
         except MessageGone as error:  # of a create: not a person's doing, so try again
             raise SurfaceUnavailable("Discord lost the message.") from error
         self._files[message_id] = _keys(content)
         return {"ids": [message_id]}
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """As `Surface.edit`. Files that the message is known to have are not sent again."""
-        (message_id,) = receipt["ids"]
+        """As `Surface.edit`. Files that the message is known to have are not sent again.
+
+        Except in a box, which names its pictures: a request finds by name what it brings along.
+        """
+        message_id: str = receipt["ids"][0]
+        boxed = message_id in self._boxes or is_boxed(content, drawing=self._drawing)
         # Forgotten until the answer is here: a request that was cut off may have changed them.
-        keep = self._files.pop(message_id, None) == _keys(content)
+        same = self._files.pop(message_id, None) == _keys(content)
         shown = self._fitting(content)
 
-        async def request(endpoint: Endpoint) -> None:
-            await endpoint.edit(message_id, shown, keep=keep)
+        async def request(endpoint: Endpoint, boxed: bool) -> str:
+            keep = same and not (boxed and shown.files)
+            await endpoint.edit(message_id, shown, keep=keep, boxed=boxed)
+            return message_id
 
-        await self._send(request)
+        await self._show(request, boxed)
         self._files[message_id] = _keys(content)
 
     async def delete(self, receipt: Receipt) -> None:
@@ -198,6 +208,24 @@ class DiscordSurface:
         """
         del content
         raise PreviewUnsupported("Discord has no drafts.")
+
+    async def _show(self, request: Callable[[Endpoint, bool], Awaitable[str]], boxed: bool) -> str:
+        """Make or change a message; its id. What has become a box is shown as one for good."""
+
+        async def as_it_can_be(endpoint: Endpoint) -> str:
+            nonlocal boxed
+            try:
+                return await request(endpoint, boxed)
+            except discord.HTTPException as error:
+                if boxed or not is_box(error):
+                    raise
+                boxed = True
+                return await request(endpoint, boxed)
+
+        message_id = await self._send(as_it_can_be)
+        if boxed:
+            self._boxes.add(message_id)
+        return message_id
 
     async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
         """One request, and what Discord said about the next ones."""

@@ -1,4 +1,4 @@
-"""Telegram: updates come in by long polling, replies go out through the Bot API."""
+"""Telegram: updates are fetched or delivered, replies go out through the Bot API."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import structlog
+from aiohttp import web
 from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
@@ -21,6 +22,8 @@ from bot.platforms.telegram.client import make_bot, trust_for
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.files import fetch
 from bot.platforms.telegram.incoming import PLATFORM
+from bot.platforms.telegram.inline import INLINE, Inline
+from bot.platforms.telegram.inline_surface import InlineSurface
 from bot.platforms.telegram.intake import ALLOWED, Intake
 from bot.platforms.telegram.notices import Notices
 from bot.platforms.telegram.polling import REFUSED, Polling
@@ -28,6 +31,7 @@ from bot.platforms.telegram.redaction import redacted
 from bot.platforms.telegram.rights import Rights
 from bot.platforms.telegram.surface import TelegramSurface
 from bot.platforms.telegram.timing import DEFAULT_TIMING, Backoff, Timing
+from bot.platforms.telegram.webhook import Hook, Webhook
 from bot.turns.inbox import Inbox
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +43,10 @@ PRIVACY_MODE = (
     "privacy mode is on, so in groups the bot sees commands, mentions and replies to it; "
     "that is all that it answers to"
 )
+NO_INLINE = (
+    "[telegram] inline is on, but not at @BotFather: send /setinline there, and /setinlinefeedback "
+    "with 100%, or the bot never learns what people chose"
+)
 
 
 class TelegramAdapter:
@@ -49,21 +57,35 @@ class TelegramAdapter:
         api_url: root of the Bot API server, the official one or a self-hosted one.
         timing: how long to wait for what.
         catalogue: what the bot says, in all its languages.
+        hook: how Telegram delivers updates; `None`: they are fetched by long polling.
+        folds: long answers are quotes that show their first lines until somebody opens them.
+        inline: people may use the bot in any chat by its name.
+        language: tag of the one for what concerns nobody in particular.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default
         self,
         *,
         token: str,
         api_url: str = "https://api.telegram.org",
         timing: Timing = DEFAULT_TIMING,
         catalogue: Catalogue | None = None,
+        hook: Hook | None = None,
+        folds: bool = False,
+        inline: bool = False,
+        language: str = "en",
     ) -> None:
         self._token = token
         self._api_url = api_url
         self._timing = timing
         self._catalogue = catalogue or Catalogue()
-        self._known = Discoveries()
+        allowed = (*ALLOWED, *INLINE) if inline else ALLOWED
+        self._webhook = None if hook is None else Webhook(hook, allowed, timing)
+        self._allowed = allowed
+        self._folds = folds
+        self._inline = inline
+        self._language = language
+        self._known = Discoveries(remembers=inline)
         self._stack = AsyncExitStack()
         self._bot: Bot | None = None
         self._web: httpx.AsyncClient | None = None
@@ -74,6 +96,10 @@ class TelegramAdapter:
     def name(self) -> str:
         """`"telegram"`."""
         return PLATFORM
+
+    def routes(self) -> Sequence[web.RouteDef]:
+        """What the project's HTTP server must have for Telegram; these guard themselves."""
+        return () if self._webhook is None else self._webhook.routes()
 
     async def open(self) -> None:
         """Log in, and put the commands into Telegram's menu.
@@ -103,30 +129,48 @@ class TelegramAdapter:
 
         Raises:
             TokenRefused: Telegram does not accept the token any more.
+            AdapterError: Telegram does not accept the address of the webhook.
 
         Cancelling: what was committed is confirmed (two seconds at most), the rest is delivered
         again after the next start.
         """
         bot = self._opened()
-
         if self._notices is None:
             raise RuntimeError("open() comes first")
-        intake = Intake(bot, inbox, self._known, self._notices, Rights(bot))
-        await Polling(bot, intake, ALLOWED, self._timing).run(ready)
+        inline = Inline(bot, inbox, self._known) if self._inline else None
+        intake = Intake(bot, inbox, self._known, self._notices, Rights(bot), inline)
+        try:
+            if self._webhook is not None:
+                await self._webhook.run(bot, intake, ready)
+            else:
+                await Polling(bot, intake, self._allowed, self._timing).run(ready)
+        finally:
+            if inline is not None:
+                await inline.close()
 
     async def advice(self) -> Sequence[str]:
         """As `bot.platforms.adapter.Adapter.advice`."""
-        if self._opened().bot.can_read_all_group_messages:
-            return ()
-        return (PRIVACY_MODE,)
+        me = self._opened().bot
+        advice = () if me.can_read_all_group_messages else (PRIVACY_MODE,)
+        return (*advice, NO_INLINE) if self._inline and not me.supports_inline_queries else advice
 
     async def close(self) -> None:
         """Let notices on their way arrive, then give connections back. Idempotent."""
         await self._stack.aclose()
 
-    def surface(self, address: Address) -> TelegramSurface:
+    def surface(self, address: Address) -> TelegramSurface | InlineSurface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        return TelegramSurface(self._opened(), address, self._known, self._activity)
+        if "inline" in address.data:
+            words = self._catalogue.words(address.data["language"])
+            return InlineSurface(self._opened(), address, self._known, words)
+        return TelegramSurface(
+            self._opened(),
+            address,
+            self._known,
+            self._activity,
+            folds=self._folds,
+            words=self._catalogue.words(self._language),
+        )
 
     async def tell(self, person: Person, text: str) -> bool:
         """As `bot.platforms.adapter.Adapter.tell`: in private, if the person ever wrote there."""

@@ -10,6 +10,8 @@ _SUPERGROUPS = -1_000_000_000_000
 
 _CHATS = 10_000
 """Chats of which the newest message id is remembered."""
+_PEOPLE, _PICTURES = 1000, 20
+"""People of whom recent pictures are remembered, and how many of each."""
 
 
 @dataclass(slots=True)
@@ -24,6 +26,9 @@ class Discoveries:
             all other chats share those of the bot's account, under 0.
         notices: recent messages of the bot that belong to no turn, as chat and message id.
         example: the file id of the picture that goes with the help, once it was sent.
+        pictures: what was drawn for each person where nobody else sees it: key to file id and
+            description, the newest last.
+        remembers: whether those are remembered at all; only inline mode needs them.
     """
 
     drafts: bool = True
@@ -32,6 +37,8 @@ class Discoveries:
     newest: dict[int, int] = field(default_factory=dict)
     notices: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=1000))
     example: str | None = None
+    pictures: dict[int, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    remembers: bool = False
 
     def saw(self, chat: int, message_id: int) -> None:
         """Remember the newest message of a chat."""
@@ -49,6 +56,28 @@ class Discoveries:
         """Remember a message of the bot that belongs to no turn."""
         self.saw(chat, message_id)
         self.notices.append((chat, message_id))
+
+    def made(self, person: int, key: str, file_id: str, alt: str) -> None:
+        """Remember a picture that was sent to somebody in private."""
+        if not self.remembers:
+            return
+        theirs = self.pictures.pop(person, {})
+        theirs.pop(key, None)
+        theirs[key] = (file_id, alt)
+        if len(theirs) > _PICTURES:
+            del theirs[next(iter(theirs))]
+        self.pictures[person] = theirs  # put last: the first are those who draw nothing
+        if len(self.pictures) > _PEOPLE:
+            del self.pictures[next(iter(self.pictures))]
+
+    def made_by(self, person: int) -> list[tuple[str, str]]:
+        """File ids and descriptions of somebody's pictures, the newest first."""
+        return list(reversed(self.pictures.get(person, {}).values()))
+
+    def file_of(self, person: int, key: str) -> str | None:
+        """The file id of a picture of somebody's; `None` if it is not known."""
+        found = self.pictures.get(person, {}).get(key)
+        return None if found is None else found[0]
 
 
 def _space(chat: int) -> int:

@@ -15,6 +15,7 @@ from bot.errors import BotError, StorageError
 from bot.messages import Address, ChannelKey, IncomingMessage
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.incoming import PLATFORM, Wish, read
+from bot.platforms.telegram.inline import Inline
 from bot.platforms.telegram.notices import Notices
 from bot.platforms.telegram.presses import read_press
 from bot.platforms.telegram.prompts import changed, question
@@ -62,16 +63,24 @@ class Intake:
         known: shared by all of the adapter.
         notices: says what is said at once.
         rights: knows who administers a group.
+        inline: serves inline mode, if that is on.
     """
 
     def __init__(
-        self, bot: Bot, inbox: Inbox, known: Discoveries, notices: Notices, rights: Rights
+        self,
+        bot: Bot,
+        inbox: Inbox,
+        known: Discoveries,
+        notices: Notices,
+        rights: Rights,
+        inline: Inline | None = None,
     ) -> None:
         self._bot = bot
         self._inbox = inbox
         self._known = known
         self._notices = notices
         self._rights = rights
+        self._inline = inline
 
     async def take(self, update: Update) -> None:
         """Commit an update: when this returns, it is safe to forget it.
@@ -89,6 +98,10 @@ class Intake:
             await self._edited(update.edited_message)
         elif update.callback_query is not None:
             await self._pressed(update.callback_query)
+        elif update.inline_query is not None and self._inline is not None:
+            self._inline.offer(update.inline_query)
+        elif update.chosen_inline_result is not None and self._inline is not None:
+            await self._inline.chosen(update.chosen_inline_result)
         elif update.my_chat_member is not None:
             _log_membership(update.my_chat_member)
 
@@ -165,6 +178,7 @@ class Intake:
     async def _pressed(self, query: CallbackQuery) -> None:
         press = read_press(query)
         if press is None:
+            self._notices.acknowledge(query.id)
             return
         message, action = press
         pressed = query.message.message_id if query.message is not None else None
@@ -185,6 +199,8 @@ class Intake:
             return Notice(words("press-gone"))
         if action.verb in _MANAGING:
             message = await self._with_rights(message)
+        if action.verb is Verb.FORGET:
+            self._known.pictures.pop(query.from_user.id, None)
         notice = await self._inbox.press(message, action)
         if notice is not None or action.verb is not Verb.EDIT:
             return notice

@@ -92,6 +92,10 @@ class Notices:
         """
         self._begin(self._answer(query_id, address, pressed, notice))
 
+    def acknowledge(self, query_id: str) -> None:
+        """Answer a press that means nothing, so that the button does not seem to be stuck."""
+        self._begin(self._acknowledge(query_id, ""))
+
     async def close(self) -> None:
         """Let notices on their way arrive, two seconds at most."""
         if self._tasks:
@@ -138,11 +142,7 @@ class Notices:
         self, query_id: str, address: Address, pressed: int | None, notice: Notice | None
     ) -> None:
         alert = "" if notice is None else _alert(notice)
-        try:
-            await self._bot.answer_callback_query(query_id, alert or None, bool(alert))
-        except TelegramError as error:
-            if not is_too_late(error):
-                _log.info("press not answered", error=str(error))
+        await self._acknowledge(query_id, alert)
         if notice is None or alert:
             return
         if (
@@ -152,6 +152,13 @@ class Notices:
         ):
             return
         await self.deliver(address, notice)
+
+    async def _acknowledge(self, query_id: str, alert: str) -> None:
+        try:
+            await self._bot.answer_callback_query(query_id, alert or None, bool(alert))
+        except TelegramError as error:
+            if not is_too_late(error):
+                _log.info("press not answered", error=str(error))
 
     async def _replace(self, address: Address, pressed: int, notice: Notice) -> bool:
         async def edit(place: Place) -> None:

@@ -31,6 +31,8 @@ REFUSED = (
     "Telegram does not accept the bot token. "
     "Get a new one from @BotFather and put it into [telegram] token."
 )
+_OTHER_WEBHOOK = "another program receives this token's messages by webhook"
+_OTHER_POLLER = "another instance is running with this token"
 _FAREWELL = 2.0
 """Seconds that the last confirmation may take when polling stops."""
 
@@ -105,9 +107,9 @@ class Polling:
             await self._poll()
         except InvalidToken:
             refused = True
-        except Conflict:
+        except Conflict as error:
             pause = backoff.next()
-            _log.warning("another instance is running with this token", next_try=pause)
+            _log.warning(_conflict(error), next_try=pause)
             return pause
         except RetryAfter as error:
             pause = seconds_to_wait(error)
@@ -243,3 +245,8 @@ class Polling:
             with suppress(TelegramError, TimeoutError):
                 async with asyncio.timeout(_FAREWELL):
                     await self._bot.get_updates(offset, limit=1, timeout=0)
+
+
+def _conflict(error: Conflict) -> str:
+    """Who else takes the updates: only one can."""
+    return _OTHER_WEBHOOK if "webhook" in error.message.lower() else _OTHER_POLLER

@@ -6,10 +6,12 @@ from telegram import Bot
 from telegram.error import BadRequest, TelegramError
 
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
+from bot.language import Catalogue, Words
 from bot.messages import Address
 from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered, folded
+from bot.platforms.telegram.inline_surface import remember
 from bot.platforms.telegram.keyboards import keyboard
 from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import (
@@ -54,6 +56,7 @@ class TelegramSurface:
         known: shared by all surfaces of the adapter.
         activity: shows that the bot works, where drafts do not; `None` for nothing of the kind.
         folds: long answers are folded up until somebody opens them.
+        words: the language of what the bot says to all of a chat.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class TelegramSurface:
         activity: Activity | None = None,
         *,
         folds: bool = False,
+        words: Words | None = None,
     ) -> None:
         self._place = Place(bot, address, known)
         self._known = known
         self._activity = activity
         self._folds = folds
+        self._words = words or Catalogue().words()
         self._newest: tuple[str, Rendered] = ("", Rendered(""))
 
     @property
@@ -88,6 +93,7 @@ class TelegramSurface:
             interval,
             previews=drafts,
             attach=False,
+            moods=self._folds,  # an answer is folded when it is done
             buttons=True,
             buttons_with_files=False,  # an album takes none
             windows=windows,
@@ -217,10 +223,13 @@ class TelegramSurface:
             if not lacks_right_to_files(error.__cause__):
                 raise
             # Said where those are who can change it; the pictures are kept.
-            text = self._place.render(f"{content.text}\n\n⚠️ {error}".strip())
+            why = self._words(error.key) if self._words.has(error.key) else str(error)
+            text = self._place.render(f"{content.text}\n\n⚠️ {why}".strip())
             with translated(Request.CREATE):
                 message = await self._place.send_text(text)
             return {"ids": [message.message_id], "kind": "excuse"}
+        if self._place.private:  # whose private chat it is has the same id
+            remember(self._known, self._place.chat, content.files, messages)
         return {"ids": [message.message_id for message in messages], "kind": "photos"}
 
     def _at_work(self, content: Content, *, before: bool = False) -> None:

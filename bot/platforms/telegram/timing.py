@@ -18,6 +18,7 @@ class Timing:
             that Telegram answers every poll at once.
         patience: after which an update that is still being worked on counts as committed. What
             begins a turn takes milliseconds; only answers without a turn can take longer.
+        watch: between two looks at the webhook.
     """
 
     poll: int = 25
@@ -26,6 +27,7 @@ class Timing:
     album: float = 1.0
     glance: float = 0.2
     patience: float = 20.0
+    watch: float = 60.0
 
 
 DEFAULT_TIMING = Timing()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.errors import AdapterError
@@ -52,6 +53,7 @@ class WebAdapter:
         uploads: how much one message may carry.
         catalogue: what the bot says, in all its languages.
         language: tag of the one for visitors whose own the bot does not speak.
+        extra: routes of others on the same port, which check by themselves who asks.
 
     Raises:
         AdapterError: others could connect to `host`, and there is no access token.
@@ -72,12 +74,14 @@ class WebAdapter:
         uploads: UploadLimits | None = None,
         catalogue: Catalogue | None = None,
         language: str = "en",
+        extra: Sequence[web.RouteDef] = (),
     ) -> None:
         limits = uploads or UploadLimits()
         self._host = host
         self._port = port
         self._health = health
         self._metrics = metrics
+        self._extra = extra
         self._rooms = LiveRooms()
         self._markup = Markup()
         self._spool = Spool(spool, limits)
@@ -184,7 +188,16 @@ class WebAdapter:
         return await self._spool.fetch(attachment, limit)
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._guard.middleware()])
+        guarded = self._guard.middleware()
+        free = frozenset(route.handler for route in self._extra)
+
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if request.match_info.handler in free:
+                return await handler(request)
+            return await guarded(request, handler)
+
+        application = web.Application(middlewares=[check])
         application.on_response_prepare.append(self._guard.add_headers)
         application.add_routes(self._chat.routes())
         application.add_routes(self._events.routes())
@@ -194,6 +207,7 @@ class WebAdapter:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics_page),
+                *self._extra,
             ]
         )
         return application

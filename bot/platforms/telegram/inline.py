@@ -1,0 +1,196 @@
+"""Inline mode: `@bot prompt` in any chat offers to draw it there, and the person's own pictures.
+
+A drawing that begins like this has a channel of its own, one per person, so it knows nothing of the
+private chat. Bot API, "Inline mode".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+
+import structlog
+from telegram import (
+    Bot,
+    ChosenInlineResult,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InlineQuery,
+    InlineQueryResult,
+    InlineQueryResultArticle,
+    InlineQueryResultCachedPhoto,
+    InlineQueryResultsButton,
+    InputTextMessageContent,
+    LinkPreviewOptions,
+    Update,
+)
+from telegram.error import TelegramError
+
+from bot.errors import SurfaceError
+from bot.language import Words
+from bot.messages import Address, ChannelKey, IncomingMessage
+from bot.platforms.telegram.discoveries import Discoveries
+from bot.platforms.telegram.incoming import PLATFORM, person_of
+from bot.platforms.telegram.refusals import Request, translated
+from bot.turn import Imagine
+from bot.turns.commands import CommandError, parse
+from bot.turns.inbox import Inbox
+
+_log = structlog.get_logger(__name__)
+
+INLINE: Final = (Update.INLINE_QUERY, Update.CHOSEN_INLINE_RESULT)
+"""What Telegram shall deliver as well."""
+
+START: Final = "inline"
+"""The payload of `/start` that the button above the results opens the private chat with."""
+
+_DRAW: Final = "imagine"
+_PHOTOS: Final = 20
+_MOST_SHOWN: Final = 200
+"""Characters of a prompt in a list of results."""
+
+
+class Inline:
+    """Answers what people type behind the bot's name, and draws what they chose.
+
+    Args:
+        bot: initialised client.
+        inbox: where drawings go.
+        known: remembers each person's recent pictures.
+    """
+
+    def __init__(self, bot: Bot, inbox: Inbox, known: Discoveries) -> None:
+        self._bot = bot
+        self._inbox = inbox
+        self._known = known
+        self._offers: dict[int, asyncio.Task[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def offer(self, query: InlineQuery) -> None:
+        """Answer in the background; a person who types on needs only the newest answer."""
+        person = query.from_user.id
+        if (before := self._offers.get(person)) is not None:
+            before.cancel()
+        task = self._offers[person] = self._begin(self._offer(query))
+
+        def ended(_: asyncio.Task[Any]) -> None:
+            if self._offers.get(person) is task:
+                del self._offers[person]
+
+        task.add_done_callback(ended)
+
+    async def chosen(self, result: ChosenInlineResult) -> None:
+        """Begin to draw, if that is what was chosen.
+
+        Raises:
+            StorageError: nothing could be written down.
+        """
+        message_id = result.inline_message_id
+        if result.result_id != _DRAW or message_id is None:
+            return
+        message = _message(result, message_id)
+        drawing = _drawing(result.query)
+        if drawing is None:
+            return
+        notice = await self._inbox.handle(message, drawing)
+        if notice is not None:
+            self._begin(self._say(message_id, notice.text, drawing))
+
+    async def close(self) -> None:
+        """Answer nothing more."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, saying: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(saying)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _offer(self, query: InlineQuery) -> None:
+        words = await self._inbox.words(_message(query, query.id))
+        results: list[InlineQueryResult] = []
+        if (drawing := _drawing(query.query)) is not None:
+            results.append(_article(query.query.strip(), drawing, words))
+        results += _photos(self._known.made_by(query.from_user.id))
+        button = InlineQueryResultsButton(words("telegram-inline-start"), start_parameter=START)
+        try:
+            # Kept by nobody: the next picture is to be offered as soon as it is there.
+            await self._bot.answer_inline_query(
+                query.id, results, cache_time=0, is_personal=True, button=button
+            )
+        except TelegramError as error:
+            _log.info("inline query not answered", error=str(error))
+
+    async def _say(self, message_id: str, text: str, drawing: Imagine) -> None:
+        try:
+            with translated(Request.EDIT):
+                await self._bot.edit_message_text(
+                    text, inline_message_id=message_id, reply_markup=again(drawing.prompt)
+                )
+        except SurfaceError as error:
+            _log.info("inline notice not delivered", error=str(error))
+
+
+def again(prompt: str) -> InlineKeyboardMarkup:
+    """The button under a message of inline mode: whoever presses it types the prompt on.
+
+    Telegram tells which message a result became only if it has a keyboard.
+    """
+    button = InlineKeyboardButton(
+        "\N{ARTIST PALETTE}", switch_inline_query_current_chat=prompt[:_MOST_SHOWN]
+    )
+    return InlineKeyboardMarkup([[button]])
+
+
+def _drawing(query: str) -> Imagine | None:
+    try:
+        command = parse(f"/imagine {query}")
+    except CommandError:
+        return None
+    return command if isinstance(command, Imagine) else None
+
+
+def _article(query: str, drawing: Imagine, words: Words) -> InlineQueryResult:
+    content = InputTextMessageContent(
+        f"\N{ARTIST PALETTE} {query}",
+        entities=(),
+        link_preview_options=LinkPreviewOptions(is_disabled=True),
+    )
+    return InlineQueryResultArticle(
+        _DRAW,
+        words("telegram-inline-draw"),
+        content,
+        reply_markup=again(drawing.prompt),
+        description=drawing.prompt[:_MOST_SHOWN],
+    )
+
+
+def _photos(made: Sequence[tuple[str, str]]) -> Sequence[InlineQueryResult]:
+    return [
+        InlineQueryResultCachedPhoto(str(number), file_id, title=title[:_MOST_SHOWN] or None)
+        for number, (file_id, title) in enumerate(made[:_PHOTOS])
+    ]
+
+
+def _message(event: InlineQuery | ChosenInlineResult, message_id: str) -> IncomingMessage:
+    """What the core takes in; its channel is none of the person's chats."""
+    person = person_of(event.from_user)
+    return IncomingMessage(
+        channel=ChannelKey(PLATFORM, ("inline", person.id)),
+        person=person,
+        message_id=message_id,
+        address=Address(
+            PLATFORM,
+            f"inline {message_id}",
+            {
+                "inline": message_id,
+                "person": event.from_user.id,
+                "language": person.language,
+                "prompt": event.query,
+            },
+        ),
+    )

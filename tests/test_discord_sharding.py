@@ -1,0 +1,134 @@
+"""Several connections to Discord, in one process and in several."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from bot.messages import ChannelKey
+from bot.platforms.discord.starts import PAUSE, Starts
+from bot.turn import Ask
+from tests.servers.discord import DiscordServer
+from tests.servers.discord_running import Running, running
+from tests.servers.discord_world import Channel
+
+LONG = 120.0
+pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[DiscordServer]:
+    """Two servers, one for each of two shards; one start of a session in 5 s is taken."""
+    async with DiscordServer() as one:
+        one.gateway.at_once = 1
+        for number in range(2):
+            guild = one.guild(f"Server {number}")
+            guild.id = str(int(guild.id) + (((number - (int(guild.id) >> 22)) % 2) << 22))
+            one.channel(guild, f"general-{number}")
+        one.person("Ada")
+        yield one
+
+
+def channels(server: DiscordServer) -> list[Channel]:
+    """One on each shard, and a direct message, which comes on the first shard."""
+    return [*(guild.channels[0] for guild in server.guilds), server.dm(server.people[0])]
+
+
+async def all_ask(server: DiscordServer, word: str) -> None:
+    for channel in channels(server):
+        await server.says(server.people[0], channel, f"<@{server.bot.id}> {word}")
+
+
+def heard(bot: Running) -> list[ChannelKey]:
+    return [handed.message.channel for handed in bot.inbox.got]
+
+
+def keys(*places: Channel) -> list[ChannelKey]:
+    return [ChannelKey("discord", (channel.id,)) for channel in places]
+
+
+@pytest.mark.parametrize("advised", [False, True])
+async def test_two_in_one_process(server: DiscordServer, advised: bool) -> None:
+    """As many as configured, or as Discord advises; everything is heard once."""
+    server.shards = 2 if advised else 1
+    async with running(server, shards=0 if advised else 2) as bot:
+        assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
+        await all_ask(server, "hello")
+        await server.wait_for(lambda: len(bot.inbox.got) == 3, LONG)
+        assert sorted(map(str, heard(bot))) == sorted(map(str, keys(*channels(server))))
+        assert bot.inbox.commands == [Ask("hello")] * 3
+    assert server.gateway.too_soon == 0
+
+
+async def test_one_that_is_lost_is_resumed(server: DiscordServer) -> None:
+    """The other goes on hearing; nothing is lost or heard twice; it is not ready meanwhile."""
+    async with running(server, shards=2) as bot:
+        await server.gateway.drop(1)
+        await all_ask(server, "meanwhile")
+        await server.wait_for(lambda: len(bot.inbox.got) == 3 and bot.states[-1], LONG)
+        await all_ask(server, "afterwards")
+        await server.wait_for(lambda: len(bot.inbox.got) == 6, LONG)
+        assert bot.states == [True, False, True]
+    assert server.gateway.resumed == 1
+    assert len(server.gateway.identified) == 2
+    words = [str(command.question) for command in bot.inbox.commands if isinstance(command, Ask)]
+    assert sorted(words) == ["afterwards"] * 3 + ["meanwhile"] * 3
+
+
+async def test_split_over_two_processes(server: DiscordServer) -> None:
+    """Each hears its servers only, direct messages reach the first, and both get to start.
+
+    Neither knows when the other one starts, so Discord may send one back to wait.
+    """
+    async with (
+        running(server, shards=2, shard_ids=(0,)) as first,
+        running(server, shards=2, shard_ids=(1,)) as second,
+    ):
+        await server.wait_for(lambda: len(server.gateway.live) == 2 and second.states[-1], LONG)
+        assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
+        await all_ask(server, "hello")
+        await server.wait_for(lambda: len(first.inbox.got) + len(second.inbox.got) == 3, LONG)
+    of_first, of_second, direct = channels(server)
+    assert sorted(map(str, heard(first))) == sorted(map(str, keys(of_first, direct)))
+    assert heard(second) == keys(of_second)
+
+
+async def test_no_session_starts_that_discord_does_not_take(server: DiscordServer) -> None:
+    """With fewer left today than it needs, it waits until there are more, and says so."""
+    server.sessions_left = 1
+    with capture_logs() as logs:
+        async with running(server, shards=2) as bot:
+            assert bot.states == [True]
+    (said,) = (line for line in logs if line["event"] == "too many session starts today")
+    assert said["left"] == 1
+    assert said["log_level"] == "warning"
+    assert len(server.calls("GET", "^/gateway/bot")) == 2
+    assert len(server.gateway.identified) == 2
+
+
+class TestStarts:
+    @pytest.mark.parametrize(
+        ("at_once", "shards", "expected"),
+        [
+            (1, (0, 1, 2), [PAUSE, PAUSE]),
+            (2, (0, 1, 2, 3), [PAUSE]),  # while 2 waits, 3 has waited too
+            (16, (0, 1, 2, 3), []),
+            (16, (0, 0), [PAUSE]),
+            (0, (0, 1), [PAUSE]),
+        ],
+    )
+    async def test_buckets(self, at_once: int, shards: tuple[int, ...], expected: object) -> None:
+        """Shards of different buckets start together; one that starts anew always waits."""
+        now, slept = [0.0], []
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            now[0] += seconds
+
+        starts = Starts(lambda: now[0], sleep)
+        starts.at_once = at_once
+        for shard in shards:
+            await starts.turn(shard)
+        assert slept == expected

@@ -1,0 +1,178 @@
+"""Inline mode over the wire: what is offered, and how drawings get into a chat of strangers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from telegram import InputMediaPhoto
+from telegram.error import BadRequest
+
+from bot.errors import ContentRefused
+from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
+from bot.platforms.telegram.client import make_bot
+from bot.reply.surface import Content, Mood, Upload
+from bot.turn import Imagine
+from bot.turns.inbox import Notice
+from tests.servers.telegram import TOKEN, TelegramServer
+from tests.servers.telegram_support import ScriptedInbox, opened, picture, serving
+from tests.servers.telegram_world import Json
+
+
+@pytest.fixture(params=["polling", "webhook"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
+    """Each test runs in both modes."""
+    async with TelegramServer() as running:
+        running.by_webhook = request.param == "webhook"
+        yield running
+
+
+def upload(width: int) -> Upload:
+    data = picture(width)
+    return Upload("fox.png", data, "image/png", f"a fox {width}", sha256(data).hexdigest())
+
+
+async def typed(server: TelegramServer, person: Json, text: str) -> tuple[str, Json]:
+    """Somebody types; the id of the query and what it is answered with."""
+    # Before a bot has asked for them, Telegram does not keep such updates.
+    await server.wait_for(lambda: "inline_query" in server._allowed)
+    query = server.type_inline(person, text)
+    return query, await server.wait_for(lambda: server.world.inline_queries[query])
+
+
+async def begun(
+    server: TelegramServer, inbox: ScriptedInbox, ada: Json, text: str = "a red fox --seed 42"
+) -> str:
+    """Somebody has typed and chosen; the id of the message."""
+    query, _ = await typed(server, ada, text)
+    message_id = server.choose(ada, query, text, "imagine")
+    assert message_id is not None
+    return message_id
+
+
+async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[Upload, ...]) -> None:
+    """The reply of the newest request, as the core shows it."""
+    surface = adapter.surface(inbox.taken[-1][0].address)
+    receipt = await surface.create(Content("Drawing"), "turn-0")
+    await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))
+    await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))  # harmless
+
+
+async def test_a_drawing_appears_where_it_was_asked_for(server: TelegramServer) -> None:
+    """All pictures go to the private chat; the first is in the message, and can be sent again."""
+    ada, bob = server.person("Ada"), server.person("Bob")
+    private = server.private(ada)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox, inline=True) as adapter:
+        message_id = await begun(server, inbox, ada)
+        ((message, command),) = await inbox.wait(1)
+        await drawn(adapter, inbox, (upload(60), upload(70)))
+        _, offered = await typed(server, ada, "")
+        _, others = await typed(server, bob, "")
+    assert command == Imagine("a red fox", 42)
+    assert str(message.channel) == f"telegram:inline:{ada['id']}"
+    shown = server.world.inline_messages[message_id]
+    sent = [each["photo"][-1]["file_id"] for each in server.replies(private)]
+    assert len(sent) == 2
+    assert "text" not in shown
+    assert (shown["photo"], shown["caption"]) == ([{"file_id": sent[0]}], "a red fox")
+    assert shown["reply_markup"]["inline_keyboard"]
+    assert [each["photo_file_id"] for each in offered["results"]] == sent[::-1]
+    assert offered["is_personal"].lower() == "true"
+    assert others["results"] == []
+
+
+async def test_what_cannot_be_drawn_is_not_offered(server: TelegramServer) -> None:
+    """Nothing typed yet, or a value that is none; the private chat is one touch away."""
+    ada = server.person("Ada")
+    async with serving(server, ScriptedInbox(), inline=True):
+        for text in ("", "  ", "a fox --seed x"):
+            _, offered = await typed(server, ada, text)
+            assert offered["results"] == []
+            assert offered["button"]["start_parameter"] == "inline"
+
+
+async def test_only_people_who_wrote_to_the_bot_get_pictures(server: TelegramServer) -> None:
+    """Telegram takes new pictures nowhere else; the message says what to do."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox, inline=True) as adapter:
+        message_id = await begun(server, inbox, ada)
+        await inbox.wait(1)
+        await drawn(adapter, inbox, (upload(60),))
+    assert (
+        "Write to me in private first (@janus_bot)"
+        in (server.world.inline_messages[message_id]["text"])
+    )
+
+
+async def test_a_refusal_is_shown_in_the_message(server: TelegramServer) -> None:
+    """A limit, for example."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox(notice=Notice("Not so fast."))
+    async with serving(server, inbox, inline=True):
+        message_id = await begun(server, inbox, ada)
+        message = server.world.inline_messages[message_id]
+        await server.wait_for(lambda: message["text"] == "Not so fast.")
+    assert message["reply_markup"]["inline_keyboard"]
+
+
+async def test_a_reply_has_one_message(server: TelegramServer) -> None:
+    """More cannot be said there; and only a sign tells that it was removed."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox, inline=True) as adapter:
+        message_id = await begun(server, inbox, ada)
+        ((message, _),) = await inbox.wait(1)
+        surface = adapter.surface(message.address)
+        with pytest.raises(ContentRefused):
+            await surface.create(Content("more"), "turn-1")
+        await surface.delete(await surface.create(Content("Drawing"), "turn-0"))
+    assert server.world.inline_messages[message_id]["text"] == "\N{WASTEBASKET}"
+
+
+async def test_the_server_refuses_what_the_real_one_refuses(server: TelegramServer) -> None:
+    """New files in inline messages, unknown ones, and answers that come too late."""
+    server.world.inline_messages["m"] = {"text": "a"}
+    async with make_bot(TOKEN, server.url) as bot:
+        for media in (picture(), "unknown"):
+            with pytest.raises(BadRequest):
+                await bot.edit_message_media(InputMediaPhoto(media), inline_message_id="m")
+        with pytest.raises(BadRequest, match=r"(?i)message_id_invalid"):
+            await bot.edit_message_text("b", inline_message_id="other")
+        with pytest.raises(BadRequest, match="too old"):
+            await bot.answer_inline_query("other", [])
+    assert server.world.inline_messages["m"] == {"text": "a"}
+
+
+async def test_off_by_default(server: TelegramServer) -> None:
+    """Then Telegram is not even asked for it; switched on, @BotFather must have it on as well."""
+    me: dict[str, Any] = server.world.me
+    async with opened(server) as adapter:
+        assert NO_INLINE not in await adapter.advice()
+    async with opened(server, inline=True) as adapter:
+        assert NO_INLINE in await adapter.advice()
+    me["supports_inline_queries"] = True
+    async with serving(server, ScriptedInbox(), inline=True) as adapter:
+        assert NO_INLINE not in await adapter.advice()
+        method = "setWebhook" if server.by_webhook else "getUpdates"
+        (call, *_) = await server.wait_for(lambda: server.called(method))
+    assert "inline_query" in call.params["allowed_updates"]
+
+
+async def test_what_a_person_had_deleted_is_offered_no_more(server: TelegramServer) -> None:
+    """The pictures that are remembered for inline mode go with the rest."""
+    ada = server.person("Ada")
+    private = server.private(ada)
+    inbox = ScriptedInbox()
+    async with serving(server, inbox, inline=True) as adapter:
+        await begun(server, inbox, ada)
+        await inbox.wait(1)
+        await drawn(adapter, inbox, (upload(60),))
+        _, before = await typed(server, ada, "")
+        server.press(ada, server.replies(private)[0], "forget:person:")
+        await server.wait_for(lambda: server.called("answerCallbackQuery"))
+        _, after = await typed(server, ada, "")
+    assert (len(before["results"]), len(after["results"])) == (1, 0)

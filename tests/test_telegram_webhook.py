@@ -1,0 +1,268 @@
+"""Webhook mode: who may deliver, what is acknowledged when, and that it stays set."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.errors import AdapterError, TokenRefused
+from bot.platforms.telegram.intake import ALLOWED
+from bot.platforms.telegram.sources import addresses, is_allowed
+from bot.turn import Ask
+from tests.servers import web_bot
+from tests.servers.telegram import TelegramServer
+from tests.servers.telegram_support import (
+    DELIVERED,
+    NETWORKS,
+    ScriptedInbox,
+    hooked,
+    opened,
+    picture,
+    serving,
+)
+from tests.servers.telegram_webhook import HEADER
+
+TELEGRAM, STRANGER = "149.154.167.220", "8.8.8.8"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as running:
+        running.by_webhook = True
+        yield running
+
+
+async def post(server: TelegramServer, body: Any, **headers: str) -> int:
+    """Call the webhook as anybody could; the status of the answer."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.hook.url, data=body, headers=sent) as response,
+    ):
+        return response.status
+
+
+async def test_it_is_set_with_all_that_telegram_must_know(server: TelegramServer) -> None:
+    """Kinds of updates, connections, and a secret that nobody had to think of."""
+    ready = list[bool]()
+    server.fail_next("setWebhook", 502, "Bad Gateway", times=2)
+    async with serving(server, ScriptedInbox(), ready):
+        await server.wait_for(lambda: server.hook.url and ready)
+        call = server.called("setWebhook")[-1]
+    assert ready == [True]
+    assert call.params["allowed_updates"] == list(ALLOWED)
+    assert call.params["max_connections"] == "100"
+    assert len(server.hook.secret) >= 32
+    assert server.called("getUpdates") == []
+
+
+async def test_strangers_are_refused(server: TelegramServer) -> None:
+    """Without the secret, from elsewhere, or with what is no update: nothing is taken in."""
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await server.wait_for(lambda: server.hook.url)
+        known = {HEADER: server.hook.secret}
+        update = b'{"update_id": 1}'
+        assert await post(server, update) == 401
+        assert await post(server, update, **{HEADER: "\u00e4guess"}) == 401
+        assert await post(server, update, **known, X_Forwarded_For=STRANGER) == 403
+        assert await post(server, update, **known, X_Forwarded_For=f"{TELEGRAM}, {STRANGER}") == 403
+        assert await post(server, b"nonsense", **known) == 400
+        assert await post(server, b"[1]", **known) == 400
+        assert await post(server, io.BytesIO(b"x" * 1_100_000), **known) == 413
+        assert await post(server, update, **known, X_Forwarded_For=TELEGRAM) == 200
+    assert inbox.taken == []
+
+
+@pytest.mark.parametrize(
+    ("remote", "forwarded", "allowed"),
+    [
+        (TELEGRAM, [], True),
+        (STRANGER, [], False),
+        (STRANGER, [TELEGRAM], False),
+        ("127.0.0.1", [], True),
+        ("127.0.0.1", [TELEGRAM], True),
+        ("172.17.0.1", [STRANGER, TELEGRAM, "10.0.0.1"], True),
+        ("172.17.0.1", [TELEGRAM, STRANGER], False),
+        ("::1", [f"[::ffff:{TELEGRAM}]:443"], True),
+        ("::1", [f"{TELEGRAM}:443"], True),
+        ("::1", ["2001:4860:4860::8888"], False),
+        ("127.0.0.1", ["unknown"], False),
+        (None, [], True),
+    ],
+)
+def test_sources(remote: str | None, forwarded: list[str], allowed: bool) -> None:
+    """The last address of the internet counts; what a stranger wrote before it does not."""
+    assert is_allowed(NETWORKS, remote, forwarded) is allowed
+    assert is_allowed((), remote, forwarded)
+
+
+def test_source_on_the_internet_of_ones_own() -> None:
+    """A Bot API server of one's own is named instead; headers may come several times."""
+    assert is_allowed([ip_network("8.8.8.8")], STRANGER, [])
+    assert addresses(["1.2.3.4, 5.6.7.8", " ", "::1"]) == ["1.2.3.4", "5.6.7.8", "::1"]
+
+
+async def test_what_comes_while_it_does_not_serve_is_not_lost(server: TelegramServer) -> None:
+    """Refused with 503 while the bot starts or stops, and brought again."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    async with opened(server) as adapter:
+        for text in ("one", "two"):
+            serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+            await server.wait_for(lambda: server.hook.url)
+            await inbox.wait(0 if text == "one" else 1)
+            serve.cancel()
+            await asyncio.gather(serve, return_exceptions=True)
+            server.say(server.private(ada), ada, text)
+            await server.wait_for(lambda: 503 in server.hook.statuses)
+    assert inbox.commands == [Ask("one")]
+    assert len(server.unconfirmed) == 1
+
+
+async def test_chats_do_not_wait_for_each_other(server: TelegramServer) -> None:
+    """What is said in one chat keeps its order; a chat that is stuck holds up no other."""
+    ada, bob = server.person("Ada"), server.person("Bob")
+    inbox = ScriptedInbox()
+    inbox.gate.clear()
+    async with serving(server, inbox):
+        for text in ("one", "two", "three"):
+            server.say(server.private(ada), ada, text)
+        await inbox.wait_for(lambda: inbox.begun == 1)
+        server.say(server.private(bob), bob, "Hello")
+        await inbox.wait_for(lambda: inbox.begun == 2)
+        inbox.gate.set()
+        await inbox.wait(4)
+    adas = [command for message, command in inbox.taken if message.person.name == "Ada"]
+    assert adas == [Ask("one"), Ask("two"), Ask("three")]
+
+
+async def test_an_acknowledgement_that_got_lost(server: TelegramServer) -> None:
+    """The same update again is acknowledged again, and nothing else happens."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        message = server.say(server.private(ada), ada, "/help")
+        await inbox.wait(1)
+        await server.wait_for(lambda: not server.unconfirmed)
+        body = aiohttp.JsonPayload({"update_id": 1, "message": message})
+        assert await post(server, body, **{HEADER: server.hook.secret}) == 200
+    assert inbox.begun == 1
+
+
+async def test_open_album_outlives_the_process(server: TelegramServer, tmp_path: Path) -> None:
+    """Its items are acknowledged, or Telegram would not bring the rest; they are kept meanwhile."""
+    ada = server.person("Ada")
+    first = ScriptedInbox()
+    slow = replace(DELIVERED, album=60)
+    async with serving(server, first, folder=tmp_path, timing=slow):
+        server.show_album(server.private(ada), ada, [picture(), picture()], "Which?")
+        await server.wait_for(lambda: not server.unconfirmed)
+    assert first.begun == 0
+    kept = list(tmp_path.iterdir())
+    assert len(kept) == 2
+    assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
+    again = ScriptedInbox()
+    async with serving(server, again, folder=tmp_path):
+        ((message, command),) = await again.wait(1)
+        async with asyncio.timeout(50):
+            while list(tmp_path.iterdir()):  # noqa: ASYNC110 - no event tells of a folder
+                await asyncio.sleep(0.01)
+    assert (len(message.attachments), command) == (2, Ask("Which?"))
+
+
+async def test_album_that_cannot_be_kept_comes_again(
+    server: TelegramServer, tmp_path: Path
+) -> None:
+    """A full disk: nothing is acknowledged that is not written down."""
+    ada = server.person("Ada")
+    folder = tmp_path / "file" / "spool"
+    folder.parent.write_text("")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox, folder=folder):
+        server.show_album(server.private(ada), ada, [picture(), picture()])
+        await server.wait_for(lambda: 503 in server.hook.statuses)
+        assert len(server.unconfirmed) == 2
+        folder.parent.unlink()
+        ((message, _),) = await inbox.wait(1)
+    assert len(message.attachments) == 2
+
+
+async def test_another_program_took_the_webhook(server: TelegramServer) -> None:
+    """It is noticed and set again."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    async with serving(server, inbox):
+        await server.wait_for(lambda: server.hook.url)
+        server.hook.set({"url": "http://127.0.0.1:1/elsewhere"})
+        await server.wait_for(lambda: len(server.called("setWebhook")) == 2)
+        server.say(server.private(ada), ada, "Hello")
+        await inbox.wait(1)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "text", "sentence"),
+    [
+        ("setWebhook", 400, "Bad Request: bad webhook: HTTPS url must be provided", "webhook_url"),
+        ("getWebhookInfo", 404, "Not Found: method not found", "no webhooks"),
+    ],
+)
+async def test_what_can_never_work_is_said(
+    server: TelegramServer, method: str, status: int, text: str, sentence: str
+) -> None:
+    """An address that Telegram does not take, and a server without webhooks."""
+    server.fail_next(method, status, text)
+    async with opened(server) as adapter:
+        with pytest.raises(AdapterError, match=sentence):
+            await asyncio.wait_for(adapter.serve(ScriptedInbox(), lambda _: None), 20)
+
+
+async def test_token_revoked_while_serving(server: TelegramServer) -> None:
+    """Nothing would be delivered any more, and nobody would know why."""
+    async with opened(server) as adapter:
+        serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
+        await server.wait_for(lambda: server.hook.url)
+        server.token = "123456:new"
+        with pytest.raises(TokenRefused, match="@BotFather") as error:
+            await asyncio.wait_for(serve, 20)
+    assert error.value.__context__ is None
+
+
+async def test_on_the_server_of_the_web_chat(server: TelegramServer, tmp_path: Path) -> None:
+    """Telegram needs no access token of the web chat, under any name; others still do."""
+    ada = server.person("Ada")
+    inbox = ScriptedInbox()
+    bot = web_bot.ScriptedBot()
+    async with (
+        hooked(server, timing=replace(DELIVERED, watch=60)) as adapter,
+        web_bot.serving(
+            bot, tmp_path / "spool", access_token="secret", extra=adapter.routes()
+        ) as web,
+        aiohttp.ClientSession() as session,
+    ):
+        serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+        try:
+            await server.wait_for(lambda: server.hook.url)
+            server.hook.url = f"{web.url}telegram"
+            server.say(server.private(ada), ada, "Hello")
+            await inbox.wait(1)
+            foreign = {HEADER: server.hook.secret, "Host": "bot.example.org"}
+            url, update = f"{web.url}telegram", b'{"update_id": 99}'
+            async with session.post(url, data=update, headers=foreign) as response:
+                assert response.status == 200
+            async with session.get(url) as response:
+                assert response.status == 401
+            async with session.get(f"{web.url}metrics") as response:
+                assert response.status == 401
+        finally:
+            serve.cancel()
+            await asyncio.gather(serve, return_exceptions=True)
+    assert inbox.commands == [Ask("Hello")]
