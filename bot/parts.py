@@ -59,6 +59,7 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
                 shard_ids=config.discord.shard_ids,
                 spoiler=config.discord.spoiler,
                 restricted=config.discord.age_restricted_only,
+                keepsakes=config.discord.picture_format == "png",
                 catalogue=catalogue,
             )
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.provider.response import Recipe
 
 MAX_SEED = 2**32 - 1
 MIN_GUIDANCE, MAX_GUIDANCE = 1.0, 10.0
@@ -86,12 +87,14 @@ class Picture:
         data: the file.
         media_type: found from its first bytes, e.g. `"image/webp"`.
         alt: what it shows, for people who do not see it.
+        recipe: how the bot made it; `None` if it did not.
     """
 
     key: str
     data: bytes = field(repr=False)
     media_type: str
     alt: str = ""
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)

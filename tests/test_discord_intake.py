@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 
+import discord
 import pytest
 
 from bot.errors import (
@@ -383,6 +384,38 @@ class TestPermissions:
             )
             await server.wait_for(lambda: one.inbox.got)
         assert one.inbox.got[0].message.address.data["member"] is False
+
+    @pytest.mark.parametrize("external_apps", [False, True])
+    async def test_why_nobody_else_sees_the_answer_is_said_once(
+        self, server: DiscordServer, external_apps: bool
+    ) -> None:
+        """Who may not use external apps there is told which permission is missing."""
+        channel = server.channel(server.guild())
+        ada = server.person("Ada")
+        allowed = discord.Permissions(send_messages=True, use_external_apps=external_apps)
+        member = {"user": ada.payload(), "permissions": str(allowed.value), **ada.member()}
+        question = {"name": "question", "type": 3, "value": "why?"}
+
+        def told() -> int:
+            said = [call.body for call in server.calls("POST", "/webhooks/")]
+            return sum("Use External Apps" in str(body) for body in said)
+
+        async with running(server) as one:
+            for _ in range(2):
+                one.inbox.got.clear()
+                await server.interact(
+                    ada,
+                    channel,
+                    {"name": "ask", "type": 1, "options": [question]},
+                    {},
+                    member=member,
+                    locale="en-US",
+                    app_permissions="1",
+                    authorizing_integration_owners={"1": ada.id},
+                )
+                await server.wait_for(lambda: one.inbox.got)
+                await server.wait_for(lambda: external_apps or told())
+        assert told() == (0 if external_apps else 1)
 
 
 async def test_no_request_can_ping(server: DiscordServer) -> None:

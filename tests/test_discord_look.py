@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,11 +13,14 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from bot.actions import Action, Button, Verb, under_drawing
+from bot.keepsake import recipe_in
 from bot.language import Catalogue
 from bot.messages import Address
 from bot.platforms.discord.look import COLOURS, box, is_boxed
+from bot.provider.response import Recipe
 from bot.reply.surface import Content, Mood, Upload
 from tests.servers.discord import TOKEN, DiscordServer
 from tests.servers.discord_components import (
@@ -205,6 +209,28 @@ class TestOverTheWire:
         items = only_box(mine(server))["components"][1]["items"]
         assert all(item["spoiler"] for item in items)
         assert mine(server)["attachments"][0]["filename"] == "fox-0.webp"
+
+    async def test_pictures_with_their_recipe_inside_if_configured(
+        self, server: DiscordServer
+    ) -> None:
+        """As PNG, unless that is more than Discord takes; each is made once."""
+        recipe = Recipe("a red fox", 42, 5.0, 1.0, "here", 1)
+        file = io.BytesIO()
+        Image.new("RGB", (8, 8), "red").save(file, "WEBP")
+        drawn = [
+            Upload(f"fox-{n}.webp", file.getvalue(), "image/webp", "", f"k{n}") for n in range(2)
+        ]
+        done = Content("fox", (replace(drawn[0], recipe=recipe), drawn[1]), Mood.DONE)
+        async with running(server, keepsakes=True) as bot:
+            surface = bot.adapter.surface(await imagined(server, bot))
+            receipt = await surface.create(done, "turn-0")
+            await surface.edit(receipt, replace(done, text="a fox"))
+        names = ["fox-0.png", "fox-1.webp"]
+        for call in [call for call in server.requests if call.files]:
+            sent = [call.files[number] for number in (0, 1)]
+            assert [name for name, _ in sent] == names
+            assert [recipe_in(data) for _, data in sent] == [recipe, None]
+        assert [each["filename"] for each in mine(server)["attachments"]] == names
 
 
 TEXT_X = {"type": TEXT, "content": "x"}

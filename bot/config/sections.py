@@ -122,6 +122,7 @@ class DiscordSection(Section):
         shard_ids: those of them that this process makes; empty: all.
         spoiler: pictures are covered until somebody wants to see them.
         age_restricted_only: in servers, drawings belong in age-restricted channels only.
+        picture_format: `webp` is what the Space made, `png` has the recipe inside and is larger.
     """
 
     token: SecretStr = NO_SECRET
@@ -132,6 +133,7 @@ class DiscordSection(Section):
     shard_ids: tuple[Limit, ...] = ()
     spoiler: bool = False
     age_restricted_only: bool = False
+    picture_format: Annotated[Literal["webp", "png"], BeforeValidator(lower_case)] = "webp"
 
     @field_validator("shard_ids")
     @classmethod

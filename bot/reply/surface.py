@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from bot.actions import Rows
+from bot.provider.response import Recipe
 
 Receipt: TypeAlias = dict[str, Any]
 """How a surface finds a message again, as JSON. Only the surface that made it reads it."""
@@ -41,6 +42,7 @@ class Upload:
         media_type: e.g. `"image/webp"`.
         alt: what the picture shows, for people who do not see it; 1,024 characters at most.
         key: the picture's SHA-256 in hexadecimal, by which two uploads are compared.
+        recipe: how the bot made the picture; `None` if it did not.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Upload:
     media_type: str
     alt: str
     key: str
+    recipe: Recipe | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

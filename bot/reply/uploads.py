@@ -15,4 +15,11 @@ def upload(turn_id: str, number: int, picture: Picture) -> Upload:
     """The file for picture `number` (from 1) of a turn."""
     suffix = _SUFFIXES.get(picture.media_type, "bin")
     name = f"janus-{turn_id}-{number}.{suffix}"
-    return Upload(name, picture.data, picture.media_type, picture.alt[:MOST_ALT], picture.key)
+    return Upload(
+        name,
+        picture.data,
+        picture.media_type,
+        picture.alt[:MOST_ALT],
+        picture.key,
+        picture.recipe,
+    )

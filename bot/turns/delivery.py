@@ -51,5 +51,6 @@ async def _made(turn: Turn, answer: Answer, tools: Tools, words: Words) -> Seque
             log.warning("picture is gone", key=key)
             continue
         alt = words("alt-number-of", prompt=prompt, number=number, count=len(answer.pictures))
-        pictures.append(Picture(key, data, media_type, alt))
+        recipe = await tools.pictures.recipe(key)
+        pictures.append(Picture(key, data, media_type, alt, recipe))
     return pictures

@@ -9,6 +9,7 @@ discord-lacking = { $count ->
 discord-age-restricted = I draw in age-restricted channels only. Ask me there, or in a direct message.
 discord-failed = Something went wrong inside the bot. It is in the bot's log; try again.
 discord-slow = I could not look that up in time. Try again.
+discord-external-apps = Only you see the answer: in this server you lack the permission Use External Apps. Somebody who manages it can give it to you, or invite me as a member.
 discord-file-too-large = { $name } has { $size } MB, and Discord takes no file of that size here.
 discord-pictures-too-large = { $count ->
     [one] (One picture is too large for Discord here.)

@@ -59,6 +59,7 @@ class DiscordAdapter:
         shard_ids: those of them that this process makes, `shards` being known; empty for all.
         spoiler: pictures are covered until somebody wants to see them.
         restricted: in servers, drawings belong in age-restricted channels only.
+        keepsakes: pictures are sent as PNG files with the recipe inside.
         catalogue: what the bot says, in all its languages.
 
     discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
@@ -76,6 +77,7 @@ class DiscordAdapter:
         shard_ids: Sequence[int] = (),
         spoiler: bool = False,
         restricted: bool = False,
+        keepsakes: bool = False,
         catalogue: Catalogue | None = None,
     ) -> None:
         self._token = token
@@ -83,7 +85,7 @@ class DiscordAdapter:
         self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
         self._guild_ids = tuple(guild_ids)
         self._shards, self._shard_ids = shards, tuple(shard_ids)
-        self._spoiler, self._restricted = spoiler, restricted
+        self._spoiler, self._keepsakes, self._restricted = spoiler, keepsakes, restricted
         self._catalogue = catalogue or Catalogue()
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
@@ -171,6 +173,7 @@ class DiscordAdapter:
             me=client.user.id,
             catalogue=self._catalogue,
             spoiler=self._spoiler,
+            keepsakes=self._keepsakes,
         )
 
     async def tell(self, person: Person, text: str) -> bool:

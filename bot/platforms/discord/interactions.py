@@ -50,6 +50,7 @@ class Interactions:
         self._inbox = inbox
         self._catalogue = catalogue
         self._counted = counted
+        self._told: set[tuple[int | None, int]] = set()
 
     async def command(
         self,
@@ -106,6 +107,18 @@ class Interactions:
                 message = incoming.drawing(message)
             notice = await or_reason(self._inbox.handle(message, command))
             await self.fill_in(interaction, notice, private=private)
+            if not private and notice is None:
+                await self._say_if_hidden(interaction)
+
+    async def _say_if_hidden(self, interaction: discord.Interaction) -> None:
+        """Say why nobody else sees the answer; once to each person of a server."""
+        where = (interaction.guild_id, interaction.user.id)
+        if where in self._told or not incoming.is_only_user_installed(interaction):
+            return
+        if permissions.is_hidden(interaction):
+            self._told.add(where)
+            words = self.words(interaction)
+            await notices.follow(interaction, Notice(words("discord-external-apps")), words)
 
     async def is_refused(self, interaction: discord.Interaction, command: Command) -> bool:
         """Whether a command cannot be answered there; if so, that was said."""

@@ -109,6 +109,14 @@ def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     return allowed.send_messages_in_threads if in_thread else allowed.send_messages
 
 
+def is_hidden(interaction: discord.Interaction) -> bool:
+    """Whether Discord shows the answer to nobody else.
+
+    It does so where a person brought the app along and may not use such apps ("Use External Apps").
+    """
+    return interaction.guild_id is not None and not interaction.permissions.use_external_apps
+
+
 def refusal(names: Sequence[str]) -> CommandError:
     """Tells a person what is missing and who can change it."""
     listed = ", ".join(f"**{name}**" for name in names)

@@ -6,7 +6,6 @@ import re
 import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final, TypeVar
 
 import discord
@@ -24,6 +23,7 @@ from bot.language import Catalogue
 from bot.messages import Address, JsonObject
 from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
 from bot.platforms.discord.faults import interaction_ended, is_box, translated
+from bot.platforms.discord.fitting import Fitting
 from bot.platforms.discord.headroom import newest
 from bot.platforms.discord.look import is_boxed
 from bot.platforms.discord.notices import LARGEST
@@ -68,10 +68,11 @@ class DiscordSurface:
         me: the bot's user id.
         catalogue: the languages in which a picture is said to be left out.
         spoiler: pictures are covered until somebody wants to see them.
+        keepsakes: pictures are PNG files with the recipe inside.
         clock: Unix seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are settings
         self,
         http: HTTPClient,
         address: Address,
@@ -79,11 +80,12 @@ class DiscordSurface:
         me: int,
         catalogue: Catalogue | None = None,
         spoiler: bool = False,
+        keepsakes: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         data = address.data
-        self._words = (catalogue or Catalogue()).words(data.get("language", ""))
-        self._largest: int = data.get("largest", LARGEST)
+        words = (catalogue or Catalogue()).words(data.get("language", ""))
+        self._fitting = Fitting(data.get("largest", LARGEST), words, keepsakes=keepsakes)
         interaction: JsonObject | None = data.get("interaction")
         reply_to = data.get("reply_to")
         self._clock = clock
@@ -154,7 +156,7 @@ class DiscordSurface:
         that follows the first of an interaction: Discord knows no nonces on that route.
         """
         first = self._is_first(nonce)
-        shown = self._fitting(content)
+        shown = await self._fitting(content)
 
         async def request(endpoint: Endpoint, boxed: bool) -> str:
             made = await endpoint.create(shown, nonce, first=first, boxed=boxed)
@@ -176,7 +178,7 @@ class DiscordSurface:
         boxed = message_id in self._boxes or is_boxed(content, drawing=self._drawing)
         # Forgotten until the answer is here: a request that was cut off may have changed them.
         same = self._files.pop(message_id, None) == _keys(content)
-        shown = self._fitting(content)
+        shown = await self._fitting(content)
 
         async def request(endpoint: Endpoint, boxed: bool) -> str:
             keep = same and not (boxed and shown.files)
@@ -249,15 +251,6 @@ class DiscordSurface:
                 if not self._member:
                     raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
                 return await request(self._channel)
-
-    def _fitting(self, content: Content) -> Content:
-        """Without pictures that Discord would refuse, and the whole message with them."""
-        fitting = tuple(each for each in content.files if len(each.data) <= self._largest)
-        left_out = len(content.files) - len(fitting)
-        if not left_out:
-            return content
-        note = self._words("discord-pictures-too-large", count=left_out)
-        return replace(content, text=f"{content.text}\n{note}".strip(), files=fitting)
 
     def _is_first(self, nonce: str) -> bool:
         """Whether a message is the reply's first, which takes the placeholder's place.
