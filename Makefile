@@ -28,7 +28,7 @@ help:
 demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.gradio5
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 check: lint
@@ -57,6 +57,14 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the bot and all that its tests need into $(VENV), once. This takes a minute or two."
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# The tests ask a real Gradio 5 as well as Gradio 6, and the two cannot be in one environment.
+$(VENV)/.gradio5: constraints-gradio5.txt | $(BIN)/python
+	@echo "Installing a Gradio 5 for the tests into $(VENV)/gradio5, once. This takes a minute."
+	@$(BIN)/python -m venv --without-pip $(VENV)/gradio5
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --python $(VENV)/gradio5/bin/python install \
+	  --quiet --no-compile --no-deps --requirement constraints-gradio5.txt
 	@touch $@
 
 $(BIN)/python:

@@ -147,7 +147,8 @@ def to_bytes(source: ImageSource) -> bytes:
 
     Args:
         source: the bytes themselves, a data URL, a path, a file open for reading bytes, or an
-            image of Pillow, which becomes a PNG.
+            image of Pillow, which becomes a PNG. A file that can be rewound is left where it was,
+            as another Space may be asked with it.
 
     Raises:
         ImageUnreadable: the file cannot be read, or the data URL is not one.
@@ -297,9 +298,15 @@ def _from_file(file: BinaryIO) -> bytes:
     if not hasattr(file, "read"):
         raise TypeError(f"a picture cannot be a {type(file).__name__}")
     try:
+        seekable = getattr(file, "seekable", lambda: False)
+        begin = file.tell() if seekable() else None
         data = file.read()
+        if begin is not None:
+            file.seek(begin)
     except OSError as error:
         raise ImageUnreadable(f"Cannot read the file: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise ImageUnreadable("The file is closed, or not open for bytes.") from error
     if not isinstance(data, bytes):
         raise TypeError(f"a picture is bytes, but reading it gave {type(data).__name__}")
     return data

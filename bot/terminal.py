@@ -26,6 +26,9 @@ from bot.turn import Imagine
 from bot.turns.answering import IMAGE_MODEL, MODEL
 from bot.turns.history import messages
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What moves the cursor of a terminal, or worse, if a model should say it."""
+
 
 async def ask_once(config: Config, question: str, image: Path | None) -> None:
     """Ask one question, perhaps about a picture, and print the answer as it comes.
@@ -75,7 +78,7 @@ async def _print(stream: AsyncGenerator[Response, None]) -> list[GeneratedImage]
                 match response:
                     case Text():
                         show(None)
-                        sys.stdout.write(response)
+                        sys.stdout.write(_shown(response))
                         sys.stdout.flush()
                         wrote = response or wrote
                     case Reasoning():
@@ -87,6 +90,11 @@ async def _print(stream: AsyncGenerator[Response, None]) -> list[GeneratedImage]
     if wrote and not wrote.endswith("\n"):
         sys.stdout.write("\n")
     return images
+
+
+def _shown(text: str) -> str:
+    """Words of the model as a terminal may have them; a pipe gets them as they are."""
+    return _CONTROL.sub("", text) if sys.stdout.isatty() else text
 
 
 @contextmanager

@@ -300,6 +300,11 @@ def test_plain_text_has_no_tags_and_a_limit(text: str) -> None:
     assert "<b>" not in plain("<b>hello</b>")
 
 
+def test_plain_text_cannot_steer_a_terminal() -> None:
+    """Escape sequences lose what makes them work; lines and tabs stay."""
+    assert plain("a\x1b[2Jb\x9b1mc\r\x08\x7f&#27;d\n\te") == "a[2Jb1mcd\n\te"
+
+
 def test_plain_keeps_only_web_links() -> None:
     """A link keeps its address if it is one of the web."""
     assert (

@@ -16,7 +16,27 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.errors import BadInput, BotError, ConfigError, ImageError, ProviderError
+from bot.errors import (
+    BadInput,
+    BotError,
+    ConfigError,
+    GenerationCancelled,
+    GenerationFailed,
+    GenerationTimeout,
+    GpuAborted,
+    ImageError,
+    NoGpu,
+    ProviderError,
+    QueueFull,
+    QuotaExceeded,
+    SpaceAsleep,
+    SpaceBroken,
+    SpaceBuilding,
+    SpaceNotFound,
+    SpacePaused,
+    SpaceUnreachable,
+    StreamLost,
+)
 from bot.provider import DeepseekAI_JanusPro7b, open_session
 from bot.provider.failures import failure, refusal
 from bot.provider.gradio_config import read_config
@@ -122,12 +142,12 @@ def raw(answer: bytes) -> Refuse:
     return refuse
 
 
-async def outcome(space: FaultySpace, **options: Any) -> BotError | None:
+async def outcome(space: FaultySpace, *, time: float = 20, **options: Any) -> BotError | None:
     """Ask for a picture of a Space on a Hub, so that every address is asked; nothing is left."""
     before = asyncio.all_tasks()
     async with open_session() as session:
         one = DeepseekAI_JanusPro7b(
-            space="me/janus", hf_url=space.url, session=session, patience=SOON
+            space="me/janus", hf_url=space.url, session=session, timeout=time, patience=SOON
         )
         found: BotError | None = None
         try:
@@ -267,6 +287,53 @@ def test_any_words_of_a_space_are_an_error_with_a_sentence(text: str, title: str
 def test_any_refusal_is_an_error_with_a_sentence(status: int, body: bytes, after: str) -> None:
     """So is every status, with any body and any header."""
     assert str(refusal(status, body, {"Retry-After": after}, "host"))
+
+
+def leaves(root: type[BotError]) -> set[type[BotError]]:
+    """All kinds of an error that have no kinds of their own."""
+    below = root.__subclasses__()
+    return set().union(*map(leaves, below)) if below else {root}
+
+
+async def for_ever() -> AsyncIterator[bytes]:
+    """A function that never ends."""
+    yield STARTS
+    await asyncio.Event().wait()
+
+
+DOWN = only("/config", reply(503, "Your space is in error, check its status on hf.co"))
+OUTCOMES: dict[type[ProviderError], dict[str, Any]] = {
+    SpaceUnreachable: {"refuse": DOWN},
+    SpaceAsleep: {"refuse": DOWN, "stage": "SLEEPING"},
+    SpaceBuilding: {"refuse": DOWN, "stage": "BUILDING"},
+    SpacePaused: {"refuse": DOWN, "stage": "PAUSED"},
+    SpaceBroken: {"refuse": DOWN, "stage": "RUNTIME_ERROR"},
+    SpaceNotFound: {"stage": None},
+    QueueFull: {"refuse": only("/join", reply(503, '{"detail":"Queue is full. Max size is 2"}'))},
+    QuotaExceeded: {"script": says(STARTS, failed("exceeded your GPU quota (9s requested"))},
+    NoGpu: {"script": says(STARTS, failed("No GPU was available after 60s."))},
+    GpuAborted: {"script": says(STARTS, failed("'GPU task aborted'"))},
+    BadInput: {"script": says(STARTS, failed("Value 99 is greater than maximum value 10."))},
+    GenerationFailed: {"script": says(STARTS, failed(None), CLOSE)},
+    StreamLost: {"script": says(STARTS)},
+    GenerationTimeout: {"script": for_ever},
+    GenerationCancelled: {"script": says(event("process_completed", output={}, success=True))},
+}
+"""What has to happen on a Space, or at the Hub, for each outcome."""
+
+
+def test_every_outcome_is_in_the_map() -> None:
+    """No kind of failure is left that a Space could not lead to, and none is missing here."""
+    assert leaves(ProviderError) == set(OUTCOMES)
+
+
+@pytest.mark.parametrize("kind", OUTCOMES, ids=lambda kind: str(kind.__name__))
+async def test_each_outcome_has_its_error(space: FaultySpace, kind: type[ProviderError]) -> None:
+    """Of exactly that kind, as that is what people are told by."""
+    for name, value in OUTCOMES[kind].items():
+        setattr(space, name, value)
+    found = await outcome(space, time=0.5 if kind is GenerationTimeout else 60, messages=["x"])
+    assert type(found) is kind
 
 
 def constructed(**options: Any) -> Callable[[FaultySpace], DeepseekAI_JanusPro7b]:

@@ -120,6 +120,11 @@ def test_to_bytes_takes_every_form(tmp_path: Path) -> None:
     assert to_bytes(io.BytesIO(data)) == data
     with file.open("rb") as opened:
         assert to_bytes(opened) == data
+        assert to_bytes(opened) == data  # another Space may be asked with the same file
+    with pytest.raises(ImageUnreadable, match="closed"):
+        to_bytes(opened)  # as the block above has left it
+    with file.open(encoding="ascii") as words, pytest.raises(ImageUnreadable, match="bytes"):
+        to_bytes(words)  # type: ignore[arg-type] # the mistake under test
     assert decode(to_bytes(picture())).tobytes() == picture().tobytes()
     assert decode(to_bytes(picture(mode="CMYK"))).format == "PNG"
 

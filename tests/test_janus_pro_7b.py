@@ -1,4 +1,4 @@
-"""The provider, on a server that a test directs and on a real Gradio server."""
+"""The provider, on a server that a test directs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from bot.errors import (
     ConfigError,
     GenerationFailed,
     ImageUnreadable,
-    QuotaExceeded,
     SpaceUnreachable,
 )
 from bot.image import to_bytes
@@ -53,7 +52,6 @@ from tests.servers.faulty_space import (
     only,
     says,
 )
-from tests.servers.real_gradio import real_gradio
 
 SOON = Patience(answer=5, silence=5, cancel=5, wake=3, poll=0.01)
 TOKEN = "hf_secret"
@@ -449,37 +447,3 @@ def test_import_is_cheap() -> None:
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.timeout(420)  # importing Gradio takes a minute on a busy machine
-async def test_on_a_real_gradio_server() -> None:
-    """Questions, pictures, uploads, errors and cancellation against the gradio package."""
-    async with real_gradio() as url, open_session() as session:
-        one = DeepseekAI_JanusPro7b(api_url=url, session=session)
-        answers = await ask(one, "", ["hello"], media=[PNG], seed=3)
-        assert text_of(answers).startswith("1x1 (255, 0, 0)")
-        assert text_of(answers).endswith("hello seed 3")
-        assert len([piece for piece in answers if isinstance(piece, Text)]) > 1
-        large = PNG + b"\0" * 1_000_000
-        assert text_of(await ask(one, "", ["big"], media=[large])).startswith("1x1")
-
-        drawn = [(await ask(one, prompt="a fox", seed=seed))[-1] for seed in (1, 1, 2)]
-        files = [[i.data for i in made.images] for made in drawn if isinstance(made, ImageResponse)]
-        assert files[0] == files[1] != files[2]
-        assert len(files[0]) == 5
-        steps = await ask(one, prompt="a fox")
-        assert any(isinstance(r, Reasoning) and r.length == 3 for r in steps)
-
-        with pytest.raises(GenerationFailed, match="did not say why"):
-            await ask(one, "", ["[fail]"], media=[PNG])
-        with pytest.raises(QuotaExceeded) as caught:
-            await ask(one, "", ["[quota]"], media=[PNG])
-        assert (caught.value.left, caught.value.retry_after) == (42, 60)
-
-        async with aclosing(one.create_async_generator("", ["[slow] " * 50])) as stream:
-            async for response in stream:
-                if isinstance(response, Text):
-                    break
-        many = await asyncio.gather(*(ask(one, "", [f"n{n}"], media=[PNG]) for n in range(12)))
-        assert [f"n{n} " in text_of(answer) for n, answer in enumerate(many)] == [True] * 12
-        assert await one.check() == "Gradio 6.31.0"

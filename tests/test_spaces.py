@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -18,7 +20,16 @@ from bot.errors import (
 )
 from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning, Spaces, Text
 from bot.provider.response import Response, Stage
-from tests.servers.faulty_space import CLOSE, STARTS, completed, faulty_space, reply, says
+from tests.servers.faulty_space import (
+    CLOSE,
+    PNG,
+    STARTS,
+    completed,
+    faulty_space,
+    only,
+    reply,
+    says,
+)
 
 
 class Scripted:
@@ -234,6 +245,19 @@ async def test_real_providers() -> None:
         spaces = Spaces([DeepseekAI_JanusPro7b(api_url=space.url) for space in (bad, good)])
         assert await ask(spaces) == "An answer."
         assert [error is None for _, error in await spaces.check()] == [False, True]
+
+
+async def test_the_next_space_gets_the_same_file() -> None:
+    """A file is not used up by the Space that failed with it."""
+    full = only("/queue/join", reply(503, '{"detail": "Queue is full."}'))
+    script = says(STARTS, completed("An answer."), CLOSE)
+    async with faulty_space(refuse=full) as first, faulty_space(script=script) as second:
+        spaces = Spaces([DeepseekAI_JanusPro7b(api_url=space.url) for space in (first, second)])
+        stream = spaces.create_async_generator("", ["x"], media=[io.BytesIO(PNG)])
+        async with aclosing(stream) as responses:
+            assert [r async for r in responses][-1] == "An answer."
+        sent = second.joined[0].body["data"][0]["url"]
+    assert sent == f"data:image/png;base64,{base64.b64encode(PNG).decode()}"
 
 
 def test_a_limit_for_each() -> None:

@@ -251,8 +251,9 @@ async def _watched(
         ok = False
         raise
     except QuotaExceeded as error:
-        # With a key of the caller's own it was the caller's quota.
-        if error.retry_after is not None and not options.get("api_key"):
+        # With a key or cookies of the caller's own it was the caller's quota.
+        own = options.get("api_key") or options.get("cookies")
+        if error.retry_after is not None and not own:
             member.circuit.rest(error.retry_after)
         raise
     finally:

@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 MAX_WORDS = 2000
 """Characters kept of any such text."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What moves the cursor of a terminal, or worse; lines and tabs may stay."""
 
 
 def unquote(text: str) -> str:
@@ -18,7 +20,10 @@ def unquote(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text without HTML; a link keeps its address in brackets. `MAX_WORDS` at most."""
+    """Text without HTML or control characters; a link keeps its address in brackets.
+
+    `MAX_WORDS` at most.
+    """
     text = text[: 4 * MAX_WORDS]
     if "<" in text:
         reader = _PlainText()
@@ -27,6 +32,7 @@ def plain(text: str) -> str:
         text = "".join(reader.pieces)
     elif "&" in text:
         text = html.unescape(text)
+    text = _CONTROL.sub("", text)
     # JSON can hold halves of characters, which could be sent nowhere.
     return text.strip()[:MAX_WORDS].encode("utf-8", "replace").decode()
 

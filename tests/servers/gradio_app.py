@@ -1,13 +1,16 @@
 """A Gradio app with the Space's two functions, for any Gradio from 5 on. Runs by itself.
 
-    python gradio_app.py [CONCURRENCY]
+    python gradio_app.py [--concurrency N] [--queue-size N] [--max-file BYTES]
 
 It may be run by the Python of another environment, so it imports nothing but Gradio and Pillow.
-Words in square brackets tell the functions what to do, so that every path can be taken.
+Words in square brackets tell the functions what to do, so that every path can be taken. It ends
+with its standard input, so it cannot outlive who started it.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 import socket
 import sys
 import time
@@ -90,18 +93,25 @@ def _free_port() -> int:
 
 
 def _main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--concurrency", type=int, default=4)
+    options.add_argument("--queue-size", type=int, default=64)
+    options.add_argument("--max-file", type=int, default=2**25)
+    said = options.parse_args()
     blocks = build()
-    concurrency = int(sys.argv[1]) if sys.argv[1:] else 4
     # Functions that wait run in threads, of which there are 40 if nothing else is said.
-    blocks.queue(default_concurrency_limit=concurrency).launch(
+    blocks.queue(default_concurrency_limit=said.concurrency, max_size=said.queue_size).launch(
         server_name="127.0.0.1",
         server_port=_free_port(),
-        max_threads=max(40, concurrency),
+        max_threads=max(40, said.concurrency),
+        max_file_size=said.max_file,
         prevent_thread_lock=True,
         quiet=True,
+        _frontend=False,  # with it, Gradio gives up where its own page takes longer than 3 s
     )
     print(f"{READY}{blocks.local_url}", flush=True)  # noqa: T201 - this line is the interface
-    blocks.block_thread()
+    sys.stdin.read()
+    os._exit(0)  # Gradio has threads that would go on
 
 
 if __name__ == "__main__":

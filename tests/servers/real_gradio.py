@@ -10,22 +10,31 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 READY = b"ready: "
-START = 240
-"""Seconds that a start may take: Gradio's import alone takes twenty on a busy machine."""
+START = 400
+"""Seconds that a start may take: Gradio's import alone takes a hundred on a very busy machine."""
+MAX_FILE = 2 * 1024 * 1024
+"""Bytes of a picture that may be uploaded."""
+GRADIO_5 = Path(os.environ.get("JANUS_TEST_GRADIO5", f"{sys.prefix}/gradio5/bin/python"))
+"""The Python of an environment with Gradio 5; `make test` makes it inside of its own."""
 
 
 @asynccontextmanager
-async def real_gradio(python: str = sys.executable, concurrency: int = 4) -> AsyncIterator[str]:
+async def real_gradio(
+    python: Path | str = sys.executable, *, concurrency: int = 4, queue_size: int = 64
+) -> AsyncIterator[str]:
     """A running server; its URL.
 
     Args:
         python: interpreter of the environment whose Gradio is used.
         concurrency: calls of each function at the same time; further ones wait in the queue.
+        queue_size: calls that may wait.
     """
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "NO_PROXY": "*"}
     process = await asyncio.create_subprocess_exec(
-        python,
-        *(str(Path(__file__).with_name("gradio_app.py")), str(concurrency)),
+        *(str(python), "-I", str(Path(__file__).with_name("gradio_app.py"))),
+        *("--concurrency", str(concurrency), "--queue-size", str(queue_size)),
+        *("--max-file", str(MAX_FILE)),
+        stdin=asyncio.subprocess.PIPE,  # closes with us, even if we are killed
         stdout=asyncio.subprocess.PIPE,
         env=environment,
     )
@@ -41,5 +50,5 @@ async def _url(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
     async for line in process.stdout:
         if line.startswith(READY):
-            return line.removeprefix(READY).decode().strip()
+            return line.removeprefix(READY).decode().strip().rstrip("/")
     raise AssertionError("the Gradio server ended before it was ready")

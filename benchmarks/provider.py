@@ -1,0 +1,240 @@
+"""What a turn costs with the provider, beside bare aiohttp and gradio_client in the same run.
+
+    python benchmarks/provider.py [--quick]
+
+Questions about a picture, answered 50 ms later, at 1 to 100 at once: on the replayed wire of Gradio
+6.31, where the server costs next to nothing, and on a real Gradio server. Each client is a process
+of its own; they take turns round by round, and the best round of each counts.
+The bare client sends the same requests as the provider and looks at nothing that it does not need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from _clients import MOST, Cost
+from _replay import MODEL, READY
+from _support import Figure, p95, verdict
+
+from tests.servers.real_gradio import real_gradio
+
+HERE = Path(__file__).parent
+MEGABYTE = 1e6
+
+BESIDE_BARE = 1.15
+"""Aim: CPU time of a turn, in those of the bare client."""
+BESIDE_GRADIO = 1 / 20
+"""Aim: the same, in those of gradio_client."""
+LATER = 1.2
+"""Aim: median of what is waited beyond the answer's own 50 ms, in that of the bare client."""
+GROWTH = 2.0
+"""Aim: megabytes by which the process grows with the first `MOST` turns at once."""
+IMPORT = 0.3
+"""Aim: seconds that the import of the provider takes after that of aiohttp."""
+
+START = 240
+"""Seconds until a client has to be ready: gradio_client imports for twenty on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How much is asked.
+
+    Attributes:
+        turns: by how many at once, per round; the most at once first, while the process is fresh.
+        rounds: of the provider and the bare client, at most; gradio_client has one.
+        seconds: in which the turns of a round, and all rounds with so many at once, begin.
+    """
+
+    turns: Mapping[int, int]
+    rounds: int
+    seconds: int
+
+
+WIRE = Load({MOST: 200, 50: 150, 10: 80, 1: 20}, rounds=10, seconds=15)
+REAL = Load({MOST: 150, 50: 100, 10: 50, 1: 10}, rounds=4, seconds=15)
+QUICK = Load({MOST: 100, 10: 20, 1: 3}, rounds=1, seconds=5)
+
+
+@dataclass(slots=True)
+class Results:
+    """What all rounds of one client with so many turns at once cost."""
+
+    costs: list[Cost] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Turns without an answer."""
+        return sum(cost.failed for cost in self.costs)
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU time of a turn, in the best round: whatever else runs can only add."""
+        return min(cost.cpu / cost.turns for cost in self.costs)
+
+    @property
+    def added(self) -> list[float]:
+        """Seconds beyond the answer's own, of each turn of the round with the best median."""
+        waits = [cost.waits for cost in self.costs if cost.waits] or [[math.nan]]
+        return [wait - MODEL for wait in min(waits, key=statistics.median)]
+
+    @property
+    def grown(self) -> float:
+        """Megabytes in the first round."""
+        return self.costs[0].grown / MEGABYTE
+
+    def __str__(self) -> str:
+        turns, added = sum(cost.turns for cost in self.costs), self.added
+        return (
+            f"{turns:>6} {self.failed:>6} {self.cpu * 1e3:>8.2f}"
+            f" {statistics.median(added) * 1e3:>9.1f} {p95(added) * 1e3:>9.1f}"
+            f" {self.grown:>8.1f} {max(cost.threads for cost in self.costs):>7}"
+        )
+
+
+class Client:
+    """One of the clients in `_clients.py`, in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def turns(self, count: int, at_once: int, seconds: int) -> Cost:
+        """Let it ask, and wait until all turns have ended."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{count} {at_once} {seconds}\n".encode())
+        return Cost(**json.loads(await self.line(seconds + START)))
+
+    async def line(self, seconds: float) -> bytes:
+        """What it says next."""
+        assert self._process.stdout is not None
+        line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
+        if not line:
+            raise RuntimeError("a client ended early")
+        return line
+
+
+@asynccontextmanager
+async def started(name: str, url: str, question: str) -> AsyncIterator[Client]:
+    """A client that is ready to ask."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(HERE / "_clients.py"), name, url, question),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # Failures of gradio_client are counted; those of ours should be seen.
+        stderr=asyncio.subprocess.DEVNULL if name == "gradio_client" else None,
+        limit=2**24,
+    )
+    try:
+        client = Client(process)
+        await client.line(START)
+        yield client
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def replayed_wire() -> AsyncIterator[str]:
+    """The server in `_replay.py`; its URL."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(HERE / "_replay.py"), stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), START)
+        yield line.decode().removeprefix(READY).strip()
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def compare(
+    name: str, server: AbstractAsyncContextManager[str], question: str, load: Load
+) -> list[Figure]:
+    """Ask one server with each client, print what it cost, and return the figures with aims."""
+    print(f"\n{name}")
+    print("at once  client          turns failed   CPU ms  p50+ ms   p95+ ms     MB + threads")
+    figures: list[Figure] = []
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(server)
+        clients = {
+            client: await stack.enter_async_context(started(client, url, question))
+            for client in ("provider", "bare", "gradio_client")
+        }
+        for at_once, turns in load.turns.items():
+            results = {client: Results() for client in clients}
+            end = time.monotonic() + load.seconds
+            for number in range(load.rounds):
+                if number and time.monotonic() > end:
+                    break
+                for client in ("provider", "bare") if number % 2 else ("bare", "provider"):
+                    cost = await clients[client].turns(turns, at_once, load.seconds)
+                    results[client].costs.append(cost)
+            # It takes twenty times as long; a few turns are enough to see that.
+            cost = await clients["gradio_client"].turns(max(5, turns // 4), at_once, load.seconds)
+            results["gradio_client"].costs.append(cost)
+            for client, result in results.items():
+                print(f"{at_once:>7}  {client:<14}{result}", flush=True)
+            figures += judged(name, at_once, results)
+    return figures
+
+
+def judged(name: str, at_once: int, results: Mapping[str, Results]) -> list[Figure]:
+    """The figures that have an aim."""
+    ours, bare, gradio = (results[client] for client in ("provider", "bare", "gradio_client"))
+    at = f"{name}, {at_once} at once"
+    words = f"{ours.cpu * 1e3:.2f} and {bare.cpu * 1e3:.2f} ms a turn"
+    figures = [
+        Figure(f"{at}: failed", ours.failed, 0, ""),
+        Figure(f"{at}: CPU / bare", ours.cpu / bare.cpu, BESIDE_BARE, "", words),
+        Figure(f"{at}: CPU / gradio_client", ours.cpu / gradio.cpu, BESIDE_GRADIO, ""),
+    ]
+    if at_once == MOST:
+        later, reference = statistics.median(ours.added), statistics.median(bare.added)
+        words = f"{later * 1e3:.0f} and {reference * 1e3:.0f} ms"
+        figures.append(Figure(f"{at}: p50 added / bare", later / reference, LATER, "", words))
+        words = f"bare {bare.grown:.1f}"
+        figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), GROWTH, "MB", words))
+    return figures
+
+
+def import_time(times: int) -> Figure:
+    """Seconds that the provider's import adds to aiohttp's, the best of some processes."""
+    code = (
+        "import aiohttp, time; begun = time.perf_counter(); import bot.provider; "
+        "print(time.perf_counter() - begun)"
+    )
+    command = [sys.executable, "-c", code]
+    seconds = [float(subprocess.check_output(command)) for _ in range(times)]  # noqa: S603 - ours
+    return Figure("import beyond aiohttp's own", min(seconds), IMPORT, "s")
+
+
+async def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and say whether all aims were reached."""
+    quick = "--quick" in arguments
+    figures = [import_time(1 if quick else 5)]
+    wire = QUICK if quick else WIRE
+    figures += await compare("replayed wire", replayed_wire(), "What is this?", wire)
+    if not quick:
+        real = real_gradio(concurrency=MOST, queue_size=4 * MOST)
+        figures += await compare("real Gradio", real, "What is this? [whole]", REAL)
+    print()
+    for figure in figures:
+        print(figure)
+    return verdict(figures)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))

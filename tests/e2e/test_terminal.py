@@ -1,0 +1,140 @@
+"""`janus-bot ask` and `imagine` on a terminal and interrupted, on a Space that a test directs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running_bot import environment
+from tests.servers.faulty_space import (
+    CLOSE,
+    STARTS,
+    FaultySpace,
+    completed,
+    event,
+    faulty_space,
+    says,
+)
+
+pytestmark = pytest.mark.timeout(400)
+
+WAIT = 120
+"""Seconds that a command may take to start, on a busy machine."""
+
+
+@pytest.fixture
+async def space() -> AsyncIterator[FaultySpace]:
+    """A Space that answers everything well."""
+    async with faulty_space() as running:
+        yield running
+
+
+async def started(folder: Path, *arguments: str, terminal: int) -> asyncio.subprocess.Process:
+    """A command with all that it reads and writes on a terminal."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", *arguments),
+        cwd=folder,
+        env={**environment(folder), "TERM": "xterm", "COLUMNS": "80"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+
+
+def whole(terminal: int) -> bytes:
+    """All that comes until the other side is closed, which Linux tells by an error."""
+    data = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 65536)
+        except OSError:
+            return data
+        if not chunk:
+            return data
+        data += chunk
+
+
+async def on_terminal(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Exit code, and what stood on the terminal, of a command that ends by itself."""
+    ours, theirs = pty.openpty()
+    try:
+        process = await started(folder, *arguments, terminal=theirs)
+        os.close(theirs)
+        written = await asyncio.to_thread(whole, ours)
+        return await process.wait(), written.decode()
+    finally:
+        os.close(ours)
+
+
+async def test_progress_is_live_and_gone_when_the_answer_comes(
+    space: FaultySpace, tmp_path: Path
+) -> None:
+    """One line that is rewritten, then the words, without anything that steers the terminal."""
+
+    async def script() -> AsyncIterator[bytes]:
+        yield event("estimation", rank=2, queue_size=7)
+        await asyncio.sleep(0.5)  # the line is drawn a few times a second
+        yield STARTS
+        yield completed("A \x1b[2J\x07red fox.")
+        yield CLOSE
+
+    space.script = script
+    code, written = await on_terminal(tmp_path, "ask", "What is it?", "--space", space.url)
+    assert code == 0, written
+    assert "queued 3/7" in written
+    assert written.rstrip().endswith("A [2Jred fox.")
+    assert "\x1b[2K" in written  # the live line was taken away
+    assert "\x1b[2J" not in written
+    assert "\x07" not in written
+
+
+async def test_a_pipe_gets_the_words_as_they_are(space: FaultySpace, tmp_path: Path) -> None:
+    """Plain lines of progress, and not a byte of the answer changed."""
+    space.script = says(STARTS, completed("A \x1b[1mred\x1b[0m fox."), CLOSE)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot", "ask", "What?", "--space", space.url),
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (0, b"A \x1b[1mred\x1b[0m fox.\n"), errors.decode()
+    assert b"running\n" in errors
+    assert b"\x1b" not in errors
+
+
+@pytest.mark.parametrize("command", ["ask", "imagine"])
+async def test_ctrl_c_cancels_on_the_space(
+    space: FaultySpace, tmp_path: Path, command: str
+) -> None:
+    """It hangs up, tells the Space, says nothing more and ends as shells expect."""
+
+    async def forever() -> AsyncIterator[bytes]:
+        yield STARTS
+        await asyncio.Event().wait()
+
+    space.script = forever
+    ours, theirs = pty.openpty()
+    try:
+        process = await started(tmp_path, command, "a fox", "--space", space.url, terminal=theirs)
+        os.close(theirs)
+        reading = asyncio.ensure_future(asyncio.to_thread(whole, ours))
+        await asyncio.wait_for(space.streaming.wait(), WAIT)
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), WAIT) == 130
+        written = (await reading).decode()
+    finally:
+        os.close(ours)
+    assert len(space.cancelled) == 1
+    await asyncio.wait_for(space.hung_up.wait(), WAIT)
+    assert "Traceback" not in written
+    assert not list(tmp_path.glob("*.png"))
