@@ -129,7 +129,23 @@ class Methods:
         text = _text(call.params, "text", "entities", MOST_TEXT)
         if not text:
             raise bad_request("message text is empty")
+        aim = call.params.get("ephemeral_message_parameters")
+        if aim is not None and self._world.whispers is not None:
+            return self._whisper(chat, text, aim)
         return self._send(chat, call, text=text, entities=call.params.get("entities"))
+
+    def _whisper(self, chat: Chat, text: str, aim: Json) -> Json:
+        """A message for one person, which the chat does not hold."""
+        if chat.is_private or self._world.whispers == "refused":
+            raise bad_request("EPHEMERAL_MESSAGE_NOT_ALLOWED")
+        chat.whispered.append((aim["receiver_user_id"], text))
+        return {
+            "message_id": 0,
+            "ephemeral_message_id": len(chat.whispered),
+            "date": 1,
+            "chat": chat.info,
+            "text": text,
+        }
 
     def do_sendmessagedraft(self, call: Call) -> bool:
         chat = self._world.find(call.params.get("chat_id"))
@@ -358,6 +374,7 @@ _JSON = frozenset(
         "caption_entities",
         "commands",
         "entities",
+        "ephemeral_message_parameters",
         "link_preview_options",
         "media",
         "reply_markup",

@@ -21,6 +21,7 @@ class Discoveries:
     Attributes:
         drafts: whether the server knows `sendMessageDraft`.
         without_drafts: private chats that take none all the same.
+        without_whispers: occasions on which the server takes no messages for one person of a group.
         moved: groups that became supergroups, old id to new id.
         newest: the newest message id seen in each space of numbers: supergroups have their own,
             all other chats share those of the bot's account, under 0.
@@ -33,6 +34,7 @@ class Discoveries:
 
     drafts: bool = True
     without_drafts: set[int] = field(default_factory=set)
+    without_whispers: set[str] = field(default_factory=set)
     moved: dict[int, int] = field(default_factory=dict)
     newest: dict[int, int] = field(default_factory=dict)
     notices: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=1000))

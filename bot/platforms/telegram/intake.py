@@ -20,6 +20,7 @@ from bot.platforms.telegram.notices import Notices
 from bot.platforms.telegram.presses import read_press
 from bot.platforms.telegram.prompts import changed, question
 from bot.platforms.telegram.rights import Rights
+from bot.platforms.telegram.whispers import Listener
 from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, Export, Forget, Help, ShowSettings
 from bot.turns.inbox import Inbox, Notice
@@ -173,7 +174,7 @@ class Intake:
         elif isinstance(command, Export) and notice.files:
             await self._hand_over(message, notice)
         else:
-            self._notices.say(message.address, notice)
+            self._notices.say(message.address, notice, _listener(message))
 
     async def _pressed(self, query: CallbackQuery) -> None:
         press = read_press(query)
@@ -182,14 +183,15 @@ class Intake:
             return
         message, action = press
         pressed = query.message.message_id if query.message is not None else None
+        presser = Listener(query.from_user.id, query.id)
         try:
             notice = await self._press(message, action, query)
         except StorageError:
             raise  # it comes again
         except BROKEN:
-            self._notices.answer(query.id, message.address, pressed, None)
+            self._notices.answer(presser, message.address, pressed, None)
             raise
-        self._notices.answer(query.id, message.address, pressed, notice)
+        self._notices.answer(presser, message.address, pressed, notice)
 
     async def _press(
         self, message: IncomingMessage, action: Action | None, query: CallbackQuery
@@ -218,7 +220,7 @@ class Intake:
 
     async def _refuse(self, message: IncomingMessage, error: CommandError) -> None:
         words = await self._inbox.words(message)
-        self._notices.say(message.address, Notice(error.said_in(words)))
+        self._notices.say(message.address, Notice(error.said_in(words)), _listener(message))
 
     async def _hand_over(self, message: IncomingMessage, notice: Notice) -> None:
         """Everything that a chat ever said is for whoever asked, and not for the chat."""
@@ -260,3 +262,9 @@ def _log_membership(change: ChatMemberUpdated) -> None:
     status = change.new_chat_member.status
     what = "bot left out" if status in _GONE else "bot let in"
     _log.info(what, chat=change.chat.id, status=status)
+
+
+def _listener(message: IncomingMessage) -> Listener | None:
+    """Whom an answer to a message concerns; nobody that Telegram knows where a channel wrote it."""
+    person = message.person.id
+    return Listener(int(person)) if person.isdecimal() else None

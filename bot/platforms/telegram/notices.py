@@ -20,6 +20,7 @@ from bot.platforms.telegram.keyboards import keyboard
 from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import Request, is_too_late, translated
 from bot.platforms.telegram.timing import Backoff, Timing
+from bot.platforms.telegram.whispers import Listener, whisper
 from bot.turns.inbox import File, Notice
 
 _log = structlog.get_logger(__name__)
@@ -48,9 +49,15 @@ class Notices:
         self._timing = timing
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def say(self, address: Address, notice: Notice) -> None:
-        """Send a notice, with its buttons and files."""
-        self._begin(self.deliver(address, notice))
+    def say(self, address: Address, notice: Notice, listener: Listener | None = None) -> None:
+        """Send a notice, with its buttons and files.
+
+        Args:
+            address: where.
+            notice: what.
+            listener: whom a private notice concerns, where others could read along.
+        """
+        self._begin(self._tell(address, notice, listener))
 
     def help(self, address: Address, notice: Notice) -> None:
         """Send the help, with a picture of what the bot draws."""
@@ -80,17 +87,17 @@ class Notices:
         self._begin(self._send(address, lambda place: place.send_text(shown, field)))
 
     def answer(
-        self, query_id: str, address: Address, pressed: int | None, notice: Notice | None
+        self, query: Listener, address: Address, pressed: int | None, notice: Notice | None
     ) -> None:
         """Answer a press: in a small window if it is short and private, else with a message.
 
         Args:
-            query_id: of the press. It is answered in any case, or the button seems to be stuck.
+            query: the press. It is answered in any case, or the button seems to be stuck.
             address: where a message goes.
             pressed: id of the message whose button was pressed, for notices that replace it.
             notice: what to say; `None` for nothing.
         """
-        self._begin(self._answer(query_id, address, pressed, notice))
+        self._begin(self._answer(query, address, pressed, notice))
 
     def acknowledge(self, query_id: str) -> None:
         """Answer a press that means nothing, so that the button does not seem to be stuck."""
@@ -139,10 +146,10 @@ class Notices:
             await self.deliver(address, notice)
 
     async def _answer(
-        self, query_id: str, address: Address, pressed: int | None, notice: Notice | None
+        self, query: Listener, address: Address, pressed: int | None, notice: Notice | None
     ) -> None:
         alert = "" if notice is None else _alert(notice)
-        await self._acknowledge(query_id, alert)
+        await self._acknowledge(query.query_id or "", alert)
         if notice is None or alert:
             return
         if (
@@ -151,6 +158,14 @@ class Notices:
             and await self._replace(address, pressed, notice)
         ):
             return
+        await self._tell(address, notice, query)
+
+    async def _tell(self, address: Address, notice: Notice, listener: Listener | None) -> None:
+        """Send a notice, to one person alone if it concerns nobody else and that is possible."""
+        if listener is not None and notice.private and not notice.files and not notice.buttons:
+            place = Place(self._bot, address, self._known)
+            if await whisper(place, place.render(notice.text), listener, self._known):
+                return
         await self.deliver(address, notice)
 
     async def _acknowledge(self, query_id: str, alert: str) -> None:

@@ -66,9 +66,19 @@ class Place:
         return render(text, quiet=not self.private)
 
     async def send_text(
-        self, shown: Rendered, markup: InlineKeyboardMarkup | ForceReply | None = None
+        self,
+        shown: Rendered,
+        markup: InlineKeyboardMarkup | ForceReply | None = None,
+        *,
+        special: dict[str, Any] | None = None,
     ) -> Message:
-        """Send a text, perhaps with buttons or with a field for the answer."""
+        """Send a text, perhaps with buttons or with a field for the answer.
+
+        Args:
+            shown: what to say.
+            markup: buttons or the field.
+            special: further parameters, which python-telegram-bot does not know.
+        """
         return await self._in_chat(
             lambda chat: self._bot.send_message(
                 chat,
@@ -76,6 +86,7 @@ class Place:
                 entities=shown.entities,
                 link_preview_options=_NO_LINK_PREVIEW,
                 reply_markup=markup,
+                api_kwargs=special,
                 **self._aim(),
             )
         )
