@@ -122,7 +122,7 @@ async def test_topic(server: TelegramServer, make: Make) -> None:
     topic = server.world.topic(forum, "Foxes")
     await make(forum, thread=topic).create(Content("a"), "n")
     assert server.replies(forum)[-1]["message_thread_id"] == topic
-    with pytest.raises(SurfaceForbidden, match="topic does not exist"):
+    with pytest.raises(SurfaceForbidden, match="thread not found"):
         await make(forum, thread=1234).create(Content("a"), "n")
 
 

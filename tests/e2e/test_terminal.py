@@ -7,7 +7,7 @@ import os
 import pty
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,15 @@ async def test_a_pipe_gets_the_words_as_they_are(space: FaultySpace, tmp_path: P
     assert b"\x1b" not in errors
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let children be interrupted; whoever runs in the background passes on that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", ["ask", "imagine"])
 async def test_ctrl_c_cancels_on_the_space(
     space: FaultySpace, tmp_path: Path, command: str
