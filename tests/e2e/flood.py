@@ -24,6 +24,7 @@ from bot.turn import Answer, Ask, Turn, TurnState, new_id
 from tests.scripted_surface import MemoryLedger
 from tests.servers import discord_running, telegram_support
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_components import text_of
 from tests.servers.discord_world import Channel, User
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_world import Chat
@@ -112,7 +113,7 @@ class Flood:
             return [one["text"] for one in self.telegram.replies(stream.place)]
         mine = self.discord.bot.id
         messages = self.discord.messages(stream.place)
-        return [one["content"] for one in messages if one["author"]["id"] == mine]
+        return [text_of(one) for one in messages if one["author"]["id"] == mine]
 
     def updates(self, stream: Stream) -> int:
         """How often the reply was shown anew."""

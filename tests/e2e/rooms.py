@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tests.servers.discord import DiscordServer
+from tests.servers.discord_components import text_of
 from tests.servers.discord_world import Channel, User
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_world import Chat
 
 _TALK_ENDS = ("a red fox in the snow.", "draw simple sketches.")
 """How the stand-in Space ends what it says."""
+_BUTTONS = "More of this:"
 _DRAWING_ENDS = re.compile(r"seed \d+ · guidance [\d.]+$")
 _FAILURE_ENDS = re.compile(r"\(#\w+\)$")
 
@@ -49,7 +51,7 @@ class Part:
 
     Attributes:
         request: id of the message that it refers to; empty if it refers to none.
-        kind: `"text"` or `"pictures"`.
+        kind: `"text"`, `"pictures"`, or `"buttons"` where these need a message of their own.
         text: text or caption.
     """
 
@@ -123,11 +125,9 @@ class TelegramRoom:
                 albums.add(album)
             answered = message.get("reply_to_message") or {}
             pictures = album is not None or "photo" in message or "document" in message
-            yield Part(
-                str(answered.get("message_id", "")),
-                "pictures" if pictures else "text",
-                message.get("text") or message.get("caption") or "",
-            )
+            text = message.get("text") or message.get("caption") or ""
+            kind = "buttons" if text == _BUTTONS else "text"
+            yield Part(str(answered.get("message_id", "")), "pictures" if pictures else kind, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ class DiscordRoom:
                 yield Part(
                     str(answered.get("message_id", "")),
                     "pictures" if message["attachments"] else "text",
-                    message["content"],
+                    text_of(message),
                 )
 
 
