@@ -190,7 +190,9 @@ async def test_turns_of_a_channel_run_in_order_and_say_who_is_ahead(tmp_path: Pa
         assert len(provider.calls) <= 1
         hold.set()
         contents = await bot.final(count=2)
-    assert [content.text for content in contents] == ["one", "two"]
+    # Both replies begin at once, so either may stand first; the second turn knows the first.
+    assert sorted(content.text for content in contents) == ["one", "two"]
+    assert [said(call) for call in provider.calls] == [["1"], ["1", "one", "2"]]
 
 
 @pytest.mark.parametrize(
