@@ -13,7 +13,19 @@ from bot.language import code, literal
 from bot.platforms.telegram.entities import render
 from bot.platforms.web.markup import Markup
 
-MARKUP = [*"\\`*_~|<>[]()#-+=!:@&.", "1.", "http://", "](", "**", "~~", "||", "@everyone", "<@1>"]
+MARKUP = [
+    *"\\`*_~|<>[]()#-+=!:@&.$",
+    "\\frac12",
+    "$$",
+    "1.",
+    "http://",
+    "](",
+    "**",
+    "~~",
+    "||",
+    "@everyone",
+    "<@1>",
+]
 TEXTS = st.lists(st.sampled_from([*MARKUP, "a", "b ", "&amp;"])).map("".join).map(str.strip)
 INSIDE = "before {} after"
 
@@ -35,6 +47,9 @@ def test_nothing_formats_or_links_on_the_page(text: str) -> None:
 
 @given(TEXTS)
 @example("**a**")
+@example("[\\\\`]")
+@example("[\\\\\\]")
+@example("\\[\\frac12\\] $x$ $$\\frac12$$")
 def test_nothing_formats_or_links_on_telegram(text: str) -> None:
     """No entity, and every character."""
     rendered = render(INSIDE.format(literal(text)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_ANYWHERE = re.compile(r"[\\`*_~|\[\]#@&]|:(?=//)|(?<=<)[:/]|(?<=<[at]):|(?<=<id):")
+_ANYWHERE = re.compile(r"[\\`*_~|\[\]#@&$]|:(?=//)|(?<=<)[:/]|(?<=<[at]):|(?<=<id):")
 """What Markdown reads something into, and after a `<` what Discord does: `<@1>`, `<t:1>`."""
 _MARKER = re.compile(r"^(\s*(?:\d{1,9}(?=[.)])|(?=[-+=>])))", re.MULTILINE)
 """Up to where a line could begin a list or underline a heading."""

@@ -80,7 +80,9 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
         quiet: take the effect out of `@name`, which Telegram would make a mention by itself.
     """
     source = _well_formed(markdown).replace("<", _LESS_THAN)
-    text, found = telegramify_markdown.convert(source, config=_config())
+    # LaTeX stays as it was written: what looks like it may be escaped brackets, and a formula that
+    # was asked for is to be copied.
+    text, found = telegramify_markdown.convert(source, latex_escape=False, config=_config())
     text = text.replace(_LESS_THAN, "<").rstrip()
     if not text.strip():
         # A comment, a bare link target: rendered to nothing, but it was not nothing.
