@@ -6,6 +6,7 @@ import enum
 import secrets
 import time
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Self
 
 from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
@@ -76,6 +77,22 @@ TRANSITIONS: dict[TurnState, frozenset[TurnState]] = {
     TurnState.FAILED: frozenset(),
     TurnState.CANCELLED: frozenset(),
 }
+
+
+_SUFFIXES = MappingProxyType(
+    {
+        "image/jpeg": "jpg",
+        "image/png": "png",
+        "image/gif": "gif",
+        "image/webp": "webp",
+        "image/bmp": "bmp",
+    }
+)
+
+
+def suffix_of(media_type: str) -> str:
+    """How the names of such files end, without the dot, e.g. `"webp"`; `"bin"` if unknown."""
+    return _SUFFIXES.get(media_type, "bin")
 
 
 @dataclass(frozen=True, slots=True)

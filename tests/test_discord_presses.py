@@ -349,7 +349,7 @@ class TestNotices:
 
 
 async def test_a_storage_that_fails_is_told(server: DiscordServer) -> None:
-    """In the words of the error."""
+    """In the person's language; the details are for the log."""
 
     class Broken(ScriptedInbox):
         async def drawing(self, turn_id: str) -> Imagine | None:
@@ -361,7 +361,7 @@ async def test_a_storage_that_fails_is_told(server: DiscordServer) -> None:
         await server.wait_for(lambda: len(ephemeral(server)) == 1, LONG)
         await sends_in(server, ada(server), general(server), f"edit:{TURN}:", "an owl")
         await server.wait_for(lambda: len(ephemeral(server)) == 2, LONG)
-    assert all("is gone" in each["content"] for each in ephemeral(server))
+    assert all("cannot write" in each["content"] for each in ephemeral(server))
 
 
 def no_mentions(body: dict[str, Any]) -> bool:

@@ -279,6 +279,9 @@ async def test_a_countdown_moves_without_news(monkeypatch: pytest.MonkeyPatch) -
         reply.show(Reasoning(Stage.RUNNING, eta=7.6))
         await surface.until(lambda s: any("about 10 s" in text for text in s.texts))
         await surface.until(lambda s: any("about 5 s" in text for text in s.texts))
+    told = [text for _, text in surface.requests if "about" in text]
+    assert told.index(next(t for t in told if "10 s" in t)) < len(told) - 1
+    assert "about 5 s" in told[-1]
 
 
 async def test_nothing_is_sent_that_nobody_can_see() -> None:

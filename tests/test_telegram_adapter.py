@@ -225,6 +225,8 @@ async def test_server_without_webhooks(polled: TelegramServer) -> None:
     inbox = ScriptedInbox()
     async with serving(polled, inbox):
         await inbox.wait(1)
+    assert polled.called("deleteWebhook")
+    assert inbox.commands == [Ask("Hello")]
 
 
 async def test_token_revoked_while_polling(polled: TelegramServer) -> None:

@@ -78,3 +78,18 @@ async def test_a_private_chat_needs_none_of_this(server: TelegramServer) -> None
         server.say(chat, ann, "/privacy")
         await server.wait_for(lambda: server.replies(chat))
     assert "ephemeral_message_parameters" not in server.called("sendMessage")[-1].params
+
+
+async def test_trouble_is_no_reason_to_tell_all(server: TelegramServer) -> None:
+    """After a limit or a fault it is said to one person all the same, and asked for again."""
+    ann, chat = server.person("Ann"), server.group()
+    server.world.whispers = "taken"
+    server.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
+    inbox = ScriptedInbox(notice=Notice("Only yours."))
+    async with serving(server, inbox):
+        server.say(chat, ann, "/privacy")
+        await server.wait_for(lambda: chat.whispered)
+        server.say(chat, ann, "/privacy")
+        await server.wait_for(lambda: len(chat.whispered) == 2)
+    assert chat.whispered == [(ann["id"], "Only yours.")] * 2
+    assert server.replies(chat) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +59,6 @@ class Catalogue:
     def __init__(self, folder: Path = _HERE) -> None:
         self._folder = folder
         self.languages = tuple(sorted(path.name for path in folder.iterdir() if _is_one(path)))
-        self._bundles: dict[str, FluentBundle] = {}
         self._words: dict[str, Words] = {}
 
     def words(self, *wanted: str) -> Words:
@@ -79,20 +79,20 @@ class Catalogue:
 
     def _of(self, language: str) -> Words:
         if language not in self._words:
-            bundles = [self._bundle(language)]
-            if language != DEFAULT:
-                bundles.append(self._bundle(DEFAULT))
-            self._words[language] = Words(language, tuple(bundles))
+            tags = dict.fromkeys((language, DEFAULT))
+            bundles = tuple(_bundle(self._folder / tag) for tag in tags)
+            self._words[language] = Words(language, bundles)
         return self._words[language]
 
-    def _bundle(self, language: str) -> FluentBundle:
-        if language not in self._bundles:
-            # Marks around each value would be seen in chats, and count towards their limits.
-            bundle = FluentBundle([language], use_isolating=False)
-            for file in sorted((self._folder / language).glob("*.ftl")):
-                bundle.add_resource(FluentResource(file.read_text("utf-8")))
-            self._bundles[language] = bundle
-        return self._bundles[language]
+
+@cache
+def _bundle(folder: Path) -> FluentBundle:
+    """A language, read once in a process: parsing takes more than a tenth of a second."""
+    # Marks around each value would be seen in chats, and count towards their limits.
+    bundle = FluentBundle([folder.name], use_isolating=False)
+    for file in sorted(folder.glob("*.ftl")):
+        bundle.add_resource(FluentResource(file.read_text("utf-8")))
+    return bundle
 
 
 def _is_one(path: Path) -> bool:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from bot.reply.surface import Upload
-from bot.turn import Picture
+from bot.turn import Picture, suffix_of
 
 MOST_ALT = 1024
 """Characters of a description that platforms take."""
 
-_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
-
 
 def upload(turn_id: str, number: int, picture: Picture) -> Upload:
     """The file for picture `number` (from 1) of a turn."""
-    suffix = _SUFFIXES.get(picture.media_type, "bin")
-    name = f"janus-{turn_id}-{number}.{suffix}"
+    name = f"janus-{turn_id}-{number}.{suffix_of(picture.media_type)}"
     return Upload(
         name,
         picture.data,

@@ -19,16 +19,9 @@ from bot.storage.database import Database
 from bot.storage.engines import insert
 from bot.storage.faults import translated
 from bot.storage.schema import images, turn_pictures, turns
+from bot.turn import suffix_of
 
 log = structlog.get_logger(__name__)
-
-_SUFFIXES = {
-    "image/jpeg": ".jpg",
-    "image/png": ".png",
-    "image/gif": ".gif",
-    "image/webp": ".webp",
-    "image/bmp": ".bmp",
-}
 
 
 class Pictures:
@@ -123,7 +116,7 @@ class Pictures:
 
     def path(self, key: str, media_type: str) -> Path:
         """Where the file of a picture is, or would be."""
-        return self.folder / key[:2] / f"{key}{_SUFFIXES.get(media_type, '.bin')}"
+        return self.folder / key[:2] / f"{key}.{suffix_of(media_type)}"
 
 
 def _examine(data: bytes) -> tuple[str, tuple[int, int] | None]:

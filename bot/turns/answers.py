@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.errors import BotError, ImageError, ProviderError, SurfaceForbidden
+from bot.errors import BotError, ImageError, ProviderError, StorageError, SurfaceForbidden
 from bot.language import Words, literal
 from bot.provider.response import Recipe
 from bot.turn import Answer, Turn, TurnState
@@ -16,6 +16,8 @@ LONGEST_PROMPT = 300
 
 def reason(error: BotError, words: Words) -> str:
     """What happened, for people."""
+    if isinstance(error, StorageError):
+        return words("no-storage")
     if isinstance(error, SurfaceForbidden) and words.has(error.key):
         return words(error.key)
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()

@@ -13,7 +13,7 @@ from bot.errors import StorageError
 from bot.keepsake import png_with_recipe
 from bot.language import Words
 from bot.messages import ChannelKey, IncomingMessage, Person
-from bot.turn import Ask, Imagine, Turn
+from bot.turn import Ask, Imagine, Turn, suffix_of
 from bot.turns import recipes
 from bot.turns.access import Policy
 from bot.turns.commands import (
@@ -40,8 +40,6 @@ log = structlog.get_logger(__name__)
 
 PROMPTS = 200
 """Drawings of a person among which recent prompts are looked for."""
-
-_SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 
 
 class Dispatcher:
@@ -254,7 +252,7 @@ class Dispatcher:
         name = f"janus-{turn.id}-{number}"
         recipe = await self._tools.pictures.recipe(key)
         if recipe is None:
-            file = File(f"{name}.{_SUFFIXES.get(media_type, 'bin')}", data, media_type)
+            file = File(f"{name}.{suffix_of(media_type)}", data, media_type)
         else:
             file = File(
                 f"{name}.png", await asyncio.to_thread(png_with_recipe, data, recipe), "image/png"

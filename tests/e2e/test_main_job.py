@@ -112,7 +112,7 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         pictures = []
         for count in (1, 2):
             one = await discord.runs(ann, channel, "imagine", prompt="a red fox", seed=42)
-            await discord.wait_for(lambda one=one: one.answer, 5)  # type: ignore[misc] # bound now
+            await discord.wait_for(lambda one=one: one.answer, 30)  # type: ignore[misc] # bound now
             assert one.answer is not None
             assert one.answer["type"] == 5
             await discord.wait_for(
@@ -120,7 +120,7 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
                     len(found := discord.messages(channel)) == count
                     and len(found[-1]["attachments"]) == 5
                 ),
-                60,
+                150,
             )
             message = discord.messages(channel)[-1]
             assert "seed 42" in message["content"]
@@ -128,7 +128,8 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
                 "PATCH", f"/{one.token}/messages/@original|/messages/{message['id']}"
             )
             shown = [text_of(call.body) for call in edits]
-            assert shown[0].startswith("⏳")
+            # Where the machine is slow, the first edit shows the first step already.
+            assert shown[0].startswith(WORKING)
             assert any("%" in text for text in shown)
             pictures.append([edits[-1].files[number][1] for number in range(5)])
         assert len(set(pictures[0])) == 5

@@ -34,7 +34,13 @@ class Translator(app_commands.Translator):
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        # discord.py asks for every string in all of Discord's languages, thousands of times.
+        spoken = {locale: catalogue.words(locale.value) for locale in discord.Locale}
+        self._words = {
+            locale: words
+            for locale, words in spoken.items()
+            if locale.value.partition("-")[0] == words.language.partition("-")[0]
+        }
 
     async def translate(
         self,
@@ -45,9 +51,8 @@ class Translator(app_commands.Translator):
         """As `discord.app_commands.Translator.translate`."""
         del context
         key = string.extras.get(_KEY)
-        words = self._catalogue.words(locale.value)
-        same_language = locale.value.partition("-")[0] == words.language.partition("-")[0]
-        if key is None or not same_language:
+        words = self._words.get(locale)
+        if key is None or words is None:
             return None
         said = words(key)
         return None if said == string.message else said

@@ -17,6 +17,7 @@ from bot.platforms.discord.interactions import Interactions
 from bot.platforms.discord.parents import Parents
 from bot.platforms.discord.presses import Presses
 from bot.turn import Ask, Imagine
+from bot.turns import answers
 from bot.turns.commands import Command, CommandError, parse
 from bot.turns.inbox import Inbox, Notice
 
@@ -115,7 +116,7 @@ class Intake:
         try:
             notice = await self._inbox.handle(request, command)
         except BotError as error:
-            notice = Notice(str(error))
+            notice = Notice(answers.reason(error, await self._words(message, me)))
         if notice is not None:
             words = await self._words(message, me)
             await notices.reply(message, self._client, notice, words)

@@ -20,6 +20,7 @@ from bot.platforms.discord import incoming, notices, permissions
 from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.turn import Ask, Imagine
+from bot.turns import answers
 from bot.turns.commands import Command, CommandError, Retry
 from bot.turns.inbox import Inbox, Notice
 
@@ -105,7 +106,7 @@ class Interactions:
         if message is not None:
             if isinstance(command, Imagine):
                 message = incoming.drawing(message)
-            notice = await or_reason(self._inbox.handle(message, command))
+            notice = await or_reason(self._inbox.handle(message, command), self.words(interaction))
             await self.fill_in(interaction, notice, private=private)
             if not private and notice is None:
                 await self._say_if_hidden(interaction)
@@ -171,9 +172,9 @@ class Interactions:
         return self._catalogue.words(interaction.locale.value)
 
 
-async def or_reason(answer: Awaitable[Notice | None]) -> Notice | None:
+async def or_reason(answer: Awaitable[Notice | None], words: Words) -> Notice | None:
     """What the inbox says, or why it cannot say anything."""
     try:
         return await answer
     except BotError as error:
-        return Notice(str(error))
+        return Notice(answers.reason(error, words))

@@ -20,6 +20,7 @@ from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.interactions import QUICKLY, Interactions, or_reason
 from bot.turn import Imagine
+from bot.turns import answers
 from bot.turns.commands import CommandError, Retry, imagine
 from bot.turns.inbox import Inbox, Notice
 
@@ -72,7 +73,8 @@ class Presses:
             except TimeoutError:
                 await self._desk.refuse(interaction, CommandError("discord-slow"))
             except BotError as error:
-                await notices.whisper(interaction, str(error))
+                said = answers.reason(error, self._desk.words(interaction))
+                await notices.whisper(interaction, said)
             else:
                 await self._desk.carry_out(interaction, command)
 
@@ -88,7 +90,7 @@ class Presses:
         except TimeoutError:
             notice, drawing = Notice(words("discord-slow")), None
         except BotError as error:
-            notice, drawing = Notice(str(error)), None
+            notice, drawing = Notice(answers.reason(error, words)), None
         if notice is not None or drawing is None:
             text = words("press-gone") if notice is None else notice.text
             await notices.whisper(interaction, text)
@@ -114,11 +116,16 @@ class Presses:
         if incoming.leaves_a_trace(interaction):
             message = await self._desk.deferred(interaction, private=False)
             if message is not None:
-                notice = await or_reason(self._inbox.press(_request(message, action), action))
+                notice = await or_reason(
+                    self._inbox.press(_request(message, action), action),
+                    self._desk.words(interaction),
+                )
                 await self._desk.fill_in(interaction, notice, private=False)
         elif await self._acknowledged(interaction):
             message = _request(incoming.from_press(interaction, channel_id), action)
-            notice = await or_reason(self._inbox.press(message, action))
+            notice = await or_reason(
+                self._inbox.press(message, action), self._desk.words(interaction)
+            )
             if notice is not None:
                 await notices.follow(interaction, notice, self._desk.words(interaction))
 
@@ -130,7 +137,7 @@ class Presses:
         if not await self._acknowledged(interaction, thinking=slow):
             return
         message = incoming.from_interaction(interaction, channel_id, time.time(), None)
-        notice = await or_reason(self._inbox.press(message, action))
+        notice = await or_reason(self._inbox.press(message, action), self._desk.words(interaction))
         if slow:
             await self._desk.fill_in(interaction, notice, private=True)
         elif notice is not None:

@@ -162,10 +162,15 @@ class Notices:
 
     async def _tell(self, address: Address, notice: Notice, listener: Listener | None) -> None:
         """Send a notice, to one person alone if it concerns nobody else and that is possible."""
-        if listener is not None and notice.private and not notice.files and not notice.buttons:
-            place = Place(self._bot, address, self._known)
-            if await whisper(place, place.render(notice.text), listener, self._known):
-                return
+        plain = not notice.files and not notice.buttons and not address.data["private"]
+        deaf = self._known.without_whispers
+        if listener is not None and notice.private and plain and listener.occasion not in deaf:
+            said = await self._send(
+                address,
+                lambda place: whisper(place, place.render(notice.text), listener, self._known),
+            )
+            if said or listener.occasion not in deaf:
+                return  # not said is given up here: it is not for all to read
         await self.deliver(address, notice)
 
     async def _acknowledge(self, query_id: str, alert: str) -> None:

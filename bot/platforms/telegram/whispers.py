@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
+from telegram import Message
 
-from bot.errors import DeliveryUnknown, SurfaceError
+from bot.errors import ContentRefused, SurfaceForbidden
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered
 from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import Request, translated
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +39,27 @@ class Listener:
         return {"ephemeral_message_parameters": aim}
 
 
-async def whisper(place: Place, shown: Rendered, listener: Listener, known: Discoveries) -> bool:
-    """Say something to one person of a group; false if it has to be said to all.
+async def whisper(
+    place: Place, shown: Rendered, listener: Listener, known: Discoveries
+) -> Message | None:
+    """Say something to one person of a group.
 
-    A server that refuses it, or does not know what it is and sends an ordinary message, is not
-    asked for it again on such an occasion.
+    A server that refuses it, or does not know what it is and says it to all, is remembered in
+    `known`, so that nobody asks it again on such an occasion.
+
+    Returns:
+        The message, if everybody sees it.
+
+    Raises:
+        SurfaceError: it was not said; unless it was refused, another try may help.
     """
-    if place.private or listener.occasion in known.without_whispers:
-        return False
     try:
         with translated(Request.CREATE):
             message = await place.send_text(shown, special=listener.parameters())
-    except DeliveryUnknown:
-        _log.info("notice may not have arrived", chat=place.chat)
-        return True  # never sent twice
-    except SurfaceError as error:
-        _log.info("telegram takes no message for one person", reason=str(error))
+    except (ContentRefused, SurfaceForbidden):
         known.without_whispers.add(listener.occasion)
-        return False
-    if "ephemeral_message_id" not in message.api_kwargs:
-        known.without_whispers.add(listener.occasion)
-        known.noticed(place.chat, message.message_id)
-    return True
+        raise
+    if "ephemeral_message_id" in message.api_kwargs:
+        return None
+    known.without_whispers.add(listener.occasion)
+    return message

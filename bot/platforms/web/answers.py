@@ -14,6 +14,7 @@ from bot.messages import IncomingMessage, JsonObject
 from bot.platforms.web import notices
 from bot.platforms.web.handouts import Handouts
 from bot.platforms.web.markup import Markup
+from bot.turns import answers
 from bot.turns.commands import CommandError
 from bot.turns.inbox import Inbox, Notice
 
@@ -95,8 +96,6 @@ async def gone(inbox: Inbox, message: IncomingMessage) -> Notice:
     return Notice((await inbox.words(message))("press-gone"))
 
 
-def reason(error: Exception, words: Words) -> str:
+def reason(error: BotError | OSError, words: Words) -> str:
     """What went wrong behind the chat, for people; the log has the rest."""
-    if isinstance(error, StorageError | OSError):
-        return words("no-storage")
-    return words("error-other", said=str(error))
+    return answers.reason(error if isinstance(error, BotError) else StorageError(), words)
