@@ -15,7 +15,7 @@ from bot.turns.commands import ShowRecipe, ShowSettings
 from bot.turns.settings import NAMES
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_people import types
-from tests.servers.discord_running import Running, ScriptedInbox, running
+from tests.servers.discord_running import Running, ScriptedInbox, registered, running
 from tests.servers.discord_world import EPHEMERAL, Channel, User
 
 PICTURE = ("fox.png", b"\x89PNG a fox")
@@ -46,7 +46,7 @@ class TestLanguages:
     ) -> None:
         """In each language of the catalogue, within Discord's lengths; `/imagine` everywhere."""
         async with running(server):
-            pass
+            await registered(server, "")
         known = {one["name"]: one for one in server.rest.commands[""]}
         russian = Catalogue().words("ru")
         imagine = known["imagine"]
@@ -75,11 +75,10 @@ class TestLanguages:
     async def test_a_translation_that_changed_is_registered(self, server: DiscordServer) -> None:
         """What Discord has is compared with its languages."""
         async with running(server):
-            pass
+            await registered(server, "")
         server.rest.commands[""][0]["description_localizations"] = {"ru": "old words"}
         async with running(server):
-            pass
-        assert server.rest.syncs == ["", ""]
+            await registered(server, "", "")
 
 
 class TestSuggestions:

@@ -16,7 +16,7 @@ from bot.turn import Ask, Imagine
 from bot.turns.commands import WORDS, Command, Help, Reset, Retry, Stop
 from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer
-from tests.servers.discord_running import running
+from tests.servers.discord_running import registered, running
 from tests.servers.discord_world import (
     ATTACH,
     EPHEMERAL,
@@ -43,9 +43,12 @@ class TestCommands:
     async def test_commands_are_registered_once(self, server: DiscordServer) -> None:
         """The first start registers all commands with their ranges, the second nothing."""
         async with running(server):
-            pass
-        async with running(server):
-            pass
+            await registered(server, "")
+        ada, channel = server.person("Ada"), server.channel(server.guild())
+        async with running(server) as one:
+            await server.wait_for(lambda: len(server.calls("GET", "/commands$")) == 2)
+            await server.runs(ada, channel, "reset")
+            await server.wait_for(lambda: one.inbox.commands)
         assert server.rest.syncs == [""]
         known = {one["name"]: one for one in server.rest.commands[""]}
         assert set(known) == set(WORDS) | {"Ask about this image", "Show recipe"}
@@ -60,18 +63,18 @@ class TestCommands:
     async def test_commands_of_servers(self, server: DiscordServer) -> None:
         """With `guild_ids` commands go to these servers only, and again only when changed."""
         ids = [int(server.guild().id), int(server.guild("Away").id)]
+        first, second = map(str, ids)
         async with running(server, guild_ids=ids):
-            pass
-        server.rest.commands[str(ids[1])][0]["description"] = "old words"
+            await registered(server, first, second)
+        server.rest.commands[second][0]["description"] = "old words"
         async with running(server, guild_ids=ids):
-            pass
-        assert server.rest.syncs == [str(ids[0]), str(ids[1]), str(ids[1])]
+            await registered(server, first, second, second)
 
     async def test_a_list_that_cannot_be_read_is_replaced(self, server: DiscordServer) -> None:
         """A REST proxy without that route still gets the commands."""
         server.fail_next("GET", "/commands", 404)
         async with running(server):
-            assert server.rest.syncs == [""]
+            await registered(server, "")
 
     async def test_commands_that_cannot_be_registered_do_not_stop_the_bot(
         self, server: DiscordServer

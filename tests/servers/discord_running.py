@@ -118,3 +118,9 @@ async def running(
             with suppress(asyncio.CancelledError, BotError):
                 await task
     assert not server.pinging, server.pinging
+
+
+async def registered(server: DiscordServer, *scopes: str) -> None:
+    """Wait until the commands of these servers, or of all (`""`), were registered in this order."""
+    await server.wait_for(lambda: len(server.rest.syncs) >= len(scopes))
+    assert server.rest.syncs == list(scopes)

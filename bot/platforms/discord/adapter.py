@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -16,6 +18,7 @@ import yarl
 from bot.errors import AdapterError, TokenRefused
 from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.platforms.afterwards import once_up
 from bot.platforms.discord import files, sharding
 from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
@@ -133,7 +136,7 @@ class DiscordAdapter:
             await asyncio.sleep(pause)
 
     async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
-        """As `Adapter.serve`. Commands are registered first, if Discord has others.
+        """As `Adapter.serve`. Once connected, commands are registered if Discord has others.
 
         Raises:
             TokenRefused: the token was withdrawn.
@@ -144,12 +147,12 @@ class DiscordAdapter:
         """
         client = self._opened()
         intake = Intake(client, inbox, self._catalogue, restricted=self._restricted)
-        await client.take_in(intake, ready, self._catalogue)
-        try:
-            await sync_commands(client.tree, self._guild_ids)
+        register = partial(sync_commands, client.tree, self._guild_ids)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(intake.finish, GRACE)
+            told = await stack.enter_async_context(once_up(register, ready))
+            await client.take_in(intake, told, self._catalogue)
             await self._receive(client)
-        finally:
-            await intake.finish(GRACE)
 
     async def advice(self) -> list[str]:
         """As `Adapter.advice`: intents, servers, and what the bot's roles lack there."""

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import structlog
@@ -16,6 +17,7 @@ from telegram.error import InvalidToken, TelegramError
 from bot.errors import TokenRefused
 from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.platforms.afterwards import once_up
 from bot.platforms.telegram import menus
 from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.client import make_bot, trust_for
@@ -102,7 +104,7 @@ class TelegramAdapter:
         return () if self._webhook is None else self._webhook.routes()
 
     async def open(self) -> None:
-        """Log in, and put the commands into Telegram's menu.
+        """Log in.
 
         Waits for a server that cannot be reached, with pauses that grow to 30 s.
 
@@ -122,10 +124,11 @@ class TelegramAdapter:
         self._activity = Activity(self._bot)
         self._stack.push_async_callback(self._activity.close)
         self._stack.push_async_callback(self._notices.close)
-        await menus.publish(self._bot, self._catalogue)
 
     async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled; see `bot.platforms.adapter.Adapter.serve`.
+
+        Once connected, the commands are put into Telegram's menu.
 
         Raises:
             TokenRefused: Telegram does not accept the token any more.
@@ -139,14 +142,15 @@ class TelegramAdapter:
             raise RuntimeError("open() comes first")
         inline = Inline(bot, inbox, self._known) if self._inline else None
         intake = Intake(bot, inbox, self._known, self._notices, Rights(bot), inline)
-        try:
-            if self._webhook is not None:
-                await self._webhook.run(bot, intake, ready)
-            else:
-                await Polling(bot, intake, self._allowed, self._timing).run(ready)
-        finally:
+        publish = partial(menus.publish, bot, self._catalogue)
+        async with AsyncExitStack() as stack:
             if inline is not None:
-                await inline.close()
+                stack.push_async_callback(inline.close)
+            told = await stack.enter_async_context(once_up(publish, ready))
+            if self._webhook is not None:
+                await self._webhook.run(bot, intake, told)
+            else:
+                await Polling(bot, intake, self._allowed, self._timing).run(told)
 
     async def advice(self) -> Sequence[str]:
         """As `bot.platforms.adapter.Adapter.advice`."""
