@@ -58,10 +58,7 @@ class EventStream:
     def limit(self, seconds: float) -> None:
         """Allow so many seconds from now on, in all; only the first call counts."""
         if self._deadline == math.inf:
-            self._deadline = self._loop.time() + seconds
-            if self._deadline < self._timer.when():
-                self._timer.cancel()
-                self._timer = self._loop.call_at(self._deadline, self._look)
+            self._end_at(self._loop.time() + seconds)
 
     async def read(self) -> list[Event]:
         """The events that come next, at least one; none if the connection has ended.
@@ -90,17 +87,23 @@ class EventStream:
         content = self._response.content
         if content.at_eof():
             return
+        self._end_at(self._loop.time() + _DRAIN)
         try:
-            async with asyncio.timeout(_DRAIN):
-                for _ in range(8):
-                    if not await content.readany():
-                        return
+            for _ in range(8):
+                if not await content.readany():
+                    return
         except foreign():
             return  # the answer is complete; only the connection is lost
 
     def _concerns_us(self, event: Event) -> bool:
         whose = getattr(event, "event_id", "")
         return not whose or not self._event_id or whose == self._event_id
+
+    def _end_at(self, deadline: float) -> None:
+        self._deadline = deadline
+        if deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._look)
 
     def _look(self) -> None:
         """Hang up if it has taken too long; otherwise look again when it may have."""

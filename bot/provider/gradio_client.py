@@ -40,11 +40,15 @@ from bot.provider.gradio_events import (
     UnexpectedError,
 )
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+from bot.provider.request_body import to_json
 
 _WITHDRAW_AGAIN = 0.1
 """Seconds between two tries to learn the id of a request that was cancelled on its way."""
 _RESET = {errno.ECONNRESET, errno.EPIPE, None}
 """Aiohttp's own `ClientConnectionResetError` has no number."""
+
+# The `spaces` package puts hints for programs into its error texts for this user.
+_JOIN_HEADERS = {"Content-Type": "application/json", "x-gradio-user": "api"}
 
 CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
 """What `GradioClient.call` yields: everything else either means nothing or is an exception."""
@@ -64,8 +68,7 @@ class GradioClient:
         self._server = server
         self._wire = server.wire
         self._patience = server.wire.patience
-        # The `spaces` package puts hints for programs into its error texts for this user.
-        self._join_headers = {"x-gradio-user": "api", **(join_headers or {})}
+        self._join_headers = {**_JOIN_HEADERS, **(join_headers or {})}
 
     async def start_join(
         self, function: Function, data: Sequence[Any], session_hash: str
@@ -80,14 +83,14 @@ class GradioClient:
         }
         if function.trigger_id is not None:
             body["trigger_id"] = function.trigger_id
-        path = f"{config.prefix}/queue/join"
+        path, sent = f"{config.prefix}/queue/join", to_json(body)
         try:
-            return await self._wire.start("POST", path, json=body, headers=self._join_headers)
+            return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
         except SpaceUnreachable as error:
             # A pooled connection that the server had closed meanwhile: nobody read the request.
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _RESET:
                 raise
-            return await self._wire.start("POST", path, json=body, headers=self._join_headers)
+            return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
 
     async def start_stream(self, session_hash: str) -> aiohttp.ClientResponse:
         """Open the event stream of a session that has joined; the caller closes the response."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import logging
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from bot.errors import GenerationFailed, SpaceUnreachable
 from bot.provider.failures import too_large
 from bot.provider.gradio_config import SpaceConfig
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+from bot.provider.request_body import DataUrl
 from bot.provider.wire import Answer
 
 MAX_FILE = 32 * 1024 * 1024
@@ -35,6 +35,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[str, Any]:
     """The value of an image input; uploads the picture where it cannot go in the request.
 
+    It may hold a `DataUrl`, so it is for `bot.provider.request_body.to_json`.
+
     Args:
         server: that will get it.
         data: the file, sent as it is.
@@ -49,9 +51,7 @@ async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[st
     if config.max_file_size is not None and len(data) > config.max_file_size:
         raise too_large(len(data), config.max_file_size)
     if config.takes_data_urls and len(data) <= MAX_DATA_URL:
-        encoded = base64.b64encode(data).decode("ascii")
-        url = f"data:{media_type};base64,{encoded}"
-        return {"path": None, "url": url, "meta": meta}
+        return {"path": None, "url": DataUrl(media_type, data), "meta": meta}
     return {"path": await _upload(server, data, media_type, config), "meta": meta}
 
 
