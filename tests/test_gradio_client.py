@@ -32,6 +32,7 @@ from bot.errors import (
     StreamLost,
 )
 from bot.provider.failures import failure, wait_in
+from bot.provider.faults import foreign, translate
 from bot.provider.gradio_client import CallEvent, GradioClient
 from bot.provider.gradio_config import read_config
 from bot.provider.gradio_events import Completed, Generating
@@ -39,7 +40,7 @@ from bot.provider.gradio_files import MAX_DATA_URL, download, picture
 from bot.provider.gradio_server import ConfigCache, GradioServer
 from bot.provider.job import GENERATE, KNOWN, UNDERSTAND
 from bot.provider.request_body import DataUrl
-from bot.provider.wire import Patience, Wire, foreign, open_session, translate
+from bot.provider.wire import Patience, Wire, open_session
 from tests.servers.faulty_space import (
     CLOSE,
     EVENT_ID,

@@ -10,8 +10,9 @@ from typing import Self
 import aiohttp
 
 from bot.errors import GenerationTimeout, ProviderError, StreamLost
+from bot.provider.faults import foreign, translate
 from bot.provider.gradio_events import Event, EventParser
-from bot.provider.wire import Wire, foreign, translate
+from bot.provider.wire import Wire
 
 MAX_STREAM = 64 * 1024 * 1024
 """Bytes of one event stream."""

@@ -25,7 +25,7 @@ from bot.provider.job import (
 )
 from bot.provider.place import Access, Caller
 from bot.provider.prompt import Message
-from bot.provider.response import JsonConversation, Reasoning, Response, Stage
+from bot.provider.response import JsonConversation, Response
 from bot.provider.wire import Patience, PendingResponse
 from bot.provider.zerogpu import UNKNOWN_UUID
 
@@ -277,7 +277,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             conversation = await self._access.conversation(place, caller, before)
             if tell:
                 yield conversation
-            for note in _notes(job):
+            for note in job.notes():
                 yield note
             client = GradioClient(place.server, self._access.join_headers(place, conversation))
             responses = answer(place, client, job, conversation.session_hash)
@@ -306,15 +306,3 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             for name in KNOWN:
                 config.function(name)
             return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
-
-
-def _notes(job: Job) -> list[Reasoning]:
-    """What there is to say before anything is sent."""
-    if not isinstance(job, Question):
-        return [Reasoning(Stage.CONNECTING)]
-    notes = [Reasoning(Stage.CONNECTING, note=f"seed {job.seed}", left_out=job.left_out)]
-    if job.unseen:
-        count = job.unseen + 1
-        text = f"The Space looks at one picture; of {count}, the last is sent."
-        notes.append(Reasoning(Stage.CONNECTING, note=text, level="warning"))
-    return notes

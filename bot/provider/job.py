@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 from bot.errors import BadInput
 from bot.provider.gradio_config import Function
 from bot.provider.prompt import BUDGET, Message, Spoken, fold, harmless, shorten, spoken
-from bot.provider.response import Recipe
+from bot.provider.response import Reasoning, Recipe, Stage
 
 UNDERSTAND = Function("multimodal_understanding", fn_index=2, trigger_id=10, inputs=5)
 GENERATE = Function("generate_image", fn_index=3, trigger_id=20, inputs=4)
@@ -63,6 +63,14 @@ class Question:
         """The function's inputs, with the picture in the form that the server takes."""
         return [picture, self.text, self.seed, self.top_p, self.temperature]
 
+    def notes(self) -> list[Reasoning]:
+        """What there is to say before anything is sent."""
+        notes = [Reasoning(Stage.CONNECTING, note=f"seed {self.seed}", left_out=self.left_out)]
+        if self.unseen:
+            text = f"The Space looks at one picture; of {self.unseen + 1}, the last is sent."
+            notes.append(Reasoning(Stage.CONNECTING, note=text, level="warning"))
+        return notes
+
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
@@ -85,6 +93,10 @@ class Drawing:
     def inputs(self) -> list[Any]:
         """The function's inputs."""
         return [self.prompt, self.seed, self.guidance, self.temperature]
+
+    def notes(self) -> list[Reasoning]:
+        """As `Question.notes`; the seed is in the recipe of each picture."""
+        return [Reasoning(Stage.CONNECTING)]
 
     def recipe(self, space: str, index: int) -> Recipe:
         """How image number `index` was made on `space`."""

@@ -1,4 +1,4 @@
-"""HTTP to Spaces and to Hugging Face: the one place where aiohttp's errors become the bot's own.
+"""HTTP to Spaces and to Hugging Face.
 
 Nothing read here is unbounded, in size or in time, and no redirect is followed.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import sys
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from http.cookies import CookieError
 from typing import Any
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from bot.errors import ConfigError, ProviderError, SpaceUnreachable, StreamLost
+from bot.errors import ConfigError, SpaceUnreachable
+from bot.provider.faults import foreign, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,52 +54,6 @@ class Patience:
 @functools.lru_cache(maxsize=64)
 def _limits(total: float | None, connect: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, sock_connect=connect)
-
-
-def foreign() -> tuple[type[BaseException], ...]:
-    """Every exception that a request may raise and that is not ours, for an `except` clause."""
-    ours = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
-    # aiohttp-socks raises plain exceptions, and is imported only where it is used. It lets an
-    # `IncompleteReadError` through when the proxy hangs up in the middle of the greeting.
-    socks = sys.modules.get("aiohttp_socks")
-    if socks is None:
-        return ours
-    theirs = (socks.ProxyError, socks.ProxyConnectionError, socks.ProxyTimeoutError)
-    return (*ours, *theirs, asyncio.IncompleteReadError)
-
-
-def translate(error: BaseException, host: str, *, streaming: bool = False) -> ProviderError:
-    """The bot's error for one of `foreign`.
-
-    Args:
-        error: what was raised. Its own text is not used: it may hold addresses with secrets.
-        host: who was asked, for people.
-        streaming: an event stream was being read, so the request itself had been taken.
-    """
-    if streaming:
-        if isinstance(error, TimeoutError):
-            return StreamLost("The Space fell silent in the middle of the request.")
-        return StreamLost("The connection to the Space broke before the answer was complete.")
-    match error:
-        case aiohttp.InvalidURL():
-            text = f"{host!r} is not an address that can be asked."
-        case (
-            aiohttp.ClientProxyConnectionError()
-            | aiohttp.ClientHttpProxyError()
-            | asyncio.IncompleteReadError()
-        ):
-            text = f"The proxy on the way to {host} does not work."
-        case aiohttp.ClientConnectorDNSError():
-            text = f"The name {host} is not known."
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            text = f"The encrypted connection to {host} fails."
-        case TimeoutError():
-            text = f"{host} does not answer in time."
-        case _ if type(error).__module__.startswith("aiohttp_socks"):
-            text = f"The proxy on the way to {host} does not work."
-        case _:
-            text = f"{host} cannot be reached."
-    return SpaceUnreachable(text)
 
 
 @dataclass(frozen=True, slots=True)
