@@ -18,7 +18,7 @@ async def test_it_begins_with_the_first_connection_and_is_not_repeated() -> None
         done.append("work")
         worked.set()
 
-    async with once_up(work, heard.append) as told:
+    async with once_up(work, heard.append, 0.0) as told:
         told(False)
         assert done == []
         told(True)
@@ -40,10 +40,10 @@ async def test_it_ends_with_the_block() -> None:
         finally:
             ended.append("cancelled")
 
-    async with once_up(work, lambda _: None):
+    async with once_up(work, lambda _: None, 0.0):
         pass
     assert ended == []
-    async with once_up(work, lambda _: None) as told:
+    async with once_up(work, lambda _: None, 0.0) as told:
         told(True)
         await begun.wait()
     assert ended == ["cancelled"]
@@ -58,7 +58,7 @@ async def test_its_failure_is_logged_and_nothing_else() -> None:
         raise LookupError("no such menu")
 
     with capture_logs() as logs:
-        async with once_up(work, lambda _: None) as told:
+        async with once_up(work, lambda _: None, 0.0) as told:
             told(True)
             await failed.wait()
     assert [str(entry["exc_info"]) for entry in logs] == ["no such menu"]

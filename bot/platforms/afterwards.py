@@ -11,15 +11,20 @@ import structlog
 _log = structlog.get_logger(__name__)
 
 
+SETTLE = 2.0
+"""Seconds after connecting that belong to missed messages and to replies taken up again."""
+
+
 @asynccontextmanager
 async def once_up(
-    work: Callable[[], Awaitable[None]], ready: Callable[[bool], None]
+    work: Callable[[], Awaitable[None]], ready: Callable[[bool], None], settle: float
 ) -> AsyncIterator[Callable[[bool], None]]:
-    """Do something once, as soon as the platform is connected, beside its messages.
+    """Do something once, after the platform was connected, beside its messages.
 
     Args:
         work: what to do. That it failed is logged, and nothing else comes of it.
         ready: told each time whether the platform is connected.
+        settle: seconds from there until the work begins.
 
     Yields:
         What is to be called in place of `ready`.
@@ -35,6 +40,7 @@ async def once_up(
 
     async def wait_and_work() -> None:
         await up.wait()
+        await asyncio.sleep(settle)
         await work()
 
     task = asyncio.create_task(wait_and_work())

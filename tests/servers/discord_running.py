@@ -82,6 +82,7 @@ def make(server: DiscordServer, **options: object) -> DiscordAdapter:
         "token": TOKEN,
         "api_url": server.api_url + "/",
         "gateway_url": server.gateway_url,
+        "settle": 0.0,
     }
     return DiscordAdapter(**(settings | options))  # type: ignore[arg-type] # checked by the tests
 

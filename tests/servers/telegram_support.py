@@ -25,9 +25,9 @@ from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 
-FAST = Timing(poll=10, first_pause=0.02, longest_pause=0.1, album=0.15, glance=0.02)
+FAST = Timing(poll=10, first_pause=0.02, longest_pause=0.1, album=0.15, glance=0.02, settle=0.0)
 NETWORKS = (ip_network("149.154.160.0/20"), ip_network("91.108.4.0/22"))
-DELIVERED = Timing(first_pause=0.02, longest_pause=0.1, album=3.0, watch=0.2)
+DELIVERED = Timing(first_pause=0.02, longest_pause=0.1, album=3.0, watch=0.2, settle=0.0)
 """Items of an album come one by one, each with a request of its own."""
 
 

@@ -18,7 +18,7 @@ import yarl
 from bot.errors import AdapterError, TokenRefused
 from bot.language import Catalogue
 from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.platforms.afterwards import once_up
+from bot.platforms.afterwards import SETTLE, once_up
 from bot.platforms.discord import files, sharding
 from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
@@ -64,6 +64,7 @@ class DiscordAdapter:
         restricted: in servers, drawings belong in age-restricted channels only.
         keepsakes: pictures are sent as PNG files with the recipe inside.
         catalogue: what the bot says, in all its languages.
+        settle: seconds from connecting until commands are compared with Discord's.
 
     discord.py keeps both addresses in class attributes, so `open` sets them for the whole process:
     two adapters in one process share them.
@@ -82,6 +83,7 @@ class DiscordAdapter:
         restricted: bool = False,
         keepsakes: bool = False,
         catalogue: Catalogue | None = None,
+        settle: float = SETTLE,
     ) -> None:
         self._token = token
         self._api_url = api_url.rstrip("/")
@@ -90,6 +92,7 @@ class DiscordAdapter:
         self._shards, self._shard_ids = shards, tuple(shard_ids)
         self._spoiler, self._keepsakes, self._restricted = spoiler, keepsakes, restricted
         self._catalogue = catalogue or Catalogue()
+        self._settle = settle
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
 
@@ -150,7 +153,7 @@ class DiscordAdapter:
         register = partial(sync_commands, client.tree, self._guild_ids)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(intake.finish, GRACE)
-            told = await stack.enter_async_context(once_up(register, ready))
+            told = await stack.enter_async_context(once_up(register, ready, self._settle))
             await client.take_in(intake, told, self._catalogue)
             await self._receive(client)
 

@@ -146,7 +146,7 @@ class TelegramAdapter:
         async with AsyncExitStack() as stack:
             if inline is not None:
                 stack.push_async_callback(inline.close)
-            told = await stack.enter_async_context(once_up(publish, ready))
+            told = await stack.enter_async_context(once_up(publish, ready, self._timing.settle))
             if self._webhook is not None:
                 await self._webhook.run(bot, intake, told)
             else:

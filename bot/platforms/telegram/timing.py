@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.platforms.afterwards import SETTLE
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -19,6 +21,7 @@ class Timing:
         patience: after which an update that is still being worked on counts as committed. What
             begins a turn takes milliseconds; only answers without a turn can take longer.
         watch: between two looks at the webhook.
+        settle: from connecting until the menus are looked at.
     """
 
     poll: int = 25
@@ -28,6 +31,7 @@ class Timing:
     glance: float = 0.2
     patience: float = 20.0
     watch: float = 60.0
+    settle: float = SETTLE
 
 
 DEFAULT_TIMING = Timing()
