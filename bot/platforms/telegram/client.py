@@ -18,6 +18,11 @@ _POLL_MARGIN = 10.0
 """Seconds on top of a long poll after which the connection counts as dead."""
 _UPLOAD_TIMEOUT = 120.0
 _CONNECTIONS = 256
+_POLLS = 2
+_IDLE = 30.0
+"""Seconds for which a connection that is not used stays open. With httpx's 5, most replies begin
+with a new handshake; and httpx loses track of connections that it is just closing for their age
+when the request that it does so for is cancelled (httpcore 1.0.9)."""
 
 
 class UpdatesRequest(HTTPXRequest):
@@ -62,20 +67,26 @@ def make_bot(token: str, api_url: str, trust: ssl.SSLContext | None = None) -> B
         trust: whose certificates to believe; `None` asks `trust_for`.
     """
     root = api_url.rstrip("/")
-    options = {"verify": trust or trust_for(api_url)}
+    trust = trust or trust_for(api_url)
     return Bot(
         token,
         base_url=f"{root}/bot",
         base_file_url=f"{root}/file/bot",
         request=HTTPXRequest(
-            connection_pool_size=_CONNECTIONS,
             read_timeout=_READ_TIMEOUT,
             write_timeout=_READ_TIMEOUT,
             pool_timeout=_READ_TIMEOUT,
             media_write_timeout=_UPLOAD_TIMEOUT,
-            httpx_kwargs=options,
+            httpx_kwargs={"verify": trust, "limits": _limits(_CONNECTIONS)},
         ),
         get_updates_request=UpdatesRequest(
-            connection_pool_size=2, read_timeout=_POLL_MARGIN, httpx_kwargs=options
+            read_timeout=_POLL_MARGIN,
+            httpx_kwargs={"verify": trust, "limits": _limits(_POLLS)},
         ),
+    )
+
+
+def _limits(connections: int) -> httpx.Limits:
+    return httpx.Limits(
+        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_IDLE
     )
