@@ -4,7 +4,8 @@
 
 Questions about a picture, answered 50 ms later, at 1 to 100 at once: on the replayed wire of Gradio
 6.31, where the server costs next to nothing, and on a real Gradio server. Each client is a process
-of its own; they take turns round by round, and the best round of each counts.
+of its own; they take turns round by round, and each round is compared with the other's beside it,
+because what else the machine does meanwhile hits both. The median of that counts.
 The bare client sends the same requests as the provider and looks at nothing that it does not need.
 """
 
@@ -43,7 +44,8 @@ IMPORT = 0.3
 """Aim: seconds that the import of the provider takes after that of aiohttp."""
 
 HEADINGS = (
-    "at once  client          turns failed   CPU ms   p50+ ms   p95+ ms MB first    later threads"
+    "at once  client          turns failed CPU best   median   p50+ ms   p95+ ms MB first    later"
+    " threads"
 )
 START = 240
 """Seconds until a client has to be ready: gradio_client imports for twenty on a busy machine."""
@@ -82,15 +84,14 @@ class Results:
         return sum(cost.failed for cost in self.costs)
 
     @property
-    def cpu(self) -> float:
-        """Seconds of CPU time of a turn, in the best round: whatever else runs can only add."""
-        return min(cost.cpu / cost.turns for cost in self.costs)
+    def cpu(self) -> list[float]:
+        """Seconds of CPU time of a turn, in each round."""
+        return [cost.cpu / cost.turns for cost in self.costs]
 
     @property
     def added(self) -> list[float]:
-        """Seconds beyond the answer's own, of each turn of the round with the best median."""
-        waits = [cost.waits for cost in self.costs if cost.waits] or [[math.nan]]
-        return [wait - MODEL for wait in min(waits, key=statistics.median)]
+        """Median of the seconds beyond the answer's own, in each round."""
+        return [statistics.median(cost.waits or [math.nan]) - MODEL for cost in self.costs]
 
     @property
     def first(self) -> float:
@@ -103,10 +104,11 @@ class Results:
         return sum(cost.grown for cost in self.costs[1:]) / MEGABYTE
 
     def __str__(self) -> str:
-        turns, added = sum(cost.turns for cost in self.costs), self.added
+        turns, best = sum(cost.turns for cost in self.costs), min(self.cpu) * 1e3
+        waits = [wait - MODEL for cost in self.costs for wait in cost.waits] or [math.nan]
         return (
-            f"{turns:>6} {self.failed:>6} {self.cpu * 1e3:>8.2f}"
-            f" {statistics.median(added) * 1e3:>9.1f} {p95(added) * 1e3:>9.1f}"
+            f"{turns:>6} {self.failed:>6} {best:>8.2f} {statistics.median(self.cpu) * 1e3:>8.2f}"
+            f" {statistics.median(waits) * 1e3:>9.1f} {p95(waits) * 1e3:>9.1f}"
             f" {self.first:>8.1f} {self.grown:>8.1f} {max(cost.threads for cost in self.costs):>7}"
         )
 
@@ -200,20 +202,27 @@ async def compare(
     return figures
 
 
+def beside(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median ratio of rounds that were run side by side."""
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
 def judged(name: str, at_once: int, results: Mapping[str, Results]) -> list[Figure]:
     """The figures that have an aim."""
     ours, bare, gradio = (results[client] for client in ("provider", "bare", "gradio_client"))
     at = f"{name}, {at_once} at once"
-    words = f"{ours.cpu * 1e3:.2f} and {bare.cpu * 1e3:.2f} ms a turn"
+    cpu = [statistics.median(result.cpu) * 1e3 for result in (ours, bare, gradio)]
+    words = f"{cpu[0]:.2f} and {cpu[1]:.2f} ms a turn, {len(ours.costs)} rounds"
     figures = [
         Figure(f"{at}: failed", ours.failed, 0, ""),
-        Figure(f"{at}: CPU / bare", ours.cpu / bare.cpu, BESIDE_BARE, "", words),
-        Figure(f"{at}: CPU / gradio_client", ours.cpu / gradio.cpu, BESIDE_GRADIO, ""),
+        Figure(f"{at}: CPU / bare", beside(ours.cpu, bare.cpu), BESIDE_BARE, "", words),
+        Figure(f"{at}: CPU / gradio_client", cpu[0] / cpu[2], BESIDE_GRADIO, ""),
     ]
     if at_once == MOST:
-        later, reference = statistics.median(ours.added), statistics.median(bare.added)
-        words = f"{later * 1e3:.0f} and {reference * 1e3:.0f} ms"
-        figures.append(Figure(f"{at}: p50 added / bare", later / reference, LATER, "", words))
+        later = beside(ours.added, bare.added)
+        medians = [statistics.median(result.added) * 1e3 for result in (ours, bare)]
+        words = f"{medians[0]:.1f} and {medians[1]:.1f} ms"
+        figures.append(Figure(f"{at}: p50 added / bare", later, LATER, "", words))
         words = f"bare {bare.grown:.1f}; the first round {ours.first:.1f} and {bare.first:.1f}"
         figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), GROWTH, "MB", words))
     return figures

@@ -107,6 +107,8 @@ def fold(messages: Sequence[Spoken], *, picture: bool, budget: int = BUDGET) -> 
     *earlier, last = messages or (Spoken("user", ""),)
     question = last.text or (DESCRIBE if picture else "")
     note = "" if picture else f"\n\n{NO_PICTURE}"
+    if not earlier:
+        return Folded(f"{shorten(question, budget - tokens(note))}{note}")
     system = "\n".join(message.text for message in earlier if message.role == "system")
     turns = [message for message in earlier if message.role != "system" and message.text]
     room = budget - tokens(note)
