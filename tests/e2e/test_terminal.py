@@ -49,47 +49,63 @@ async def started(folder: Path, *arguments: str, terminal: int) -> asyncio.subpr
     )
 
 
-def whole(terminal: int) -> bytes:
-    """All that comes until the other side is closed, which Linux tells by an error."""
-    data = b""
-    while True:
+class Written:
+    """What comes out of a terminal, as it comes."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._data = b""
+        self._more = asyncio.Condition()
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def shows(self, words: str) -> None:
+        """Wait until these words stood on it."""
+        async with asyncio.timeout(WAIT), self._more:
+            await self._more.wait_for(lambda: words.encode() in self._data)
+
+    async def whole(self) -> str:
+        """All that came until the other side was closed."""
+        await self._reading
+        return self._data.decode()
+
+    async def _read(self) -> None:
+        while chunk := await asyncio.to_thread(self._chunk):
+            async with self._more:
+                self._data += chunk
+                self._more.notify_all()
+
+    def _chunk(self) -> bytes:
         try:
-            chunk = os.read(terminal, 65536)
-        except OSError:
-            return data
-        if not chunk:
-            return data
-        data += chunk
-
-
-async def on_terminal(folder: Path, *arguments: str) -> tuple[int | None, str]:
-    """Exit code, and what stood on the terminal, of a command that ends by itself."""
-    ours, theirs = pty.openpty()
-    try:
-        process = await started(folder, *arguments, terminal=theirs)
-        os.close(theirs)
-        written = await asyncio.to_thread(whole, ours)
-        return await process.wait(), written.decode()
-    finally:
-        os.close(ours)
+            return os.read(self._terminal, 65536)
+        except OSError:  # so Linux tells that the other side was closed
+            return b""
 
 
 async def test_progress_is_live_and_gone_when_the_answer_comes(
     space: FaultySpace, tmp_path: Path
 ) -> None:
     """One line that is rewritten, then the words, without anything that steers the terminal."""
+    ours, theirs = pty.openpty()
+    terminal = Written(ours)
 
     async def script() -> AsyncIterator[bytes]:
         yield event("estimation", rank=2, queue_size=7)
-        await asyncio.sleep(0.5)  # the line is drawn a few times a second
+        await terminal.shows("queued 3/7")
         yield STARTS
         yield completed("A \x1b[2J\x07red fox.")
         yield CLOSE
 
     space.script = script
-    code, written = await on_terminal(tmp_path, "ask", "What is it?", "--space", space.url)
+    try:
+        process = await started(
+            tmp_path, "ask", "What is it?", "--space", space.url, terminal=theirs
+        )
+        os.close(theirs)
+        written = await terminal.whole()
+        code = await process.wait()
+    finally:
+        os.close(ours)
     assert code == 0, written
-    assert "queued 3/7" in written
     assert written.rstrip().endswith("A [2Jred fox.")
     assert "\x1b[2K" in written  # the live line was taken away
     assert "\x1b[2J" not in written
@@ -133,14 +149,14 @@ async def test_ctrl_c_cancels_on_the_space(
 
     space.script = forever
     ours, theirs = pty.openpty()
+    terminal = Written(ours)
     try:
         process = await started(tmp_path, command, "a fox", "--space", space.url, terminal=theirs)
         os.close(theirs)
-        reading = asyncio.ensure_future(asyncio.to_thread(whole, ours))
         await asyncio.wait_for(space.streaming.wait(), WAIT)
         process.send_signal(signal.SIGINT)
         assert await asyncio.wait_for(process.wait(), WAIT) == 130
-        written = (await reading).decode()
+        written = await terminal.whole()
     finally:
         os.close(ours)
     assert len(space.cancelled) == 1
