@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot.errors import PreviewUnsupported, SurfaceError
+from bot.errors import PreviewUnsupported, SurfaceError, SurfaceUnavailable
 from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search
 
 PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, moods=True, rate=1e9)
@@ -33,6 +33,7 @@ class ScriptedSurface:
     headroom: Headroom | None = None
     searches: list[Search] = field(default_factory=list)
     finds: bool = False
+    cut_off_at: deque[Anchor] = field(default_factory=deque)
 
     def measure(self, text: str) -> int:
         return len(text)
@@ -41,9 +42,17 @@ class ScriptedSurface:
         return {"after": len(self.messages)}
 
     async def find(self, search: Search) -> Receipt | None:
-        """The message with this nonce, if the test wants a surface without idempotent creates."""
+        """The message with this nonce, if the test wants a surface without idempotent creates.
+
+        The first searches get no further than `cut_off_at`.
+        """
         self.searches.append(search)
         await search.turn()
+        if self.cut_off_at:
+            await search.leave(self.cut_off_at.popleft())
+            async with self._changed:
+                self._changed.notify_all()
+            raise SurfaceUnavailable("cut off")
         there = self.finds and search.nonce in self.messages and not await search.known("?")
         return {"ids": [search.nonce]} if there else None
 

@@ -57,7 +57,7 @@ class TestLogin:
         server.fail_next("GET", "/users/@me", 503)
         server.drop_next("GET", "/oauth2", after=False, times=2)  # aiohttp tries a GET twice
         async with closing(make(server)) as adapter:
-            await asyncio.wait_for(adapter.open(), 10)
+            await asyncio.wait_for(adapter.open(), 45)
         assert len(server.calls("GET", "^/users/@me")) == 3
 
     async def test_something_that_is_not_discord_is_a_sentence(self, server: DiscordServer) -> None:

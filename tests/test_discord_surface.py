@@ -427,7 +427,10 @@ class TestFind:
         async def turn() -> None:
             return
 
-        return Search(anchor, nonce, Content("The answer."), is_known, turn)
+        async def leave(_: Anchor) -> None:
+            return
+
+        return Search(anchor, nonce, Content("The answer."), is_known, turn, leave)
 
     async def test_by_what_it_answers(self, server: DiscordServer, bot: Running) -> None:
         """Long after Discord has forgotten the nonce, another process finds it."""

@@ -63,7 +63,7 @@ from tests.servers.faulty_space import (
 )
 
 SOON = Patience(
-    connect=20, answer=20, transfer=20, silence=20, generation=20, cancel=5, wake=0.05, poll=0.01
+    connect=30, answer=30, transfer=30, silence=30, generation=30, cancel=30, wake=0.05, poll=0.01
 )
 DEEP = "[" * 5000
 WORDS = ["", "x", "\ud800", "\0", "a\r\nb: c", "ü" * 300, "<a href='http://[x'>", "9" * 5000]

@@ -23,7 +23,7 @@ from bot.provider.wire import Patience
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply
 
-SOON = Patience(answer=5, silence=5, cancel=5, wake=3, poll=0.01)
+SOON = Patience(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
 TOKEN = "hf_secret"
 
 

@@ -53,7 +53,7 @@ from tests.servers.faulty_space import (
     says,
 )
 
-SOON = Patience(answer=5, silence=5, cancel=5, wake=3, poll=0.01)
+SOON = Patience(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
 TOKEN = "hf_secret"
 FILES = {f"/srv/cache/{number}.png": PNG + bytes([number]) for number in range(5)}
 DRAWN = says(STARTS, completed(gallery(*FILES)), CLOSE)
@@ -318,7 +318,7 @@ async def test_giving_up_leaves_nothing_behind(space: FaultySpace, how: str) -> 
                 with pytest.raises(asyncio.CancelledError):
                     await task
         assert len(space.cancelled) == 1
-        await asyncio.wait_for(space.hung_up.wait(), 5)
+        await asyncio.wait_for(space.hung_up.wait(), 45)
         assert isinstance(session.connector, aiohttp.BaseConnector)
         assert not session.connector._acquired
         assert not session.closed

@@ -159,6 +159,19 @@ async def test_a_process_that_died_while_creating_leaves_no_second_message() -> 
     assert [kind for kind, _ in surface.requests].count("create") == 1
 
 
+async def test_a_search_that_was_cut_off_goes_on_from_there() -> None:
+    """Also in the next process: a long search must end although bots die early."""
+    surface, ledger = ScriptedSurface(finds=True), MemoryLedger()
+    ledger.rows["turn", 0] = (None, "", {"after": 0})
+    surface.cut_off_at.append({"after": 1})
+    async with replying(surface, ledger):
+        await surface.until(lambda s: not s.cut_off_at)
+    async with replying(surface, ledger) as reply:
+        await reply.finish(DONE, [])
+    assert [search.anchor for search in surface.searches][:2] == [{"after": 0}, {"after": 1}]
+    assert surface.texts == ["The answer."]
+
+
 async def test_a_refused_create_leaves_nothing_to_look_for() -> None:
     """Only what is in doubt is kept."""
     surface, ledger = ScriptedSurface(), MemoryLedger()
@@ -276,7 +289,7 @@ async def test_a_countdown_moves_without_news(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(live_reply, "COUNTDOWN", 0.05)
     surface = ScriptedSurface()
     async with replying(surface) as reply:
-        reply.show(Reasoning(Stage.RUNNING, eta=7.6))
+        reply.show(Reasoning(Stage.RUNNING, eta=9.5))
         await surface.until(lambda s: any("about 10 s" in text for text in s.texts))
         await surface.until(lambda s: any("about 5 s" in text for text in s.texts))
     told = [text for _, text in surface.requests if "about" in text]

@@ -230,7 +230,7 @@ def test_container_starts_is_healthy_and_stops(image: Image) -> None:
             assert process.poll() is None
             assert time.monotonic() < deadline, "not healthy after two minutes"
         process.send_signal(signal.Signals[runtime.one("STOPSIGNAL")])
-        _, said = process.communicate(timeout=15)
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -317,7 +317,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         env=ENVIRON,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

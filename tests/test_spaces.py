@@ -148,7 +148,7 @@ async def test_only_one_probe_at_a_time() -> None:
     first.hold = asyncio.Event()
     first.called.clear()
     probe = asyncio.create_task(ask(spaces))
-    await asyncio.wait_for(first.called.wait(), 5)
+    await asyncio.wait_for(first.called.wait(), 45)
     await ask(spaces)
     assert first.asked == 2
     first.hold.set()
@@ -171,7 +171,7 @@ async def test_concurrency_is_limited_and_spills_over() -> None:
     first.hold, second.hold = asyncio.Event(), asyncio.Event()
     spaces = Spaces([first, second], concurrency=[1, 1])
     tasks = [asyncio.create_task(ask(spaces)) for _ in range(4)]
-    await asyncio.wait_for(second.called.wait(), 5)
+    await asyncio.wait_for(second.called.wait(), 45)
     assert (first.open, second.open) == (1, 1)
     second.hold.set()
     first.hold.set()
@@ -223,7 +223,7 @@ async def test_giving_up_closes_the_space_and_frees_its_place(how: str) -> None:
     else:
         space.hold = asyncio.Event()
         task = asyncio.create_task(ask(spaces))
-        await asyncio.wait_for(space.called.wait(), 5)
+        await asyncio.wait_for(space.called.wait(), 45)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

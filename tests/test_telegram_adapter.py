@@ -64,7 +64,7 @@ async def test_open_waits_for_a_server_that_is_away(polled: TelegramServer) -> N
         done, _ = await asyncio.wait({opening}, timeout=0.2)
         assert not done
         await polled.start()
-        await asyncio.wait_for(opening, 20)
+        await asyncio.wait_for(opening, 45)
     finally:
         opening.cancel()
         await adapter.close()
@@ -242,7 +242,7 @@ async def test_token_revoked_while_polling(polled: TelegramServer) -> None:
         ada = polled.person("Ada")
         polled.say(polled.private(ada), ada, "Hello")
         with pytest.raises(TokenRefused, match="@BotFather"):
-            await asyncio.wait_for(serve, 20)
+            await asyncio.wait_for(serve, 45)
 
 
 async def test_surfaces_work_after_serving_ended(server: TelegramServer) -> None:

@@ -58,7 +58,7 @@ async def test_long_poll_ends_with_the_next_update(server: TelegramServer, bot: 
     await server.wait_for(lambda: server.called("getUpdates"))
     ada = server.person("Ada")
     server.say(server.private(ada), ada, "Hello")
-    assert len(await asyncio.wait_for(poll, 20)) == 1
+    assert len(await asyncio.wait_for(poll, 45)) == 1
 
 
 async def test_second_poller_takes_over(server: TelegramServer, bot: Bot) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -33,19 +32,16 @@ from bot.errors import (
     SurfaceUnavailable,
 )
 from bot.language import Catalogue
-from bot.messages import Address
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.refusals import Request, surface_error
-from bot.platforms.telegram.surface import PROBES, Discoveries, TelegramSurface
-from bot.reply.surface import Anchor, Content, Mood, Search, Upload
+from bot.reply.surface import Content, Mood
 from bot.turns.answers import reason
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import picture
 from tests.servers.telegram_world import Chat, Refusal
+from tests.telegram_surfaces import Make, making, upload
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
-
-Make = Callable[..., TelegramSurface]
 
 
 @pytest.fixture
@@ -62,31 +58,12 @@ async def bot(server: TelegramServer) -> AsyncIterator[Bot]:
 
 @pytest.fixture
 def make(bot: Bot) -> Make:
-    """Make a surface for a chat; all share what they learn about the server."""
-    known = Discoveries()
-
-    def surface(
-        chat: Chat, *, reply_to: int | None = None, thread: int | None = None, client: Bot = bot
-    ) -> TelegramSurface:
-        data: dict[str, Any] = {
-            "chat_id": chat.id,
-            "thread_id": thread,
-            "reply_to": reply_to,
-            "private": chat.is_private,
-            "draft_id": 11,
-        }
-        return TelegramSurface(client, Address("telegram", str(chat.id), data), known)
-
-    return surface
+    return making(bot)
 
 
 @pytest.fixture
 def chat(server: TelegramServer) -> Chat:
     return server.private(server.person("Ada"))
-
-
-def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> Upload:
-    return Upload(name, data, media_type, "a fox", "0" * 64)
 
 
 async def test_text_is_sent_with_entities_as_a_reply(
@@ -356,7 +333,7 @@ async def test_timeout_after_sending_is_unknown(
     server: TelegramServer, chat: Chat, make: Make
 ) -> None:
     """The message may be there: nobody may believe that it is not."""
-    request = HTTPXRequest(read_timeout=0.2)
+    request = HTTPXRequest(read_timeout=2.0)
     async with Bot(TOKEN, base_url=f"{server.url}/bot", request=request) as impatient:
         surface = make(chat, client=impatient)
         with server.hold("sendMessage") as hold:
@@ -429,75 +406,3 @@ def test_every_failure_has_a_meaning(error: TelegramError, request_kind: Request
     in_doubt = isinstance(error.__cause__, httpx.ReadTimeout | httpx.ReadError)
     if request_kind is Request.CREATE:
         assert isinstance(failure, DeliveryUnknown) or not in_doubt
-
-
-class Finding:
-    """A search as a live reply makes it; ids in `known` belong to other replies."""
-
-    def __init__(self, anchor: Anchor, content: Content, known: Sequence[int] = ()) -> None:
-        self.turns = 0
-        self._known = {str(each) for each in known}
-        self.search = Search(anchor, "turn-0", content, self._is_known, self._turn)
-
-    async def _is_known(self, message_id: str) -> bool:
-        return message_id in self._known
-
-    async def _turn(self) -> None:
-        self.turns += 1
-
-
-@pytest.mark.parametrize("private", [True, False])
-@pytest.mark.parametrize("files", [0, 1, 5])
-async def test_a_message_whose_answer_was_lost_is_found(
-    server: TelegramServer, make: Make, private: bool, files: int
-) -> None:
-    """By its number, among messages of people and other replies; it is not sent again."""
-    ann = server.person("Ann")
-    chat = server.private(ann) if private else server.group()
-    surface = make(chat, reply_to=server.say(chat, ann, "hello")["message_id"])
-    content = Content("The answer.", tuple(upload(picture(64 + n, 64)) for n in range(files)))
-    anchor = surface.anchor()
-    other = await make(chat).create(Content("another reply"), "other-0")
-    server.say(chat, ann, "by the way")
-    method = {0: "sendMessage", 1: "sendPhoto"}.get(files, "sendMediaGroup")
-    server.drop_next(method, stored=True)
-    with pytest.raises(DeliveryUnknown):
-        await surface.create(content, "turn-0")
-    sent = server.replies(chat)[1:]
-    server.say(chat, ann, "are you there?")
-    finding = Finding(anchor, content, known=other["ids"])
-    receipt = await make(chat).find(finding.search)
-    assert receipt is not None
-    assert receipt["ids"] == [message["message_id"] for message in sent]
-    assert finding.turns
-    await surface.edit(receipt, Content("Changed.", content.files))
-    assert (sent[0].get("text") or sent[0]["caption"]) == "Changed."
-    assert server.replies(chat)[0]["text"] == "another reply"
-
-
-async def test_a_message_that_never_arrived_is_not_found(
-    server: TelegramServer, make: Make
-) -> None:
-    """A person's message is not taken for the bot's, and the search has an end."""
-    ann = server.person("Ann")
-    chat = server.group()
-    surface = make(chat, reply_to=server.say(chat, ann, "hello")["message_id"])
-    anchor = surface.anchor()
-    server.say(chat, ann, "by the way")
-    finding = Finding(anchor, Content("The answer."))
-    assert await surface.find(finding.search) is None
-    assert finding.turns == PROBES
-    assert server.messages(chat)[1]["text"] == "by the way"
-
-
-async def test_a_search_that_is_refused_is_done_again_later(
-    server: TelegramServer, make: Make
-) -> None:
-    """A flood wait is no answer to where the message is."""
-    chat = server.group()
-    surface = make(chat)
-    server.fail_next(
-        "editMessageText", 429, "Too Many Requests: retry after 3", parameters={"retry_after": 3}
-    )
-    with pytest.raises(RateLimited):
-        await surface.find(Finding(surface.anchor(), Content("x")).search)

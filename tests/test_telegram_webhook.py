@@ -222,7 +222,7 @@ async def test_what_can_never_work_is_said(
     server.fail_next(method, status, text)
     async with opened(server) as adapter:
         with pytest.raises(AdapterError, match=sentence):
-            await asyncio.wait_for(adapter.serve(ScriptedInbox(), lambda _: None), 20)
+            await asyncio.wait_for(adapter.serve(ScriptedInbox(), lambda _: None), 45)
 
 
 async def test_token_revoked_while_serving(server: TelegramServer) -> None:
@@ -232,7 +232,7 @@ async def test_token_revoked_while_serving(server: TelegramServer) -> None:
         await server.wait_for(lambda: server.hook.url)
         server.token = "123456:new"
         with pytest.raises(TokenRefused, match="@BotFather") as error:
-            await asyncio.wait_for(serve, 20)
+            await asyncio.wait_for(serve, 45)
     assert error.value.__context__ is None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -35,7 +35,7 @@ class Ledger(Protocol):
         ...
 
     async def begin_segment(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
-        """Store that a message is about to be created."""
+        """Store that a message is about to be created, or from where it is still looked for."""
         ...
 
     async def save_segment(self, turn_id: str, index: int, receipt: Receipt, digest: str) -> None:
@@ -204,8 +204,12 @@ class Standing:
         async def known(message_id: str) -> bool:
             return await self._ledger.is_reply(self._turn_id, message_id)
 
-        anchor = self.segments[index].anchor
-        search = Search(anchor, self._nonce(index), content, known, self._turn)
+        async def leave(anchor: Anchor) -> None:
+            await self._ledger.begin_segment(self._turn_id, index, anchor, doubtful.digest)
+            self.segments[index] = replace(doubtful, anchor=anchor)
+
+        doubtful = self.segments[index]
+        search = Search(doubtful.anchor, self._nonce(index), content, known, self._turn, leave)
         receipt = await self._surface.find(search)
         log.info("message in doubt", index=index, found=receipt is not None)
         return receipt

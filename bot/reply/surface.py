@@ -135,6 +135,8 @@ class Search:
         content: what the message should show now; it may have been created with an older one.
         known: says of a platform's message id whether it belongs to another message of a reply.
         turn: waits until one more request to this chat may leave. To be called before each.
+        leave: stores the anchor with which to go on, should this search be cut off here. A search
+            that takes long may never come to its end otherwise, when processes die early.
     """
 
     anchor: Anchor
@@ -142,6 +144,7 @@ class Search:
     content: Content
     known: Callable[[str], Awaitable[bool]]
     turn: Callable[[], Awaitable[None]]
+    leave: Callable[[Anchor], Awaitable[None]]
 
 
 class Surface(Protocol):

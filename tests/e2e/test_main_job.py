@@ -112,7 +112,7 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         pictures = []
         for count in (1, 2):
             one = await discord.runs(ann, channel, "imagine", prompt="a red fox", seed=42)
-            await discord.wait_for(lambda one=one: one.answer, 30)  # type: ignore[misc] # bound now
+            await discord.wait_for(lambda one=one: one.answer, 90)  # type: ignore[misc] # bound now
             assert one.answer is not None
             assert one.answer["type"] == 5
             await discord.wait_for(
@@ -230,7 +230,7 @@ async def test_the_other_platform_goes_on(
     async with running_bot(tmp_path, **settings) as bot:
         await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
         telegram.say(telegram.private(ann), ann, "/help")
-        await telegram.wait_for(lambda: telegram.replies(telegram.private(ann)), 30)
+        await telegram.wait_for(lambda: telegram.replies(telegram.private(ann)), 90)
         bot.end()
         assert await bot.ended() == 1
     assert "[discord] token" in bot.story()

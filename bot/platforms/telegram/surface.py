@@ -122,7 +122,8 @@ class TelegramSurface:
             RateLimited, SurfaceUnavailable, SurfaceForbidden, DeliveryUnknown: look again later.
         """
         after: int = search.anchor["after"]
-        for message_id in range(after + 1, after + 1 + PROBES):
+        last: int = search.anchor.get("last", after + PROBES)
+        for message_id in range(after + 1, last + 1):
             if (self._place.chat, message_id) in self._known.notices:
                 continue
             if await search.known(str(message_id)):
@@ -133,7 +134,9 @@ class TelegramSurface:
             try:
                 await self.edit(receipt, search.content)
             except (MessageGone, ContentRefused):
-                continue  # not there, a person's, or another kind of message
+                # Not there, a person's, or another kind of message.
+                await search.leave({"after": message_id, "last": last})
+                continue
             # An album has consecutive ids, and its caption is the first one's.
             receipt["ids"] += range(message_id + 1, message_id + len(search.content.files))
             return receipt

@@ -1,0 +1,151 @@
+"""Messages on Telegram whose answer was lost: found by their number, never sent twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from bot.errors import DeliveryUnknown, RateLimited
+from bot.platforms.telegram.client import make_bot
+from bot.platforms.telegram.surface import PROBES
+from bot.reply.surface import Anchor, Content, Search
+from tests.servers.telegram import TOKEN, TelegramServer
+from tests.servers.telegram_support import picture
+from tests.telegram_surfaces import Make, making, upload
+
+pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TelegramServer]:
+    async with TelegramServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def make(server: TelegramServer) -> AsyncIterator[Make]:
+    async with make_bot(TOKEN, server.url) as client:
+        yield making(client)
+
+
+class Killed(Exception):
+    """The process dies here."""
+
+
+class Finding:
+    """A search as a live reply makes it; ids in `known` belong to other replies.
+
+    With `life`, the process dies before it can make more requests than that.
+    """
+
+    def __init__(
+        self, anchor: Anchor, content: Content, known: Sequence[int] = (), life: int | None = None
+    ) -> None:
+        self.turns = 0
+        self._life = life
+        self.left = anchor
+        self._known = {str(each) for each in known}
+        self.search = Search(anchor, "turn-0", content, self._is_known, self._turn, self._leave)
+
+    async def _is_known(self, message_id: str) -> bool:
+        return message_id in self._known
+
+    async def _turn(self) -> None:
+        if self.turns == self._life:
+            raise Killed
+        self.turns += 1
+
+    async def _leave(self, anchor: Anchor) -> None:
+        self.left = anchor
+
+
+@pytest.mark.parametrize("private", [True, False])
+@pytest.mark.parametrize("files", [0, 1, 5])
+async def test_a_message_whose_answer_was_lost_is_found(
+    server: TelegramServer, make: Make, private: bool, files: int
+) -> None:
+    """By its number, among messages of people and other replies; it is not sent again."""
+    ann = server.person("Ann")
+    chat = server.private(ann) if private else server.group()
+    surface = make(chat, reply_to=server.say(chat, ann, "hello")["message_id"])
+    content = Content("The answer.", tuple(upload(picture(64 + n, 64)) for n in range(files)))
+    anchor = surface.anchor()
+    other = await make(chat).create(Content("another reply"), "other-0")
+    server.say(chat, ann, "by the way")
+    method = {0: "sendMessage", 1: "sendPhoto"}.get(files, "sendMediaGroup")
+    server.drop_next(method, stored=True)
+    with pytest.raises(DeliveryUnknown):
+        await surface.create(content, "turn-0")
+    sent = server.replies(chat)[1:]
+    server.say(chat, ann, "are you there?")
+    finding = Finding(anchor, content, known=other["ids"])
+    receipt = await make(chat).find(finding.search)
+    assert receipt is not None
+    assert receipt["ids"] == [message["message_id"] for message in sent]
+    assert finding.turns
+    await surface.edit(receipt, Content("Changed.", content.files))
+    assert (sent[0].get("text") or sent[0]["caption"]) == "Changed."
+    assert server.replies(chat)[0]["text"] == "another reply"
+
+
+async def test_a_message_that_never_arrived_is_not_found(
+    server: TelegramServer, make: Make
+) -> None:
+    """A person's message is not taken for the bot's, and the search has an end."""
+    ann = server.person("Ann")
+    chat = server.group()
+    surface = make(chat, reply_to=server.say(chat, ann, "hello")["message_id"])
+    anchor = surface.anchor()
+    server.say(chat, ann, "by the way")
+    finding = Finding(anchor, Content("The answer."))
+    assert await surface.find(finding.search) is None
+    assert finding.turns == PROBES
+    assert server.messages(chat)[1]["text"] == "by the way"
+
+
+async def test_a_search_that_is_refused_is_done_again_later(
+    server: TelegramServer, make: Make
+) -> None:
+    """A flood wait is no answer to where the message is."""
+    chat = server.group()
+    surface = make(chat)
+    server.fail_next(
+        "editMessageText", 429, "Too Many Requests: retry after 3", parameters={"retry_after": 3}
+    )
+    with pytest.raises(RateLimited):
+        await surface.find(Finding(surface.anchor(), Content("x")).search)
+
+
+async def test_a_search_goes_on_where_it_was_cut_off(server: TelegramServer, make: Make) -> None:
+    """A bot that is killed again and again gets to its end all the same."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    surface = make(chat, reply_to=server.say(chat, ann, "hello")["message_id"])
+    content, anchor = Content("The answer."), surface.anchor()
+    for number in range(3):
+        server.say(chat, ann, f"and {number}")
+    server.drop_next("sendMessage", stored=True)
+    with pytest.raises(DeliveryUnknown):
+        await surface.create(content, "turn-0")
+    for _ in range(3):  # lives in which one number can be looked at
+        finding = Finding(anchor, content, life=1)
+        with pytest.raises(Killed):
+            await make(chat).find(finding.search)
+        assert finding.left["after"] == anchor["after"] + 1
+        anchor = finding.left
+    finding = Finding(anchor, content)
+    assert await make(chat).find(finding.search) is not None
+    assert finding.turns == 1
+
+
+async def test_a_search_that_was_cut_off_has_the_same_end(
+    server: TelegramServer, make: Make
+) -> None:
+    """Going on does not make it longer."""
+    surface = make(server.group())
+    finding = Finding(surface.anchor(), Content("x"))
+    assert await surface.find(finding.search) is None
+    again = Finding(finding.left, Content("x"))
+    assert await surface.find(again.search) is None
+    assert again.turns == 0
