@@ -26,6 +26,7 @@ from bot.errors import (
 from bot.language import Catalogue
 from bot.messages import Address
 from bot.platforms.discord.surface import LIMITS, DiscordSurface
+from bot.reply.creations import Creations
 from bot.reply.surface import Anchor, Content, Mood, Search, Surface, Upload
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import V2, text_of
@@ -430,7 +431,8 @@ class TestFind:
         async def leave(_: Anchor) -> None:
             return
 
-        return Search(anchor, nonce, Content("The answer."), is_known, turn, leave)
+        alone = Creations().searching
+        return Search(anchor, nonce, Content("The answer."), is_known, turn, alone, leave)
 
     async def test_by_what_it_answers(self, server: DiscordServer, bot: Running) -> None:
         """Long after Discord has forgotten the nonce, another process finds it."""

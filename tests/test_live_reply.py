@@ -159,6 +159,16 @@ async def test_a_process_that_died_while_creating_leaves_no_second_message() -> 
     assert [kind for kind, _ in surface.requests].count("create") == 1
 
 
+@pytest.mark.parametrize("stored", [True, False])
+async def test_pictures_whose_answer_was_lost_come_once(stored: bool) -> None:
+    """They were the first message, and are still the whole reply when they are found."""
+    surface = ScriptedSurface(finds=True, limits=replace(PLAIN, attach=False, previews=True))
+    async with replying(surface) as reply:
+        surface.faults.append((DeliveryUnknown("timeout"), stored))
+        await reply.finish(DONE, PICTURES)
+    assert [(c.text, len(c.files)) for c in surface.messages.values()] == [("The answer.", 5)]
+
+
 async def test_a_search_that_was_cut_off_goes_on_from_there() -> None:
     """Also in the next process: a long search must end although bots die early."""
     surface, ledger = ScriptedSurface(finds=True), MemoryLedger()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from bot.errors import DeliveryUnknown, RateLimited
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.surface import PROBES
+from bot.reply.creations import Creations
 from bot.reply.surface import Anchor, Content, Search
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import picture
@@ -43,10 +46,23 @@ class Finding:
         self, anchor: Anchor, content: Content, known: Sequence[int] = (), life: int | None = None
     ) -> None:
         self.turns = 0
+        self.moving = asyncio.Event()
         self._life = life
         self.left = anchor
         self._known = {str(each) for each in known}
-        self.search = Search(anchor, "turn-0", content, self._is_known, self._turn, self._leave)
+        self.search = Search(
+            anchor,
+            "turn-0",
+            content,
+            known=self._is_known,
+            turn=self._turn,
+            alone=Creations().searching,
+            leave=self._leave,
+        )
+
+    def knows(self, ids: Sequence[int]) -> None:
+        """Store messages of other replies."""
+        self._known.update(str(each) for each in ids)
 
     async def _is_known(self, message_id: str) -> bool:
         return message_id in self._known
@@ -55,6 +71,7 @@ class Finding:
         if self.turns == self._life:
             raise Killed
         self.turns += 1
+        self.moving.set()
 
     async def _leave(self, anchor: Anchor) -> None:
         self.left = anchor
@@ -86,6 +103,46 @@ async def test_a_message_whose_answer_was_lost_is_found(
     assert finding.turns
     await surface.edit(receipt, Content("Changed.", content.files))
     assert (sent[0].get("text") or sent[0]["caption"]) == "Changed."
+    assert server.replies(chat)[0]["text"] == "another reply"
+
+
+async def test_another_replys_lost_message_is_not_taken(server: TelegramServer, make: Make) -> None:
+    """Two answers were lost in one chat; each reply finds its own, whichever looks first."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    questions = [server.say(chat, ann, text)["message_id"] for text in ("one?", "two?")]
+    contents = [Content("One."), Content("Two.")]
+    anchor = make(chat, reply_to=questions[1]).anchor()
+    for question, content in zip(questions, contents, strict=True):
+        server.drop_next("sendMessage", stored=True)
+        with pytest.raises(DeliveryUnknown):
+            await make(chat, reply_to=question).create(content, "turn-0")
+    found: list[int] = []
+    for question, content in reversed(list(zip(questions, contents, strict=True))):
+        finding = Finding(anchor, content, known=found)
+        receipt = await make(chat, reply_to=question).find(finding.search)
+        assert receipt is not None
+        found += receipt["ids"]
+    replies = server.replies(chat)
+    assert found == [message["message_id"] for message in reversed(replies)]
+    assert [message["text"] for message in replies] == ["One.", "Two."]
+
+
+async def test_a_message_that_is_just_being_created_is_left_alone(
+    server: TelegramServer, make: Make
+) -> None:
+    """The search waits until its id is stored, and then knows it."""
+    ann = server.person("Ann")
+    chat = server.private(ann)
+    creations = Creations()
+    finding = Finding({"after": server.say(chat, ann, "?")["message_id"]}, Content("x"))
+    finding.search = replace(finding.search, alone=creations.searching)
+    async with creations.creating():
+        receipt = await make(chat).create(Content("another reply"), "other-0")
+        looking = asyncio.create_task(make(chat).find(finding.search))
+        await asyncio.wait_for(finding.moving.wait(), 45)
+        finding.knows(receipt["ids"])
+    assert await looking is None
     assert server.replies(chat)[0]["text"] == "another reply"
 
 

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 
 from bot.messages import Address
+from bot.reply.creations import Creations
 from bot.reply.pacing import Bucket, Pace, Urgency, wait
 from bot.reply.surface import Headroom, Limits
 
@@ -20,11 +21,13 @@ class Gate:
 
     Attributes:
         clock: monotonic seconds.
+        creations: of messages in this chat.
     """
 
     def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
         self._budget = budget
         self.clock = clock
+        self.creations = Creations()
         self._pace = Pace()
         self.touched = clock()
 

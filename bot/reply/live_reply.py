@@ -81,7 +81,12 @@ class LiveReply:
         self._on_lost = on_lost
         self._state = ReplyState()
         self._standing = Standing(
-            turn_id, surface, ledger, clock=gate.clock, turn=lambda: self._turn(Urgency.FINAL)
+            turn_id,
+            surface,
+            ledger,
+            creations=gate.creations,
+            clock=gate.clock,
+            turn=lambda: self._turn(Urgency.FINAL),
         )
         self._began = gate.clock()
         self._left = self._began

@@ -14,9 +14,14 @@ from typing import Protocol
 import structlog
 
 from bot.errors import DeliveryUnknown, SurfaceError
+from bot.reply.creations import Creations
 from bot.reply.surface import Anchor, Content, Receipt, Search, Surface
 
 log = structlog.get_logger(__name__)
+
+_CREATED_AS = "?"
+"""Before the digest of a message that was found again: so it was created, but what it shows now
+is not known."""
 
 PREVIEW_REFRESH = 20.0
 """Seconds after which an unchanged draft is sent again; it fades after 30 (facts of Telegram)."""
@@ -86,6 +91,7 @@ class Standing:
         turn_id: under which `ledger` keeps them.
         surface: where they are.
         ledger: what survives a restart.
+        creations: of messages in the same chat.
         clock: monotonic seconds.
         turn: waits until one more request to this chat may leave.
 
@@ -100,12 +106,14 @@ class Standing:
         surface: Surface,
         ledger: Ledger,
         *,
+        creations: Creations,
         clock: Callable[[], float],
         turn: Callable[[], Awaitable[None]],
     ) -> None:
         self._turn_id = turn_id
         self._surface = surface
         self._ledger = ledger
+        self._creations = creations
         self._clock = clock
         self._turn = turn
         self.segments: list[_Segment] = []
@@ -125,8 +133,10 @@ class Standing:
         return bool(self.segments or self._preview)
 
     def begins_with(self, content: Content) -> bool:
-        """Whether the first message, if there is one, shows this already."""
-        return not self.segments or self.segments[0].digest == self._digest(content)
+        """Whether the first message, if there is one, shows this already or was created as this."""
+        if not self.segments:
+            return True
+        return self.segments[0].digest.removeprefix(_CREATED_AS) == self._digest(content)
 
     def next_preview(self, content: Content) -> Step | None:
         """A draft, if the one there is old or another."""
@@ -167,13 +177,18 @@ class Standing:
             await self._surface.edit(receipt, content)
             await self._acknowledge(index, receipt, self._digest(content))
         elif found := await self._find(index, content):
-            # What it shows is not known, so the next step makes it show what it should.
-            await self._acknowledge(index, found, "")
+            # The next step makes it show what it should.
+            created_as = self.segments[index].digest.removeprefix(_CREATED_AS)
+            await self._acknowledge(index, found, _CREATED_AS + created_as)
         else:
             del self.segments[index:]
             await self._create(index, content)
 
     async def _create(self, index: int, content: Content) -> None:
+        async with self._creations.creating():
+            await self._create_and_store(index, content)
+
+    async def _create_and_store(self, index: int, content: Content) -> None:
         digest, anchor = self._digest(content), self._surface.anchor()
         await self._ledger.begin_segment(self._turn_id, index, anchor, digest)
         try:
@@ -209,7 +224,15 @@ class Standing:
             self.segments[index] = replace(doubtful, anchor=anchor)
 
         doubtful = self.segments[index]
-        search = Search(doubtful.anchor, self._nonce(index), content, known, self._turn, leave)
+        search = Search(
+            doubtful.anchor,
+            self._nonce(index),
+            content,
+            known=known,
+            turn=self._turn,
+            alone=self._creations.searching,
+            leave=leave,
+        )
         receipt = await self._surface.find(search)
         log.info("message in doubt", index=index, found=receipt is not None)
         return receipt

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -135,6 +136,8 @@ class Search:
         content: what the message should show now; it may have been created with an older one.
         known: says of a platform's message id whether it belongs to another message of a reply.
         turn: waits until one more request to this chat may leave. To be called before each.
+        alone: while it is held, no message of another reply is being created in this chat, so that
+            `known` holds for a while.
         leave: stores the anchor with which to go on, should this search be cut off here. A search
             that takes long may never come to its end otherwise, when processes die early.
     """
@@ -144,6 +147,7 @@ class Search:
     content: Content
     known: Callable[[str], Awaitable[bool]]
     turn: Callable[[], Awaitable[None]]
+    alone: Callable[[], AbstractAsyncContextManager[None]]
     leave: Callable[[Anchor], Awaitable[None]]
 
 

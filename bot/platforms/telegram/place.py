@@ -93,9 +93,9 @@ class Place:
 
     async def edit_text(
         self, message_id: int, shown: Rendered, markup: InlineKeyboardMarkup | None = None
-    ) -> None:
-        """Change a text; without `markup` its buttons go."""
-        await self._in_chat(
+    ) -> Message | bool:
+        """Change a text; without `markup` its buttons go. Returns the message as it is then."""
+        return await self._in_chat(
             lambda chat: self._bot.edit_message_text(
                 shown.text,
                 chat,
@@ -106,9 +106,9 @@ class Place:
             )
         )
 
-    async def edit_caption(self, message_id: int, shown: Rendered) -> None:
-        """Change the text below a picture."""
-        await self._in_chat(
+    async def edit_caption(self, message_id: int, shown: Rendered) -> Message | bool:
+        """Change the text below a picture. Returns the message as it is then."""
+        return await self._in_chat(
             lambda chat: self._bot.edit_message_caption(
                 chat, message_id, caption=shown.text, caption_entities=shown.entities
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telegram import Bot
+from telegram import Bot, Message
 from telegram.error import BadRequest, TelegramError
 
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
@@ -116,7 +116,9 @@ class TelegramSurface:
         """Try to edit the messages after the anchor into what the lost one should show.
 
         Telegram lets a bot neither read a chat nor name its messages. But only a message of its
-        own, with text or with a caption, can be edited; known ones are left alone.
+        own, with text or with a caption, can be edited, and the edited one says what it answers.
+        Known ones are left alone. Another reply's lost one may show this one's content until that
+        one finds it.
 
         Raises:
             RateLimited, SurfaceUnavailable, SurfaceForbidden, DeliveryUnknown: look again later.
@@ -124,23 +126,35 @@ class TelegramSurface:
         after: int = search.anchor["after"]
         last: int = search.anchor.get("last", after + PROBES)
         for message_id in range(after + 1, last + 1):
-            if (self._place.chat, message_id) in self._known.notices:
-                continue
-            if await search.known(str(message_id)):
+            known = (self._place.chat, message_id) in self._known.notices
+            if known or await search.known(str(message_id)):
                 continue
             await search.turn()
-            kind = "photos" if search.content.files else "text"
-            receipt: Receipt = {"ids": [message_id], "kind": kind}
-            try:
-                await self.edit(receipt, search.content)
-            except (MessageGone, ContentRefused):
-                # Not there, a person's, or another kind of message.
-                await search.leave({"after": message_id, "last": last})
-                continue
-            # An album has consecutive ids, and its caption is the first one's.
-            receipt["ids"] += range(message_id + 1, message_id + len(search.content.files))
-            return receipt
+            async with search.alone():
+                if await search.known(str(message_id)):
+                    continue  # created while this one waited
+                receipt = await self._look(message_id, search.content)
+            if receipt is not None:
+                return receipt
+            await search.leave({"after": message_id, "last": last})
         return None
+
+    async def _look(self, message_id: int, content: Content) -> Receipt | None:
+        """Whether this reply's lost message has this id."""
+        kind = "photos" if content.files else "text"
+        receipt: Receipt = {"ids": [message_id], "kind": kind}
+        try:
+            edited = await self._edit(receipt, content)
+        except (MessageGone, ContentRefused):
+            return None  # not there, a person's, or another kind of message
+        answered = edited.reply_to_message if isinstance(edited, Message) else None
+        # In a topic, what answers nothing answers the topic's first message.
+        ours = {self._place.reply_to, self._place.thread}
+        if answered is not None and answered.message_id not in ours:
+            return None
+        # An album has consecutive ids, and its caption is the first one's.
+        receipt["ids"] += range(message_id + 1, message_id + len(content.files))
+        return receipt
 
     async def create(self, content: Content, nonce: str) -> Receipt:
         """Send the text with its buttons, or the pictures with the text as caption.
@@ -171,15 +185,20 @@ class TelegramSurface:
             MessageGone: a person deleted it.
             DeliveryUnknown: no answer came; repeating the edit is harmless.
         """
+        await self._edit(receipt, content)
+        self._at_work(content)
+
+    async def _edit(self, receipt: Receipt, content: Content) -> Message | bool:
+        """As `edit`; returns the message as it is then, if Telegram says that."""
         first: int = receipt["ids"][0]
         with translated(Request.EDIT):
             match receipt["kind"]:
                 case "photos":
-                    await self._place.edit_caption(first, self._shown(content))
+                    return await self._place.edit_caption(first, self._shown(content))
                 case "text":
                     markup = keyboard(content.buttons)
-                    await self._place.edit_text(first, self._shown(content), markup)
-        self._at_work(content)
+                    return await self._place.edit_text(first, self._shown(content), markup)
+        return True
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove all its messages."""
