@@ -1,6 +1,6 @@
 """One client of a Gradio server, measured in a process of its own.
 
-    python benchmarks/_clients.py provider|bare|gradio_client URL QUESTION
+    python benchmarks/_clients.py provider|bare|gradio_client URL QUESTION SIDE
 
 Each line of its input is a number of turns, how many of them at once, and in how many seconds to
 begin them. It asks so many questions about a picture and writes what they cost as a line of JSON.
@@ -31,8 +31,8 @@ Ask: TypeAlias = Callable[[str], Awaitable[str]]
 
 MOST = 100
 """Turns at once, at most."""
-SIDE = 64
-"""Pixels of the picture on each side."""
+PHOTO, SMALL = 192, 64
+"""Pixels on each side of pictures that have 110 kB, as photographs of 1,024 pixels, and 12 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,12 @@ class Cost:
     threads: int
 
 
-def picture() -> bytes:
-    """A PNG of coloured noise, 12 kB."""
-    noise = os.urandom(SIDE * SIDE * 3)
-    width = SIDE * 3
-    rows = b"".join(b"\0" + noise[y * width : (y + 1) * width] for y in range(SIDE))
-    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+def picture(side: int) -> bytes:
+    """A PNG of coloured noise, which does not get smaller by compression."""
+    noise = os.urandom(side * side * 3)
+    width = side * 3
+    rows = b"".join(b"\0" + noise[y * width : (y + 1) * width] for y in range(side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
@@ -70,7 +70,7 @@ def picture() -> bytes:
 
 
 @asynccontextmanager
-async def provider(url: str) -> AsyncIterator[Ask]:
+async def provider(url: str, image: bytes) -> AsyncIterator[Ask]:
     """What this project is about."""
     from bot.provider import (  # noqa: PLC0415 - only what is measured is in memory
         DeepseekAI_JanusPro7b,
@@ -78,7 +78,7 @@ async def provider(url: str) -> AsyncIterator[Ask]:
         open_session,
     )
 
-    media = [(picture(), "picture.png")]
+    media = [(image, "picture.png")]
     async with open_session() as session:
         janus = DeepseekAI_JanusPro7b(api_url=url, session=session)
 
@@ -95,11 +95,10 @@ async def provider(url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def bare(url: str) -> AsyncIterator[Ask]:
+async def bare(url: str, image: bytes) -> AsyncIterator[Ask]:
     """The same requests as the provider's, by hand and without any care."""
     import aiohttp  # noqa: PLC0415 - as above
 
-    image = picture()
     root = f"{url.rstrip('/')}/gradio_api/queue"
     forever = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)
@@ -142,20 +141,22 @@ async def bare(url: str) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def gradio_client(url: str) -> AsyncIterator[Ask]:
+async def gradio_client(url: str, image: bytes) -> AsyncIterator[Ask]:
     """Gradio's own client, used as its documentation says, with a thread for each call."""
     from gradio_client import Client, handle_file  # noqa: PLC0415 - as above
 
     with tempfile.NamedTemporaryFile(suffix=".png") as file:
-        file.write(picture())
+        file.write(image)
         file.flush()
         client = await asyncio.to_thread(
             Client, url, verbose=False, max_workers=MOST, analytics_enabled=False
         )
-        image = handle_file(file.name)
+        handle = handle_file(file.name)
 
         async def ask(question: str) -> str:
-            job = client.submit(image, question, 1, 0.95, 0.1, api_name="/multimodal_understanding")
+            job = client.submit(
+                handle, question, 1, 0.95, 0.1, api_name="/multimodal_understanding"
+            )
             return str(await asyncio.wrap_future(job.future))
 
         yield ask
@@ -199,9 +200,9 @@ async def measure(ask: Ask, question: str, turns: int, at_once: int, seconds: fl
     return Cost(asked[0], asked[0] - len(waits), used, waits, memory() - before, threads[0])
 
 
-async def main(name: str, url: str, question: str) -> None:
+async def main(name: str, url: str, question: str, side: str) -> None:
     """Measure as often as asked."""
-    async with CLIENTS[name](url) as ask:
+    async with CLIENTS[name](url, picture(int(side))) as ask:
         # Connections, caches and the configuration are there before anything is counted.
         await measure(ask, question, 3, 1, 60)
         print("ready", flush=True)
@@ -212,4 +213,4 @@ async def main(name: str, url: str, question: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    asyncio.run(main(*sys.argv[1:5]))

@@ -1,6 +1,6 @@
 """How many instructions does a turn with the provider take, beside bare aiohttp and gradio_client?
 
-    python benchmarks/instructions.py [TURNS] [--quick]
+    python benchmarks/instructions.py [TURNS] [--quick] [--small]
 
 The same turns as in `provider.py`, on the replayed wire, one at a time, counted by valgrind's
 cachegrind (Debian's package `valgrind`). Counts do not change with what else the machine does, as
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from subprocess import PIPE
 
+from _clients import PHOTO, SMALL
 from _support import Figure, verdict
 from provider import BESIDE_BARE, BESIDE_GRADIO, replayed_wire
 
@@ -29,7 +30,7 @@ _COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 _COUNTING = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
-async def counted(client: str, url: str, turns: int) -> int:
+async def counted(client: str, url: str, turns: int, side: int) -> int:
     """Instructions of a whole process that asks so often.
 
     Raises:
@@ -37,7 +38,7 @@ async def counted(client: str, url: str, turns: int) -> int:
     """
     script = str(Path(__file__).with_name("_clients.py"))
     process = await asyncio.create_subprocess_exec(
-        *(*_COUNTING, sys.executable, script, client, url, "What is this?"),
+        *(*_COUNTING, sys.executable, script, client, url, "What is this?", str(side)),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
@@ -50,23 +51,25 @@ async def counted(client: str, url: str, turns: int) -> int:
     return int(found[1].replace(",", ""))
 
 
-async def a_turn(client: str, url: str, turns: int) -> float:
+async def a_turn(client: str, url: str, turns: int, side: int) -> float:
     """Instructions of one turn."""
-    few, many = await asyncio.gather(counted(client, url, FEW), counted(client, url, FEW + turns))
+    few, many = await asyncio.gather(
+        counted(client, url, FEW, side), counted(client, url, FEW + turns, side)
+    )
     count = (many - few) / turns
     print(f"{client:<14} {count / 1e3:>9,.0f} thousand instructions a turn", flush=True)
     return count
 
 
-async def main(turns: int) -> int:
+async def main(turns: int, side: int) -> int:
     """Count, print, and say whether the aims were reached."""
     if shutil.which("valgrind") is None:
         print("This needs valgrind: apt install valgrind", file=sys.stderr)
         return 2
     async with replayed_wire() as url:
-        ours = await a_turn("provider", url, turns)
-        bare = await a_turn("bare", url, turns)
-        gradio = await a_turn("gradio_client", url, max(5, turns // 5))
+        ours = await a_turn("provider", url, turns, side)
+        bare = await a_turn("bare", url, turns, side)
+        gradio = await a_turn("gradio_client", url, max(5, turns // 5), side)
     figures = [
         Figure("instructions / bare", ours / bare, BESIDE_BARE, ""),
         Figure("instructions / gradio_client", ours / gradio, BESIDE_GRADIO, ""),
@@ -79,5 +82,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("turns", nargs="?", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 turns")
+    parser.add_argument("--small", action="store_true", help="a picture of 12 kB, not of 110")
     given = parser.parse_args()
-    sys.exit(asyncio.run(main(10 if given.quick else given.turns)))
+    picture = SMALL if given.small else PHOTO
+    sys.exit(asyncio.run(main(10 if given.quick else given.turns, picture)))

@@ -23,7 +23,7 @@ from tests.servers.telegram import TelegramServer
 
 pytestmark = pytest.mark.timeout(1200)
 
-WORKING = ("⏳", "⚙️", "▰", "📥", "↻", "☕")
+WORKING = ("⏳", "⚙️", "▰", "▱", "📥", "↻", "☕", "⏸")
 """What a message begins with while its turn is not finished."""
 
 
@@ -76,14 +76,14 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
     ann, bea = telegram.person("Ann"), telegram.person("Bea")
     chat, other = telegram.private(ann), telegram.private(bea)
     async with (
-        running_space(step_delay=0.3) as url,
+        running_space(step_delay=1.0) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_telegram(telegram)) as bot,
     ):
         await bot.logged("connected")
         telegram.show(chat, ann, photo("red", (320, 200)), "What colour is this?")
         await telegram.wait_for(lambda: len(telegram.replies(chat)) == 1, 150)
         drafts = [call.params["text"] for call in telegram.called("sendMessageDraft")]
-        assert drafts[0].startswith("⏳")
+        assert drafts[0].startswith(WORKING)
         assert any("queue" in text or "Working" in text or "%" in text for text in drafts)
         answer = telegram.replies(chat)[0]["text"]
         assert "320" in answer
