@@ -15,9 +15,16 @@ async def _turns() -> None:
 
 async def test_creations_do_not_wait_for_each_other() -> None:
     """A long upload and somebody else's first sign of life go together."""
-    creations = Creations()
-    async with asyncio.timeout(45), creations.creating(), creations.creating():
-        pass
+    creations, seen = Creations(), list[str]()
+
+    async def create(name: str) -> None:
+        async with creations.creating():
+            seen.append(name)
+
+    async with creations.creating():
+        await asyncio.wait_for(create("the other"), 45)
+        seen.append("the first")
+    assert seen == ["the other", "the first"]
 
 
 async def test_a_search_waits_for_all_creations_and_they_for_it() -> None:
@@ -44,7 +51,6 @@ async def test_a_search_waits_for_all_creations_and_they_for_it() -> None:
             assert not seen
         await _turns()
         tasks.create_task(create())
-    assert seen[0::2][:1] == ["search begins"]
     searches = [each for each in seen if each != "create"]
     assert searches == ["search begins", "search ends"] * 2
     assert seen.index("create") % 2 == 0  # before or after a search, never within one
@@ -54,17 +60,21 @@ async def test_whoever_is_cancelled_leaves_the_way_free() -> None:
     """Waiting or inside."""
     creations = Creations()
 
-    async def for_ever() -> None:
+    seen = list[str]()
+
+    async def for_ever(name: str) -> None:
         async with creations.searching():
+            seen.append(name)
             await asyncio.Event().wait()
 
-    inside, waiting = asyncio.create_task(for_ever()), asyncio.create_task(for_ever())
+    tasks = [asyncio.create_task(for_ever(name)) for name in ("inside", "waiting")]
     await _turns()
-    waiting.cancel()
-    inside.cancel()
-    await asyncio.gather(inside, waiting, return_exceptions=True)
+    for task in reversed(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     async with asyncio.timeout(45):
         async with creations.creating():
-            pass
+            seen.append("create")
         async with creations.searching():
-            pass
+            seen.append("search")
+    assert seen == ["inside", "create", "search"]

@@ -77,9 +77,14 @@ class TestLogin:
         """`close` may be called at any time."""
         adapter = make(server)
         await adapter.close()
+        assert not server.requests
         await adapter.open()
+        asked = len(server.requests)
+        assert asked
         await adapter.close()
         await adapter.close()
+        assert len(server.requests) == asked
+        assert adapter._opened().is_closed()
 
 
 class TestIntents:
