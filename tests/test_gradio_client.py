@@ -77,7 +77,9 @@ async def connected(
 
 
 async def call(server: GradioServer) -> list[CallEvent]:
-    async with aclosing(GradioClient(server).call(UNDERSTAND, ["x"], "hash")) as events:
+    async with aclosing(
+        GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
+    ) as events:
         return [event async for event in events]
 
 
@@ -343,7 +345,7 @@ async def test_giving_up_hangs_up_and_tells_the_space(how: str) -> None:
     """Closing the generator and cancelling its task leave nothing behind on either side."""
     async with connected(script=wait_forever) as (space, server):
         before = asyncio.all_tasks()
-        events = GradioClient(server).call(UNDERSTAND, ["x"], "hash")
+        events = GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
         await anext(events)
         if how == "close":
             await events.aclose()
@@ -402,7 +404,7 @@ async def test_a_space_that_does_not_hear_delays_nobody() -> None:
         _,
         server,
     ):
-        events = GradioClient(server).call(UNDERSTAND, ["x"], "hash")
+        events = GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
         await anext(events)
         await asyncio.wait_for(events.aclose(), 45)
 
@@ -410,14 +412,18 @@ async def test_a_space_that_does_not_hear_delays_nobody() -> None:
 async def test_pictures_go_in_the_request_or_are_uploaded() -> None:
     """A data URL from 5.0 on while small, an upload otherwise; both exactly as given."""
     async with connected() as (space, server):
-        small = await picture(server, PNG, "image/png")
+        small = await picture(server, await server.config(), PNG, "image/png")
         assert small["path"] is None
         assert small["url"] == DataUrl("image/png", PNG)
         large = PNG + b"x" * MAX_DATA_URL
-        assert (await picture(server, large, "image/png"))["path"] == "/srv/cache/picture.png"
+        assert (await picture(server, await server.config(), large, "image/png"))[
+            "path"
+        ] == "/srv/cache/picture.png"
         assert space.uploads == [("picture.png", large)]
     async with connected(config=config("4.44.1")) as (space, server):
-        assert (await picture(server, PNG, "image/png"))["path"] == "/srv/cache/picture.png"
+        assert (await picture(server, await server.config(), PNG, "image/png"))[
+            "path"
+        ] == "/srv/cache/picture.png"
         assert space.asked("/upload")
 
 
@@ -425,12 +431,12 @@ async def test_pictures_above_the_limit_of_the_space() -> None:
     """Refused before anything is sent if the limit is known, and as such if it is not."""
     async with connected(config={**config("6.31.0"), "max_file_size": 10}) as (space, server):
         with pytest.raises(ImageTooLarge, match="10 at most"):
-            await picture(server, PNG, "image/png")
+            await picture(server, await server.config(), PNG, "image/png")
         assert not space.uploads
     refuse = only("/upload", reply(413, "File size exceeded"))
     async with connected(config=config("4.44.1"), refuse=refuse) as (_, server):
         with pytest.raises(ImageTooLarge):
-            await picture(server, PNG, "image/png")
+            await picture(server, await server.config(), PNG, "image/png")
 
 
 async def test_downloads_keep_their_order() -> None:

@@ -51,8 +51,7 @@ def parse(stream: bytes) -> list[Event]:
 
 def between_events(parser: EventParser) -> EventParser:
     """A copy of a parser that has no part of an event pending, for a hundredth of a deep copy."""
-    assert not parser._decoder._rest
-    assert not parser._decoder._data
+    assert not parser._decoder._begun
     twin = EventParser()
     twin._values = dict(parser._values)
     return twin
@@ -200,6 +199,19 @@ def test_an_event_has_a_limit(piece: bytes) -> None:
         list(map(decoder.feed, [piece] * 200))
 
 
+@given(
+    st.lists(st.tuples(st.lists(st.sampled_from([b"a", b"bc", b""]), min_size=1), st.booleans()))
+)
+def test_framing_gives_back_what_was_framed(events: list[tuple[list[bytes], bool]]) -> None:
+    """Events of any number of lines, which end in either way, come out as they went in."""
+    stream = b"".join(
+        b"".join(b"data: %b%b" % (line, end) for line in lines) + end
+        for lines, crlf in events
+        for end in [b"\r\n" if crlf else b"\n"]
+    )
+    assert SseDecoder().feed(stream) == [b"\n".join(lines) for lines, _ in events]
+
+
 @settings(max_examples=40)
 @given(
     st.lists(
@@ -241,7 +253,10 @@ def test_strange_fields_never_break_the_parser(messages: list[dict[str, Any]]) -
     assert all(isinstance(event, Event) for event in events)
 
 
-@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))
+LINES = st.lists(st.sampled_from([b"data: a", b"data:b", b":c", b"\r", b"\n", b"\r\n", b"\n\n"]))
+
+
+@given(st.binary(max_size=200) | LINES.map(b"".join), st.lists(st.integers(0, 200), max_size=4))
 def test_framing_does_not_depend_on_cuts(noise: bytes, cuts: list[int]) -> None:
     """Any bytes, cut anywhere, give the same data."""
     whole = SseDecoder().feed(noise)

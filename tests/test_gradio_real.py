@@ -153,7 +153,9 @@ async def test_a_value_that_is_refused(
     """The server names it, where the provider itself would not have sent it."""
     server = GradioServer(Wire(session, servers[version]), ConfigCache(KNOWN))
     function = (await server.config()).function(GENERATE.name)
-    call = GradioClient(server).call(function, ["x", 1, 99, 1.0], secrets.token_hex(8))
+    call = GradioClient(server, await server.config()).call(
+        function, ["x", 1, 99, 1.0], secrets.token_hex(8)
+    )
     async with aclosing(call) as events:
         with pytest.raises(BadInput, match="99"):
             _ = [event async for event in events]

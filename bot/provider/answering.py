@@ -1,14 +1,17 @@
-"""From a job to responses: one call of a Space, told as it goes."""
+"""From a request to responses: one call of a Space, told as it goes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
+
+import aiohttp
 
 from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
 from bot.provider.gradio_client import CallEvent, GradioClient
-from bot.provider.gradio_config import Function
+from bot.provider.gradio_config import SpaceConfig
 from bot.provider.gradio_events import (
     Completed,
     Estimation,
@@ -20,8 +23,16 @@ from bot.provider.gradio_events import (
 from bot.provider.gradio_files import download, picture
 from bot.provider.hugging_face import NOT_UP
 from bot.provider.job import Drawing, Job, Question
-from bot.provider.place import Place
-from bot.provider.response import GeneratedImage, ImageResponse, Reasoning, Response, Stage, Text
+from bot.provider.place import Access, Caller, Place
+from bot.provider.response import (
+    GeneratedImage,
+    ImageResponse,
+    JsonConversation,
+    Reasoning,
+    Response,
+    Stage,
+    Text,
+)
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
@@ -30,21 +41,43 @@ MAX_IMAGES = 20
 """Pictures of one call that are fetched; the original app makes five."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller wants.
+
+    Attributes:
+        job: works out what to ask of the Space.
+        caller: who wants it.
+        before: conversation of an earlier call, or an empty one.
+        tell: whether to yield the new conversation before all else.
+    """
+
+    job: Callable[[], Job]
+    caller: Caller
+    before: JsonConversation
+    tell: bool
+
+
 async def answer(
-    place: Place, client: GradioClient, job: Job, session_hash: str
+    access: Access, session: aiohttp.ClientSession, request: Request
 ) -> AsyncGenerator[Response, None]:
-    """Do a job and yield what comes of it.
+    """Do what is wanted and yield what comes of it.
 
     A Space that sleeps is woken. One that was redeployed since it was last asked is looked at
     afresh and asked once more, if nothing but progress was yielded.
 
     Raises:
         ProviderError: there was no answer.
-        ImageTooLarge: the Space does not take so large a picture.
+        ImageError: the picture cannot be read, or is larger than the Space takes.
 
     Cancelling: as `GradioClient.call`.
     """
-    cache = place.server.cache
+    job = request.job()
+    place = await access.find(request.caller, session)
+    conversation = await access.conversation(place, request.caller, request.before)
+    for first in (conversation, *job.notes()) if request.tell else job.notes():
+        yield first
+    cache, headers = place.server.cache, access.join_headers(place, conversation)
     reason: ProviderError | None = None
     while True:
         if cache.fresh() is None:
@@ -53,8 +86,11 @@ async def answer(
                     yield stage
         telling = _Telling(job)
         try:
-            function, inputs = await _prepared(place, job)
-            async with aclosing(client.call(function, inputs, session_hash)) as events:
+            config = await place.server.config()
+            function, inputs = config.function(job.function), await _inputs(place, config, job)
+            client = GradioClient(place.server, config, headers)
+            call = client.call(function, inputs, conversation.session_hash)
+            async with aclosing(call) as events:
                 async for event in events:
                     if response := telling.about(event):
                         yield response
@@ -62,9 +98,7 @@ async def answer(
                 yield Reasoning(Stage.FETCHING)
                 yield await _images(place, job, telling.data)
         except _MAYBE_STALE as error:
-            if reason is not None or telling.shown:
-                raise
-            reason = error
+            reason = telling.doubted(error, reason)
             cache.forget()
         else:
             return
@@ -101,12 +135,11 @@ async def ready(
         raise reason
 
 
-async def _prepared(place: Place, job: Job) -> tuple[Function, list[Any]]:
-    """The function to call, and its inputs; uploads the picture where that is needed."""
-    function = (await place.server.config()).function(job.function)
+async def _inputs(place: Place, config: SpaceConfig, job: Job) -> list[Any]:
+    """The function's inputs; uploads the picture where that is needed."""
     if isinstance(job, Question):
-        return function, job.inputs(await picture(place.server, job.picture, job.media_type))
-    return function, job.inputs()
+        return job.inputs(await picture(place.server, config, job.picture, job.media_type))
+    return job.inputs()
 
 
 async def _images(place: Place, job: Drawing, data: list[Any]) -> ImageResponse:
@@ -152,7 +185,6 @@ class _Telling:
 
     Attributes:
         data: the newest value of each output.
-        shown: whether any of the answer was told, so that it cannot be begun again.
     """
 
     def __init__(self, job: Job) -> None:
@@ -160,9 +192,15 @@ class _Telling:
         self._text: str | None = "" if isinstance(job, Question) else None
         self._last: Reasoning | None = None
 
-    @property
-    def shown(self) -> bool:
-        return bool(self._text)
+    def doubted(self, error: ProviderError, before: ProviderError | None) -> ProviderError:
+        """The error, if it may come of an old configuration, and asking once more is harmless.
+
+        Raises:
+            ProviderError: it is the second, or a part of the answer was told.
+        """
+        if before is not None or self._text:
+            raise error
+        return error
 
     def about(self, event: CallEvent) -> Text | Reasoning | None:
         """What there is to say about an event.

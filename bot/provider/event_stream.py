@@ -35,8 +35,7 @@ class EventStream:
     def __init__(self, response: aiohttp.ClientResponse, wire: Wire, event_id: str = "") -> None:
         self._response = response
         self._wire = wire
-        self._parser = EventParser()
-        self._event_id = event_id
+        self._parser = EventParser(event_id)
         self._read = 0
         self._over: ProviderError | None = None
         self._loop = asyncio.get_running_loop()
@@ -80,7 +79,7 @@ class EventStream:
             self._read += len(chunk)
             if self._read > MAX_STREAM:
                 raise StreamLost("The Space sent more than an answer needs.")
-            if events := [event for event in self._parser.feed(chunk) if self._concerns_us(event)]:
+            if events := self._parser.feed(chunk):
                 return events
 
     async def drain(self) -> None:
@@ -95,10 +94,6 @@ class EventStream:
                     return
         except foreign():
             return  # the answer is complete; only the connection is lost
-
-    def _concerns_us(self, event: Event) -> bool:
-        whose = getattr(event, "event_id", "")
-        return not whose or not self._event_id or whose == self._event_id
 
     def _end_at(self, deadline: float) -> None:
         self._deadline = deadline

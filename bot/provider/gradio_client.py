@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 import aiohttp
 
@@ -24,7 +23,7 @@ from bot.errors import (
 )
 from bot.provider.event_stream import EventStream
 from bot.provider.failures import failure
-from bot.provider.gradio_config import Function
+from bot.provider.gradio_config import Function, SpaceConfig
 from bot.provider.gradio_events import (
     Cancelled,
     Completed,
@@ -61,11 +60,19 @@ class GradioClient:
 
     Args:
         server: which.
+        config: what it says about itself.
         join_headers: sent only when joining the queue, which is where ZeroGPU looks for its token.
     """
 
-    def __init__(self, server: GradioServer, join_headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        server: GradioServer,
+        config: SpaceConfig,
+        join_headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._server = server
+        self._queue = f"{config.prefix}/queue"
+        self._cancelling = f"{config.prefix}/cancel"
         self._wire = server.wire
         self._patience = server.wire.patience
         self._join_headers = {**_JOIN_HEADERS, **(join_headers or {})}
@@ -74,7 +81,6 @@ class GradioClient:
         self, function: Function, data: Sequence[Any], session_hash: str
     ) -> aiohttp.ClientResponse:
         """Send the request that puts a call into the queue; the caller closes the response."""
-        config = await self._server.config()
         body: dict[str, Any] = {
             "data": list(data),
             "event_data": None,
@@ -83,7 +89,7 @@ class GradioClient:
         }
         if function.trigger_id is not None:
             body["trigger_id"] = function.trigger_id
-        path, sent = f"{config.prefix}/queue/join", to_json(body)
+        path, sent = f"{self._queue}/join", to_json(body)
         try:
             return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
         except SpaceUnreachable as error:
@@ -93,11 +99,12 @@ class GradioClient:
             return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
 
     async def start_stream(self, session_hash: str) -> aiohttp.ClientResponse:
-        """Open the event stream of a session that has joined; the caller closes the response."""
-        config = await self._server.config()
-        return await self._wire.listen(
-            f"{config.prefix}/queue/data?session_hash={quote(session_hash, safe='')}"
-        )
+        """Open the event stream of a session that has joined; the caller closes the response.
+
+        Args:
+            session_hash: as it is written in an address.
+        """
+        return await self._wire.listen(f"{self._queue}/data?session_hash={session_hash}")
 
     async def call(
         self, function: Function, data: Sequence[Any], session_hash: str
@@ -105,9 +112,9 @@ class GradioClient:
         """Run a function and yield what becomes of it; the last event is `Completed`.
 
         Args:
-            function: from `config`.
+            function: from the configuration.
             data: a JSON value per input.
-            session_hash: any string that no other call uses.
+            session_hash: letters and digits that no other call uses.
 
         Raises:
             ProviderError: it did not come to an answer.
@@ -188,11 +195,11 @@ class GradioClient:
             "fn_index": function.fn_index,
             "event_id": event_id,
         }
-        config = self._server.cache.config
-        path = f"{config.prefix if config else ''}/cancel"
         limits = aiohttp.ClientTimeout(total=self._patience.cancel)
         try:
-            await self._wire.fetch("POST", path, limit=MAX_ANSWER, json=body, timeout=limits)
+            await self._wire.fetch(
+                "POST", self._cancelling, limit=MAX_ANSWER, json=body, timeout=limits
+            )
         except ProviderError as error:
             _log.debug("%s not told of a cancellation: %s", self._wire.host, error)
 

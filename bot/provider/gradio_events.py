@@ -156,10 +156,15 @@ Event: TypeAlias = (
 
 
 class EventParser:
-    """Bytes in, events out; one parser per stream."""
+    """Bytes in, events out; one parser per stream.
 
-    def __init__(self) -> None:
+    Args:
+        event_id: whose events are given out, beside those that are nobody's; `""` for all.
+    """
+
+    def __init__(self, event_id: str = "") -> None:
         self._decoder = SseDecoder()
+        self._event_id = event_id
         self._values: dict[str, list[Any]] = {}
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -168,8 +173,8 @@ class EventParser:
         Raises:
             StreamLost: an event is too large or cannot be read. The parser is of no use then.
         """
-        events = map(self._event, self._decoder.feed(chunk))
-        return [event for event in events if event is not None]
+        payloads = self._decoder.feed(chunk)
+        return [event for data in payloads if (event := self._event(data)) is not None]
 
     def _event(self, payload: bytes) -> Event | None:
         try:
@@ -180,10 +185,13 @@ class EventParser:
         if not isinstance(message, dict):
             raise StreamLost("The Space sent something that is not an event stream.")
         kind, event_id = _text(message.get("msg")), _text(message.get("event_id"))
-        if kind in {"process_generating", "process_completed"}:
+        if event_id and self._event_id and event_id != self._event_id:
+            return None
+        if read := _READERS.get(kind):
+            return read(event_id, message)
+        if kind in {"process_completed", "process_generating"}:
             return self._output(event_id, message, final=kind == "process_completed")
-        read = _READERS.get(kind)
-        return read(event_id, message) if read else None
+        return None
 
     def _output(
         self, event_id: str, message: dict[str, Any], *, final: bool
@@ -262,9 +270,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return value if math.isfinite(value) else None

@@ -32,13 +32,16 @@ _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[str, Any]:
+async def picture(
+    server: GradioServer, config: SpaceConfig, data: bytes, media_type: str
+) -> dict[str, Any]:
     """The value of an image input; uploads the picture where it cannot go in the request.
 
     It may hold a `DataUrl`, so it is for `bot.provider.request_body.to_json`.
 
     Args:
         server: that will get it.
+        config: what the server takes.
         data: the file, sent as it is.
         media_type: e.g. `"image/png"`.
 
@@ -46,7 +49,6 @@ async def picture(server: GradioServer, data: bytes, media_type: str) -> dict[st
         ImageTooLarge: above the limit of this Space.
         ProviderError: the upload failed.
     """
-    config = await server.config()
     meta = {"_type": "gradio.FileData"}
     if config.max_file_size is not None and len(data) > config.max_file_size:
         raise too_large(len(data), config.max_file_size)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import aiohttp
 
-from bot.provider.answering import answer
+from bot.provider.answering import Request, answer
 from bot.provider.base import AsyncGeneratorProvider, ProviderModelMixin, on_class_or_instance
 from bot.provider.gradio_client import GradioClient
 from bot.provider.hugging_face import HF_URL, NOT_UP
@@ -180,10 +181,11 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         seed: int,
     ) -> aiohttp.ClientResponse:
         place = await self._access.find(Caller(), session)
-        client = GradioClient(place.server, self._access.join_headers(place, conversation))
-        if method == "get":
-            return await client.start_stream(conversation.session_hash)
         config = await place.server.config()
+        headers = self._access.join_headers(place, conversation)
+        client = GradioClient(place.server, config, headers)
+        if method == "get":
+            return await client.start_stream(quote(conversation.session_hash, safe=""))
         if method == "image":
             function = config.function(GENERATE.name)
             inputs = Drawing(prompt, seed).inputs()
@@ -261,26 +263,14 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             draws = self.get_model(model) in self.image_models
             return make_job(messages, media, prompt, wishes, draws=draws)
 
-        return self._respond(job, caller, before, tell=return_conversation)
+        request = Request(job, caller, before, return_conversation)
+        if session := self._access.shared_session(caller):
+            return answer(self._access, session, request)
+        return self._answer_alone(request)
 
-    async def _respond(
-        self,
-        make: Callable[[], Job],
-        caller: Caller,
-        before: JsonConversation,
-        *,
-        tell: bool,
-    ) -> AsyncGenerator[Response, None]:
-        job = make()
-        async with self._access.session(caller) as session:
-            place = await self._access.find(caller, session)
-            conversation = await self._access.conversation(place, caller, before)
-            if tell:
-                yield conversation
-            for note in job.notes():
-                yield note
-            client = GradioClient(place.server, self._access.join_headers(place, conversation))
-            responses = answer(place, client, job, conversation.session_hash)
+    async def _answer_alone(self, request: Request) -> AsyncGenerator[Response, None]:
+        async with self._access.session(request.caller) as session:
+            responses = answer(self._access, session, request)
             async with aclosing(responses):
                 async for response in responses:
                     yield response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import aiohttp
 from yarl import URL
@@ -94,14 +94,17 @@ class Access:
         """What recipes and reports call this Space: its id, or its address."""
         return self.space or self.api_url
 
-    def session(self, caller: Caller) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """The session for one call: the shared one, which stays open, or one of its own."""
-        proxy = caller.proxy or self._proxy
+    def shared_session(self, caller: Caller) -> aiohttp.ClientSession | None:
+        """The session that all calls share, if there is one and this caller can use it."""
         # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
         other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
-        if self._session is None or other:
-            return open_session(proxy)
-        return nullcontext(self._session)
+        return None if other else self._session
+
+    def session(self, caller: Caller) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """The session for one call: the shared one, which stays open, or one of its own."""
+        if shared := self.shared_session(caller):
+            return nullcontext(shared)
+        return open_session(caller.proxy or self._proxy)
 
     async def find(self, caller: Caller, session: aiohttp.ClientSession) -> Place:
         """The Space as this caller sees it.
@@ -149,7 +152,7 @@ class Access:
         session_hash = secrets.token_hex(8)
         if place.hub is None or not self.space or caller.hf_token or self._hf_token:
             # No ZeroGPU there, or the account of the token is known by the token.
-            return replace(before, session_hash=session_hash)
+            return before.next_request(session_hash)
         wire = place.server.wire
         uuid, token = await get_zerogpu_token(
             self.space,
@@ -160,14 +163,8 @@ class Access:
             hf_url=self.hf_url,
         )
         kept = token == before.zerogpu_token
-        return replace(
-            before,
-            session_hash=session_hash,
-            zerogpu_uuid=uuid,
-            zerogpu_token=token,
-            token_expires=before.token_expires if kept else token_expires(token),
-            space=self.space,
-        )
+        expires = before.token_expires if kept else token_expires(token)
+        return JsonConversation(session_hash, uuid, token, expires, self.space)
 
     def join_headers(self, place: Place, conversation: JsonConversation) -> dict[str, str]:
         """Headers that belong to joining the queue; tokens only where the Space is their own."""

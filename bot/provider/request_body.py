@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 from binascii import b2a_base64
@@ -31,7 +32,7 @@ def to_json(value: Any) -> bytes:
     Raises:
         TypeError: there is something in `value` that JSON cannot hold.
     """
-    mark = secrets.token_hex(16)  # so that no text of people can hold it
+    mark = _mark()
     files: list[bytes] = []
 
     def stand_in(found: object) -> str:
@@ -45,3 +46,9 @@ def to_json(value: Any) -> bytes:
     for data, piece in zip(files, rest, strict=True):
         pieces += (b2a_base64(data, newline=False), piece)
     return b"".join(pieces)
+
+
+@functools.cache
+def _mark() -> str:
+    """Stands for a file; no text of people can hold it, because it never leaves the process."""
+    return secrets.token_hex(16)

