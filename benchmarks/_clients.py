@@ -1,9 +1,10 @@
-"""One client of a Gradio server, measured in a process of its own.
+"""Clients of a Gradio server, measured in a process that has nothing else to do.
 
     python benchmarks/_clients.py provider|bare|gradio_client URL QUESTION SIDE
 
 Each line of its input is a number of turns, how many of them at once, and in how many seconds to
 begin them. It asks so many questions about a picture and writes what they cost as a line of JSON.
+Several clients (`provider+bare`) do it one after the other, in turns as to who begins.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -177,8 +178,7 @@ async def measure(ask: Ask, question: str, turns: int, at_once: int, seconds: fl
     threads = [0]
     asked = [0]
 
-    async def worker(begin: float) -> None:
-        await asyncio.sleep(begin)
+    async def worker() -> None:
         while asked[0] < turns and time.perf_counter() < end:
             asked[0] += 1
             begun = time.perf_counter()
@@ -195,21 +195,32 @@ async def measure(ask: Ask, question: str, turns: int, at_once: int, seconds: fl
     before = memory()
     end = time.perf_counter() + seconds
     used = time.process_time()
-    await asyncio.gather(*(worker(0.1 * n / at_once) for n in range(min(at_once, turns))))
+    await asyncio.gather(*(worker() for _ in range(min(at_once, turns))))
     used = time.process_time() - used
     return Cost(asked[0], asked[0] - len(waits), used, waits, memory() - before, threads[0])
 
 
-async def main(name: str, url: str, question: str, side: str) -> None:
+async def main(names: str, url: str, question: str, side: str) -> None:
     """Measure as often as asked."""
-    async with CLIENTS[name](url, picture(int(side))) as ask:
-        # Connections, caches and the configuration are there before anything is counted.
-        await measure(ask, question, 3, 1, 60)
+    image = picture(int(side))
+    async with AsyncExitStack() as stack:
+        asks = {
+            name: await stack.enter_async_context(CLIENTS[name](url, image))
+            for name in names.split("+")
+        }
+        for ask in asks.values():
+            # Connections, caches and the configuration are there before anything is counted.
+            await measure(ask, question, 3, 1, 60)
         print("ready", flush=True)
+        order = list(asks)
         while line := await asyncio.to_thread(sys.stdin.readline):
             turns, at_once, seconds = map(int, line.split())
-            cost = await measure(ask, question, turns, at_once, seconds)
-            print(json.dumps(asdict(cost)), flush=True)
+            costs = {
+                name: asdict(await measure(asks[name], question, turns, at_once, seconds))
+                for name in order
+            }
+            print(json.dumps(costs), flush=True)
+            order.reverse()
 
 
 if __name__ == "__main__":

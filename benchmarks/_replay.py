@@ -1,9 +1,9 @@
 """A server that replays the wire of Gradio 6.31, as fast as Python can. Runs by itself.
 
-    python benchmarks/_replay.py
+    python benchmarks/_replay.py [SECONDS]
 
 It answers what the original app's server answers, from its recordings: `/config`, uploads, joining
-the queue, and the event stream with an answer `MODEL` seconds after the join. No library of HTTP is
+the queue, and the event stream with an answer so many seconds after the join. No library of HTTP is
 between, so that what is measured is the client. Sessions may be shared by many events, as
 gradio_client does it.
 
@@ -16,14 +16,13 @@ import asyncio
 import json
 import re
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 READY = "ready: "
-MODEL = 0.05
-"""Seconds from the start of an event to its answer."""
 
 _TRANSCRIPTS = Path(__file__).parent.parent / "tests" / "transcripts" / "6.31.0"
 _LINE = re.compile(r'SSE\d* (data: \{"msg".*\})$')
@@ -96,9 +95,14 @@ class Session:
 
 
 class Space:
-    """What the recordings say, and the sessions."""
+    """What the recordings say, and the sessions.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: from the start of an event to its answer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         raw = json.loads((_TRANSCRIPTS / "config.json").read_text(encoding="utf-8"))
         # With it, gradio_client would hold a second stream open.
         raw["connect_heartbeat"] = False
@@ -134,8 +138,8 @@ class Space:
             session.say(event)
         rest = events[first:]
         for number, event in enumerate(rest, start=1):
-            loop.call_later(MODEL * number / len(rest), session.say, event)
-        loop.call_later(MODEL, self._over, name, session)
+            loop.call_later(self._seconds * number / len(rest), session.say, event)
+        loop.call_later(self._seconds, self._over, name, session)
 
     def _over(self, name: bytes, session: Session) -> None:
         session.pending -= 1
@@ -192,9 +196,9 @@ class Connection(asyncio.Protocol):
         )
 
 
-async def serve() -> None:
+async def serve(seconds: float) -> None:
     """Serve on a free port until killed."""
-    space = Space()
+    space = Space(seconds)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(space), "127.0.0.1", 0, backlog=1000)
     host, port = server.sockets[0].getsockname()
@@ -203,4 +207,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))

@@ -1,11 +1,11 @@
-"""How many instructions does a turn with the provider take, beside bare aiohttp and gradio_client?
+"""How many instructions does a turn with the provider take, beside one with bare aiohttp?
 
     python benchmarks/instructions.py [TURNS] [--quick] [--small]
 
-The same turns as in `provider.py`, on the replayed wire, one at a time, counted by valgrind's
-cachegrind (Debian's package `valgrind`). Counts do not change with what else the machine does, as
-seconds do; work of the kernel is not in them. Each client runs twice, with few turns and with many:
-the difference leaves out the start of the process.
+The same turns as in `provider.py`, on the replayed wire, one at a time and 100 at once, counted by
+valgrind's cachegrind (Debian's package `valgrind`). Counts do not change with what else the machine
+does, as seconds do; work of the kernel is not in them. Each client runs twice, with few turns and
+with many: the difference leaves out the start of the process.
 """
 
 from __future__ import annotations
@@ -16,21 +16,38 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
-from _clients import PHOTO, SMALL
+from _clients import MOST, PHOTO, SMALL
 from _support import Figure, verdict
-from provider import BESIDE_BARE, BESIDE_GRADIO, replayed_wire
+from provider import BESIDE_BARE, PAIR, replayed_wire
 
-FEW = 20
 LONGEST = 3600
 """Seconds: valgrind runs a program some fifty times slower."""
 _COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 _COUNTING = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
-async def counted(client: str, url: str, turns: int, side: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of which server.
+
+    Attributes:
+        url: of the server.
+        words: of the question.
+        side: of its picture, in pixels.
+        at_once: how many such.
+    """
+
+    url: str
+    words: str
+    side: int
+    at_once: int
+
+
+async def counted(client: str, asked: Question, turns: int) -> int:
     """Instructions of a whole process that asks so often.
 
     Raises:
@@ -38,27 +55,24 @@ async def counted(client: str, url: str, turns: int, side: int) -> int:
     """
     script = str(Path(__file__).with_name("_clients.py"))
     process = await asyncio.create_subprocess_exec(
-        *(*_COUNTING, sys.executable, script, client, url, "What is this?", str(side)),
+        *(*_COUNTING, sys.executable, script, client, asked.url, asked.words, str(asked.side)),
         stdin=PIPE,
         stdout=PIPE,
         stderr=PIPE,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
-    said, complaints = await process.communicate(f"{turns} 1 {LONGEST}\n".encode())
+    said, complaints = await process.communicate(f"{turns} {asked.at_once} {LONGEST}\n".encode())
     found = _COUNTED.search(complaints.decode())
     if process.returncode or found is None or b'"failed": 0' not in said:
         raise RuntimeError(complaints.decode())
     return int(found[1].replace(",", ""))
 
 
-async def a_turn(client: str, url: str, turns: int, side: int) -> float:
+async def a_turn(client: str, asked: Question, turns: int) -> float:
     """Instructions of one turn."""
-    few, many = await asyncio.gather(
-        counted(client, url, FEW, side), counted(client, url, FEW + turns, side)
-    )
-    count = (many - few) / turns
-    print(f"{client:<14} {count / 1e3:>9,.0f} thousand instructions a turn", flush=True)
-    return count
+    few = max(20, asked.at_once)
+    counts = await asyncio.gather(counted(client, asked, few), counted(client, asked, few + turns))
+    return (counts[1] - counts[0]) / turns
 
 
 async def main(turns: int, side: int) -> int:
@@ -66,15 +80,15 @@ async def main(turns: int, side: int) -> int:
     if shutil.which("valgrind") is None:
         print("This needs valgrind: apt install valgrind", file=sys.stderr)
         return 2
+    figures: list[Figure] = []
     async with replayed_wire() as url:
-        ours = await a_turn("provider", url, turns, side)
-        bare = await a_turn("bare", url, turns, side)
-        gradio = await a_turn("gradio_client", url, max(5, turns // 5), side)
-    figures = [
-        Figure("instructions / bare", ours / bare, BESIDE_BARE, ""),
-        Figure("instructions / gradio_client", ours / gradio, BESIDE_GRADIO, ""),
-    ]
-    print(*figures, sep="\n")
+        for at_once in (1, MOST):
+            asked = Question(url, "What is this?", side, at_once)
+            ours, bare = [await a_turn(client, asked, turns) for client in PAIR]
+            beside = f"{ours / 1e6:.3g} and {bare / 1e6:.3g} million"
+            name = f"instructions / bare, {at_once} at once"
+            figures.append(Figure(name, ours / bare, BESIDE_BARE, "", beside))
+            print(figures[-1], flush=True)
     return verdict(figures)
 
 

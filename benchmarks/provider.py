@@ -2,14 +2,15 @@
 
     python benchmarks/provider.py [--quick] [--small]
 
-Questions about a picture of 110 kB, as photographs are sent, answered 50 ms later, at 1 to 100 at
-once: on the replayed wire of Gradio 6.31, where the server costs next to nothing, and on a real
-Gradio server. Each client is a process of its own; they take turns round by round, and each round
-is compared with the other's beside it, because what else the machine does meanwhile hits both. The
-median of that counts.
-The bare client sends the same requests as the provider, and looks only at what it needs. With a
-picture of 12 kB (`--small`) the provider's care for the answers weighs more, and what it saves on
-the picture less.
+Questions about a picture of 110 kB, as photographs are sent, at 1 to 100 at once: on the replayed
+wire of Gradio 6.31, where they are answered at once and the server costs next to nothing, and on a
+real Gradio server, where an answer takes 50 ms. With a picture of 12 kB (`--small`) the provider's
+care for the answers weighs more, and what it saves on the picture less.
+
+The bare client sends the same requests as the provider, and looks only at what it needs. Both are
+asked in turns, round by round, in one process, so that memory and caches are the same for them.
+What else a machine does only ever adds to a round, so a quarter of the way up from the best round
+counts. Memory is that of a process with one client.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from _clients import MOST, PHOTO, SMALL, Cost
-from _replay import MODEL, READY
-from _support import Figure, p95, verdict
+from _replay import READY
+from _support import Figure, verdict
 
 from tests.servers.real_gradio import real_gradio
 
@@ -40,45 +41,52 @@ BESIDE_BARE = 1.15
 BESIDE_GRADIO = 1 / 20
 """Aim: the same, in those of gradio_client."""
 LATER = 1.2
-"""Aim: median of what is waited beyond the answer's own 50 ms, in that of the bare client."""
+"""Aim: median of what is waited beyond the answer's own time, in that of the bare client."""
 GROWTH = 2.0
 """Aim: megabytes by which the process grows with `MOST` turns at once, once that many were open."""
 IMPORT = 0.3
 """Aim: seconds that the import of the provider takes after that of aiohttp."""
 
 HEADINGS = (
-    "at once  client          turns failed CPU best   median   p50+ ms   p95+ ms MB first    later"
-    " threads"
+    "at once  client          turns failed CPU best  quarter   median  p50+ ms  quarter   median"
+    " MB first    later threads"
 )
+PAIR, ALONE = ("provider", "bare"), "provider alone"
 START = 240
 """Seconds until a client has to be ready: gradio_client imports for twenty on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much is asked.
+    """How much is asked of a server.
 
     Attributes:
-        turns: by how many at once, per round; the most at once first, while the process is fresh.
-        rounds: of the provider and the bare client, at most; gradio_client has one.
-        seconds: in which the turns of a round, and all rounds with so many at once, begin.
+        takes: seconds from a question to its answer, if nothing else took any.
+        rounds: at most, with so many turns at once; the most first, while processes are fresh. With
+            one at once a round is a single turn.
+        seconds: in which all rounds with so many at once begin.
     """
 
-    turns: Mapping[int, int]
-    rounds: int
+    takes: float
+    rounds: Mapping[int, int]
     seconds: int
 
 
-# Rounds are short, so that some of them fall between two moments in which the machine is busy.
-WIRE = Load({MOST: 100, 50: 50, 10: 20, 1: 3}, rounds=60, seconds=20)
-REAL = Load({MOST: 100, 50: 50, 10: 20, 1: 3}, rounds=20, seconds=20)
-QUICK = Load({MOST: 100, 10: 20, 1: 3}, rounds=1, seconds=5)
+WIRE = Load(0.0, {MOST: 100, 50: 100, 10: 400, 1: 2000}, seconds=20)
+REAL = Load(0.05, {MOST: 20, 50: 20, 10: 100, 1: 200}, seconds=90)
+QUICK = Load(0.0, {MOST: 3, 10: 10, 1: 20}, seconds=5)
 
 
 @dataclass(slots=True)
 class Results:
-    """What all rounds of one client with so many turns at once cost."""
+    """What all rounds of one client with so many turns at once cost.
 
+    Attributes:
+        takes: as in `Load`.
+        costs: of each round.
+    """
+
+    takes: float
     costs: list[Cost] = field(default_factory=list)
 
     @property
@@ -88,13 +96,14 @@ class Results:
 
     @property
     def cpu(self) -> list[float]:
-        """Seconds of CPU time of a turn, in each round."""
-        return [cost.cpu / cost.turns for cost in self.costs]
+        """Milliseconds of CPU time of a turn in each round, the best first."""
+        return sorted(cost.cpu / cost.turns * 1e3 for cost in self.costs)
 
     @property
     def added(self) -> list[float]:
-        """Median of the seconds beyond the answer's own, in each round."""
-        return [statistics.median(cost.waits or [math.nan]) - MODEL for cost in self.costs]
+        """Median of the milliseconds beyond the answer's own in each round, the best first."""
+        medians = (statistics.median(cost.waits or [math.inf]) for cost in self.costs)
+        return sorted((median - self.takes) * 1e3 for median in medians)
 
     @property
     def first(self) -> float:
@@ -107,26 +116,35 @@ class Results:
         return sum(cost.grown for cost in self.costs[1:]) / MEGABYTE
 
     def __str__(self) -> str:
-        turns, best = sum(cost.turns for cost in self.costs), min(self.cpu) * 1e3
-        waits = [wait - MODEL for cost in self.costs for wait in cost.waits] or [math.nan]
+        turns = sum(cost.turns for cost in self.costs)
+        times = [
+            f"{value:>8.2f}"
+            for values in (self.cpu, self.added)
+            for value in (values[0], quarter(values), statistics.median(values))
+        ]
         return (
-            f"{turns:>6} {self.failed:>6} {best:>8.2f} {statistics.median(self.cpu) * 1e3:>8.2f}"
-            f" {statistics.median(waits) * 1e3:>9.1f} {p95(waits) * 1e3:>9.1f}"
+            f"{turns:>6} {self.failed:>6} {' '.join(times)}"
             f" {self.first:>8.1f} {self.grown:>8.1f} {max(cost.threads for cost in self.costs):>7}"
         )
 
 
+def quarter(ordered: Sequence[float]) -> float:
+    """The value that a quarter of the rounds did not exceed."""
+    return ordered[len(ordered) // 4]
+
+
 class Client:
-    """One of the clients in `_clients.py`, in a process of its own."""
+    """Clients in `_clients.py`, in a process of their own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def turns(self, count: int, at_once: int, seconds: int) -> Cost:
-        """Let it ask, and wait until all turns have ended."""
+    async def turns(self, count: int, at_once: int, seconds: int) -> dict[str, Cost]:
+        """Let each client in it ask, and wait until all turns have ended."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count} {at_once} {seconds}\n".encode())
-        return Cost(**json.loads(await self.line(seconds + START)))
+        costs = json.loads(await self.line(seconds + START))
+        return {name: Cost(**cost) for name, cost in costs.items()}
 
     async def line(self, seconds: float) -> bytes:
         """What it says next."""
@@ -139,7 +157,7 @@ class Client:
 
 @asynccontextmanager
 async def started(name: str, url: str, question: str, side: int) -> AsyncIterator[Client]:
-    """A client that is ready to ask."""
+    """Clients that are ready to ask."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "_clients.py"), name, url, question, str(side)),
         stdin=asyncio.subprocess.PIPE,
@@ -160,7 +178,7 @@ async def started(name: str, url: str, question: str, side: int) -> AsyncIterato
 
 @asynccontextmanager
 async def replayed_wire() -> AsyncIterator[str]:
-    """The server in `_replay.py`; its URL."""
+    """The server in `_replay.py`, which answers at once; its URL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(HERE / "_replay.py"), stdout=asyncio.subprocess.PIPE
     )
@@ -183,51 +201,50 @@ async def compare(
     figures: list[Figure] = []
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(server)
-        clients = {
-            client: await stack.enter_async_context(started(client, url, question, side))
-            for client in ("provider", "bare", "gradio_client")
-        }
-        for at_once, turns in load.turns.items():
-            results = {client: Results() for client in clients}
+        pair, alone, gradio = [
+            await stack.enter_async_context(started(names, url, question, side))
+            for names in ("+".join(PAIR), PAIR[0], "gradio_client")
+        ]
+        for at_once, rounds in load.rounds.items():
+            results = {client: Results(load.takes) for client in (*PAIR, ALONE, "gradio_client")}
             end = time.monotonic() + load.seconds
-            for number in range(load.rounds):
+            for number in range(rounds):
                 if number and time.monotonic() > end:
                     break
-                for client in ("provider", "bare") if number % 2 else ("bare", "provider"):
-                    cost = await clients[client].turns(turns, at_once, load.seconds)
+                for client, cost in (await pair.turns(at_once, at_once, load.seconds)).items():
                     results[client].costs.append(cost)
+            if at_once == MOST:
+                for _ in range(min(rounds, 20)):
+                    costs = await alone.turns(at_once, at_once, load.seconds)
+                    results[ALONE].costs += costs.values()
             # It takes twenty times as long; a few turns are enough to see that.
-            cost = await clients["gradio_client"].turns(max(5, turns // 4), at_once, load.seconds)
-            results["gradio_client"].costs.append(cost)
+            costs = await gradio.turns(max(5, at_once // 4), at_once, load.seconds)
+            results["gradio_client"].costs += costs.values()
             for client, result in results.items():
-                print(f"{at_once:>7}  {client:<14}{result}", flush=True)
+                if result.costs:
+                    print(f"{at_once:>7}  {client:<14}{result}", flush=True)
             figures += judged(name, at_once, results)
     return figures
 
 
-def beside(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """The median ratio of rounds that were run side by side."""
-    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
-
-
 def judged(name: str, at_once: int, results: Mapping[str, Results]) -> list[Figure]:
     """The figures that have an aim."""
-    ours, bare, gradio = (results[client] for client in ("provider", "bare", "gradio_client"))
+    ours, bare, gradio = (results[client] for client in (*PAIR, "gradio_client"))
     at = f"{name}, {at_once} at once"
-    cpu = [statistics.median(result.cpu) * 1e3 for result in (ours, bare, gradio)]
-    words = f"{cpu[0]:.2f} and {cpu[1]:.2f} ms a turn, {len(ours.costs)} rounds"
+    cpu = [quarter(result.cpu) for result in (ours, bare, gradio)]
+    words = f"{cpu[0]:.3g} and {cpu[1]:.3g} ms a turn, {len(ours.costs)} rounds"
     figures = [
         Figure(f"{at}: failed", ours.failed, 0, ""),
-        Figure(f"{at}: CPU / bare", beside(ours.cpu, bare.cpu), BESIDE_BARE, "", words),
+        Figure(f"{at}: CPU / bare", cpu[0] / cpu[1], BESIDE_BARE, "", words),
         Figure(f"{at}: CPU / gradio_client", cpu[0] / cpu[2], BESIDE_GRADIO, ""),
     ]
     if at_once == MOST:
-        later = beside(ours.added, bare.added)
-        medians = [statistics.median(result.added) * 1e3 for result in (ours, bare)]
-        words = f"{medians[0]:.1f} and {medians[1]:.1f} ms"
-        figures.append(Figure(f"{at}: p50 added / bare", later, LATER, "", words))
-        words = f"bare {bare.grown:.1f}; the first round {ours.first:.1f} and {bare.first:.1f}"
-        figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), GROWTH, "MB", words))
+        later = [quarter(result.added) for result in (ours, bare)]
+        words = f"{later[0]:.1f} and {later[1]:.1f} ms"
+        figures.append(Figure(f"{at}: p50 added / bare", later[0] / later[1], LATER, "", words))
+        alone = results[ALONE]
+        words = f"{len(alone.costs)} rounds; the first {alone.first:.1f} MB"
+        figures.append(Figure(f"{at}: growth", max(0.0, alone.grown), GROWTH, "MB", words))
     return figures
 
 
