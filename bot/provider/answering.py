@@ -75,7 +75,8 @@ async def answer(
     job = request.job()
     place = await access.find(request.caller, session)
     conversation = await access.conversation(place, request.caller, request.before)
-    for first in (conversation, *job.notes()) if request.tell else job.notes():
+    told: list[Response] = [conversation] if request.tell else []
+    for first in (*told, *job.notes()):
         yield first
     cache, headers = place.server.cache, access.join_headers(place, conversation)
     reason: ProviderError | None = None
