@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
@@ -21,65 +21,41 @@ from bot.errors import (
     GenerationFailed,
     GenerationTimeout,
     GpuAborted,
-    ImageTooLarge,
-    NoGpu,
     ProviderError,
     QueueFull,
-    QuotaExceeded,
     SpaceBroken,
     SpaceNotFound,
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider.failures import failure, wait_in
 from bot.provider.faults import foreign, translate
 from bot.provider.gradio_client import CallEvent, GradioClient
 from bot.provider.gradio_config import read_config
 from bot.provider.gradio_events import Completed, Generating
-from bot.provider.gradio_files import MAX_DATA_URL, download, picture
 from bot.provider.gradio_server import ConfigCache, GradioServer
 from bot.provider.job import GENERATE, KNOWN, UNDERSTAND
-from bot.provider.request_body import DataUrl
 from bot.provider.wire import Patience, Wire, open_session
+from tests.connected_space import SOON, connected
 from tests.servers.faulty_space import (
     CLOSE,
     EVENT_ID,
-    PNG,
     STARTS,
     VERSIONS,
     Cut,
-    FaultySpace,
     config,
     event,
     failed,
     faulty_space,
-    firstly,
     only,
     reply,
     says,
     streams,
 )
 
-SOON = Patience(
-    connect=30, answer=30, transfer=30, silence=30, generation=30, cancel=30, wake=30, poll=0.01
-)
-
-
-@asynccontextmanager
-async def connected(
-    patience: Patience = SOON, **fields: Any
-) -> AsyncIterator[tuple[FaultySpace, GradioServer]]:
-    """A server, and a client of it that has to leave no connection open."""
-    async with faulty_space(**fields) as space, open_session() as session:
-        yield space, GradioServer(Wire(session, space.url, patience=patience), ConfigCache(KNOWN))
-        assert isinstance(session.connector, aiohttp.BaseConnector)
-        assert not session.connector._acquired
-
 
 async def call(server: GradioServer) -> list[CallEvent]:
-    async with aclosing(
-        GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
-    ) as events:
+    client = GradioClient(server, await server.config())
+    async with aclosing(client.call(UNDERSTAND, ["x"], "hash")) as events:
         return [event async for event in events]
 
 
@@ -407,99 +383,3 @@ async def test_a_space_that_does_not_hear_delays_nobody() -> None:
         events = GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
         await anext(events)
         await asyncio.wait_for(events.aclose(), 45)
-
-
-async def test_pictures_go_in_the_request_or_are_uploaded() -> None:
-    """A data URL from 5.0 on while small, an upload otherwise; both exactly as given."""
-    async with connected() as (space, server):
-        small = await picture(server, await server.config(), PNG, "image/png")
-        assert small["path"] is None
-        assert small["url"] == DataUrl("image/png", PNG)
-        large = PNG + b"x" * MAX_DATA_URL
-        assert (await picture(server, await server.config(), large, "image/png"))[
-            "path"
-        ] == "/srv/cache/picture.png"
-        assert space.uploads == [("picture.png", large)]
-    async with connected(config=config("4.44.1")) as (space, server):
-        assert (await picture(server, await server.config(), PNG, "image/png"))[
-            "path"
-        ] == "/srv/cache/picture.png"
-        assert space.asked("/upload")
-
-
-async def test_pictures_above_the_limit_of_the_space() -> None:
-    """Refused before anything is sent if the limit is known, and as such if it is not."""
-    async with connected(config={**config("6.31.0"), "max_file_size": 10}) as (space, server):
-        with pytest.raises(ImageTooLarge, match="10 at most"):
-            await picture(server, await server.config(), PNG, "image/png")
-        assert not space.uploads
-    refuse = only("/upload", reply(413, "File size exceeded"))
-    async with connected(config=config("4.44.1"), refuse=refuse) as (_, server):
-        with pytest.raises(ImageTooLarge):
-            await picture(server, await server.config(), PNG, "image/png")
-
-
-async def test_downloads_keep_their_order() -> None:
-    """All at once, and in the order of the gallery, whatever their names."""
-    files = {f"/srv/a b/ü {number}?.webp": bytes([number]) * 9 for number in range(5)}
-    async with connected(files=files) as (_, server):
-        assert await download(server, list(files)) == list(files.values())
-
-
-async def test_downloads_stay_on_the_server() -> None:
-    """A redirect is followed on the same server and nowhere else; a missing file is told."""
-    async with faulty_space(files={"/b": b"elsewhere"}) as other:
-        there = only("file=/a", reply(302, Location=f"{other.url}/gradio_api/file=/b"))
-        here = only("file=/c", reply(302, Location="/gradio_api/file=/d"))
-        loop = only("file=/e", reply(302, Location="/gradio_api/file=/e"))
-        rules = firstly(there, here, loop)
-        async with connected(refuse=rules, files={"/d": b"here"}) as (_, server):
-            assert await download(server, ["/c"]) == [b"here"]
-            for path in ("/a", "/e", "/missing"):
-                with pytest.raises(GenerationFailed):
-                    await download(server, ["/c", path])
-        assert not other.requests
-
-
-@pytest.mark.parametrize(
-    ("text", "title", "kind"),
-    [
-        ("No GPU was available after 60s. Retry later", "ZeroGPU queue timeout", NoGpu),
-        ("Value 99 is greater than maximum value 10.", "Error", BadInput),
-        ("Space app has reached its GPU limit. Try re-running", "", QuotaExceeded),
-        ("You have exceeded your ZeroGPU runs limit.", "", QuotaExceeded),
-        ("The requested GPU duration (120s) is larger than the maximum allowed", "", BadInput),
-        ("AttributeError", "ZeroGPU worker error", GenerationFailed),
-        ("out of cheese", "", GenerationFailed),
-    ],
-)
-def test_words_of_the_space(text: str, title: str, kind: type[ProviderError]) -> None:
-    """What a Space says decides what a person can do."""
-    assert type(failure(text, title)) is kind
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        (
-            "exceeded your GPU quota (120s requested vs. 42s left). Try again in 0:06:53",
-            (120, 42, 413),
-        ),
-        (
-            "exceeded your GPU quota (46s left vs. 60s requested). Please retry in 0:00:56",
-            (60, 46, 56),
-        ),
-        ("your free ZeroGPU quota (120s requested vs. 0s left).", (120, 0, None)),
-        (
-            "your Pro GPU quota (1s requested vs. 0s left). Try again in 1 day, 2:03:04",
-            (1, 0, 93784),
-        ),
-        ("quota (1s requested vs. 0s left). Sign-up on X or retry in 0:09:48", (1, 0, 588)),
-    ],
-)
-def test_quota_in_every_wording(text: str, values: tuple[int, int, float | None]) -> None:
-    """Requested, left and the wait are read from all known wordings."""
-    error = failure(f"You have {text}" if "quota" in text else text, "ZeroGPU quota exceeded")
-    assert isinstance(error, QuotaExceeded)
-    assert (error.requested, error.left, error.retry_after) == values
-    assert wait_in("whenever") is None

@@ -23,6 +23,7 @@ from bot.provider.gradio_events import (
     Generating,
     Heartbeat,
     Log,
+    ProcessStarts,
     Progress,
     ProgressUnit,
     StreamClosed,
@@ -210,6 +211,13 @@ def test_framing_gives_back_what_was_framed(events: list[tuple[list[bytes], bool
         for end in [b"\r\n" if crlf else b"\n"]
     )
     assert SseDecoder().feed(stream) == [b"\n".join(lines) for lines, _ in events]
+
+
+def test_only_events_of_one_call_are_given_out() -> None:
+    """On a stream that others share, and what concerns nobody is for all."""
+    stream = said(msg="process_starts", event_id="a") + said(msg="process_starts", event_id="b")
+    stream += said(msg="heartbeat")
+    assert EventParser("b").feed(stream) == [ProcessStarts("b", None), Heartbeat()]
 
 
 @settings(max_examples=40)

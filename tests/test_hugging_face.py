@@ -16,7 +16,7 @@ from bot.errors import (
     SpacePaused,
     SpaceUnreachable,
 )
-from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning
+from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning, open_session
 from bot.provider.hugging_face import is_hugging_face, space_url
 from bot.provider.response import Stage
 from bot.provider.wire import Patience
@@ -59,6 +59,18 @@ async def test_a_token_never_goes_elsewhere(space: FaultySpace, option: str) -> 
     assert TOKEN not in repr(space.requests)
     assert TOKEN not in repr(one)
     assert TOKEN not in repr(vars(one))
+
+
+async def test_what_one_person_brings_along_is_for_no_other(space: FaultySpace) -> None:
+    """Calls share what they know of the Space, and nobody's account."""
+    async with open_session() as session:
+        one = on_hub(space, session=session)
+        for key in (None, TOKEN, None, "hf_other", None):
+            await ask(one, "", ["x"], api_key=key)
+    assert [joined.headers.get("Authorization", "") for joined in space.joined] == [
+        "", f"Bearer {TOKEN}", "", "Bearer hf_other", "",
+    ]  # fmt: skip
+    assert len(space.asked("/api/spaces/me/janus/host")) == 1
 
 
 async def test_zerogpu_tokens_go_with_the_join_only(space: FaultySpace) -> None:

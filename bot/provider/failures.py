@@ -6,7 +6,6 @@ Titles came with Gradio 5.12, so the text alone has to be enough.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -25,6 +24,7 @@ from bot.errors import (
     SpaceNotFound,
     SpaceUnreachable,
 )
+from bot.provider import json_text
 from bot.provider.words import plain
 
 _QUOTA = re.compile(
@@ -138,8 +138,8 @@ def too_large(size: int, limit: int | None, said: str = "") -> ImageTooLarge:
 def _detail(body: bytes) -> str:
     """Gradio's words, or `""` for the HTML of a proxy or the traceback that 5.50 sends."""
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = json_text.loads(body)
+    except ValueError:
         return ""
     detail: Any = answer.get("detail", "") if isinstance(answer, dict) else ""
     if isinstance(detail, dict):

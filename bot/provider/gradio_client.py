@@ -21,6 +21,7 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
+from bot.provider import json_text
 from bot.provider.event_stream import EventStream
 from bot.provider.failures import failure
 from bot.provider.gradio_config import Function, SpaceConfig
@@ -39,7 +40,6 @@ from bot.provider.gradio_events import (
     UnexpectedError,
 )
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
-from bot.provider.request_body import to_json
 
 _WITHDRAW_AGAIN = 0.1
 """Seconds between two tries to learn the id of a request that was cancelled on its way."""
@@ -89,7 +89,7 @@ class GradioClient:
         }
         if function.trigger_id is not None:
             body["trigger_id"] = function.trigger_id
-        path, sent = f"{self._queue}/join", to_json(body)
+        path, sent = f"{self._queue}/join", json_text.dumps(body)
         try:
             return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
         except SpaceUnreachable as error:

@@ -11,13 +11,13 @@ an unknown kind is left out, and what cannot be an event stream at all is a `Str
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from bot.errors import StreamLost
+from bot.provider import json_text
 from bot.provider.gradio_diffs import apply_diffs
 from bot.provider.sse import SseDecoder
 from bot.provider.words import plain, unquote
@@ -178,9 +178,8 @@ class EventParser:
 
     def _event(self, payload: bytes) -> Event | None:
         try:
-            # Always UTF-8, so there is no need to let `json` guess.
-            message = json.loads(payload.decode())
-        except (ValueError, RecursionError):
+            message = json_text.loads(payload)
+        except ValueError:
             message = None
         if not isinstance(message, dict):
             raise StreamLost("The Space sent something that is not an event stream.")

@@ -17,7 +17,7 @@ from bot.errors import GenerationFailed, SpaceUnreachable
 from bot.provider.failures import too_large
 from bot.provider.gradio_config import SpaceConfig
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
-from bot.provider.request_body import DataUrl
+from bot.provider.json_text import DataUrl
 from bot.provider.wire import Answer
 
 MAX_FILE = 32 * 1024 * 1024
@@ -37,7 +37,7 @@ async def picture(
 ) -> dict[str, Any]:
     """The value of an image input; uploads the picture where it cannot go in the request.
 
-    It may hold a `DataUrl`, so it is for `bot.provider.request_body.to_json`.
+    It may hold a `DataUrl`, so it is for `bot.provider.json_text.dumps`.
 
     Args:
         server: that will get it.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from bot.errors import ConfigError, SpaceUnreachable
+from bot.provider import json_text
 from bot.provider.faults import foreign, translate
 
 
@@ -71,8 +71,8 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON, or `None` if it is not JSON."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return json_text.loads(self.body)
+        except ValueError:
             return None
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import html
-import json
 import logging
 import re
 import time
@@ -20,6 +19,7 @@ from urllib.parse import quote
 import aiohttp
 
 from bot.errors import ProviderError
+from bot.provider import json_text
 from bot.provider.hugging_face import HF_URL
 from bot.provider.response import JsonConversation
 from bot.provider.wire import Wire
@@ -100,9 +100,9 @@ def token_expires(token: str) -> float:
     now = time.time()
     try:
         part = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        claims = json_text.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return float(claims["exp"]) - _MARGIN
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+    except (ValueError, LookupError, TypeError, OverflowError):
         return now + LIFETIME - _MARGIN
 
 

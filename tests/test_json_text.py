@@ -1,4 +1,4 @@
-"""Requests with pictures inside are ordinary JSON."""
+"""Requests with pictures inside are ordinary JSON, and any JSON is understood."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.provider.request_body import DataUrl, to_json
+from bot.provider.json_text import DataUrl, dumps, loads
 
 FILES = st.builds(DataUrl, st.sampled_from(["image/png", "image/webp"]), st.binary(max_size=100))
 VALUES = st.recursive(
@@ -36,13 +36,31 @@ def plain(value: Any) -> Any:
 @given(VALUES)
 def test_any_value(value: Any) -> None:
     """Whatever people write beside their pictures, halves of characters too."""
-    assert json.loads(to_json(value)) == plain(value)
+    assert json.loads(dumps(value)) == plain(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_whatever_python_writes_is_read(value: Any) -> None:
+    """Infinity and halves of characters are no JSON, but Python writes them."""
+    assert repr(loads(json.dumps(value).encode())) == repr(value)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"nul", b"\xff", b"[" * 100_000])
+def test_no_json(text: bytes) -> None:
+    """One kind of error for everything, however deep."""
+    with pytest.raises(ValueError, match=r"."):
+        loads(text)
 
 
 def test_what_json_cannot_hold() -> None:
     """Only files are stood in for."""
     with pytest.raises(TypeError, match="bytes"):
-        to_json({"data": [b"raw"]})
+        dumps({"data": [b"raw"]})
 
 
 def test_the_picture_stays_out_of_sight() -> None:
