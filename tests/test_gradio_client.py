@@ -7,11 +7,13 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import aiohttp_socks
 import pytest
+import uvicorn
 from aiohttp import web
 from aiohttp.http_exceptions import ContentEncodingError
 
@@ -28,6 +30,7 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
+from bot.provider import wire
 from bot.provider.faults import foreign, translate
 from bot.provider.gradio_client import CallEvent, GradioClient
 from bot.provider.gradio_config import read_config
@@ -289,6 +292,25 @@ async def test_a_reset_connection_is_tried_once_more(linger: int | None) -> None
         assert isinstance((await call(server))[-1], Completed)
 
 
+@pytest.mark.parametrize("idle", [0.0, 60.0])
+async def test_an_idle_connection_is_closed_before_the_server_does(
+    monkeypatch: pytest.MonkeyPatch, idle: float
+) -> None:
+    """A request on a connection that the server is closing would be lost."""
+    assert uvicorn.Config("").timeout_keep_alive > wire.IDLE
+    monkeypatch.setattr(wire, "IDLE", idle)
+    connections: list[object] = []
+
+    async def look(request: web.Request) -> web.StreamResponse | None:
+        connections.append(request.transport)
+        return None
+
+    async with connected(refuse=only("/queue", look)) as (_, server):
+        await call(server)
+        await call(server)
+    assert len(set(connections)) == (1 if idle else 4)
+
+
 async def test_a_stream_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data stops at a limit."""
     monkeypatch.setattr("bot.provider.event_stream.MAX_STREAM", 3_000_000)
@@ -365,6 +387,36 @@ async def test_cancelled_while_joining() -> None:
         asyncio.get_running_loop().call_soon(answer.set)
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
+
+
+async def test_a_join_without_an_answer_is_withdrawn() -> None:
+    """What nobody waits for any more must not take a place in the queue, or the GPU."""
+
+    async def never(_: web.Request) -> web.StreamResponse | None:
+        await asyncio.Event().wait()
+        return None
+
+    patience = replace(SOON, answer=0.3)
+    async with connected(patience, refuse=only("/queue/join", never)) as (space, server):
+        with pytest.raises(SpaceUnreachable, match="in time"):
+            await call(server)
+        assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
+
+
+async def test_a_refused_stream_without_an_end() -> None:
+    """An answer that never ends is waited for no longer than one that never begins."""
+
+    async def endless(request: web.Request) -> web.StreamResponse | None:
+        response = web.StreamResponse(status=502)
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    patience = replace(SOON, answer=0.3)
+    async with connected(patience, refuse=only("/queue/data", endless)) as (space, server):
+        with pytest.raises(SpaceUnreachable, match="in time"):
+            await call(server)
         assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
 
 

@@ -80,7 +80,8 @@ async def answer(
         yield first
     cache, headers = place.server.cache, access.join_headers(place, conversation)
     reason: ProviderError | None = None
-    while True:
+    answered = False
+    while not answered:
         if cache.fresh() is None:
             async with aclosing(ready(place, reason)) as stages:
                 async for stage in stages:
@@ -98,11 +99,12 @@ async def answer(
             if isinstance(job, Drawing):
                 yield Reasoning(Stage.FETCHING)
                 yield await _images(place, job, telling.data)
+            answered = True
         except _MAYBE_STALE as error:
-            reason = telling.doubted(error, reason)
+            if reason is not None or telling.shown:
+                raise
+            reason = error
             cache.forget()
-        else:
-            return
 
 
 async def ready(
@@ -186,6 +188,7 @@ class _Telling:
 
     Attributes:
         data: the newest value of each output.
+        shown: whether any of the answer was told, so that it cannot be begun again.
     """
 
     def __init__(self, job: Job) -> None:
@@ -193,15 +196,9 @@ class _Telling:
         self._text: str | None = "" if isinstance(job, Question) else None
         self._last: Reasoning | None = None
 
-    def doubted(self, error: ProviderError, before: ProviderError | None) -> ProviderError:
-        """The error, if it may come of an old configuration, and asking once more is harmless.
-
-        Raises:
-            ProviderError: it is the second, or a part of the answer was told.
-        """
-        if before is not None or self._text:
-            raise error
-        return error
+    @property
+    def shown(self) -> bool:
+        return bool(self._text)
 
     def about(self, event: CallEvent) -> Text | Reasoning | None:
         """What there is to say about an event.

@@ -7,12 +7,15 @@ Titles came with Gradio 5.12, so the text alone has to be enough.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
 from bot.errors import (
     BadInput,
+    GenerationCancelled,
     GenerationFailed,
     GpuAborted,
     ImageTooLarge,
@@ -23,8 +26,10 @@ from bot.errors import (
     SpaceBroken,
     SpaceNotFound,
     SpaceUnreachable,
+    StreamLost,
 )
 from bot.provider import json_text
+from bot.provider.gradio_events import Cancelled, Completed, Event, Failed, UnexpectedError
 from bot.provider.words import plain
 
 _QUOTA = re.compile(
@@ -51,6 +56,9 @@ _BAD_VALUE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_LONGEST = 1_000_000.0
+"""Seconds, more than eleven days: no server means that when it asks for patience."""
+
 
 def failure(text: str, title: str = "") -> ProviderError:  # noqa: PLR0911 - one per outcome
     """The error for what a function of the Space said.
@@ -74,6 +82,27 @@ def failure(text: str, title: str = "") -> ProviderError:  # noqa: PLR0911 - one
     if title == "ZeroGPU worker error":
         return GenerationFailed(f"The Space failed with an internal error ({said}).")
     return GenerationFailed(f"The Space said: {said}")
+
+
+def ending(last: Event | None) -> ProviderError | None:
+    """The error for the event with which a stream ended; `None` if that is the answer.
+
+    Args:
+        last: `None` if the stream broke off.
+    """
+    match last:
+        case Completed():
+            return None
+        case Failed(text=text, title=title):
+            return failure(text, title)
+        case Cancelled():
+            return GenerationCancelled("The Space says that the request was cancelled.")
+        case UnexpectedError(session_not_found=True):
+            return StreamLost("The Space has forgotten the request; it was probably restarted.")
+        case UnexpectedError(message=message):
+            return StreamLost(f"The Space broke off: {message}")
+        case _:
+            return StreamLost("The Space ended the stream before the answer was complete.")
 
 
 def _quota(text: str) -> QuotaExceeded:
@@ -106,11 +135,11 @@ def refusal(  # noqa: PLR0911 - one per outcome
     Args:
         status: HTTP status.
         body: its first bytes; Gradio writes JSON with `detail`.
-        headers: for `Retry-After` (RFC 9110, section 10.2.3; only its form in seconds is read).
+        headers: for `Retry-After` (RFC 9110, section 10.2.3), seconds or a date.
         host: who answered, for people.
     """
     detail = _detail(body)
-    retry_after = _seconds(headers.get("Retry-After", ""))
+    retry_after = _wait_until(headers.get("Retry-After", ""))
     if "queue is full" in detail.lower():
         return QueueFull("The Space takes no more requests for now.", retry_after=retry_after)
     if status in {401, 403}:
@@ -158,5 +187,15 @@ def _mistake(part: dict[str, Any]) -> str:
             return str(part.get("msg", ""))
 
 
-def _seconds(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\d{1,6}(\.\d+)?", text, re.ASCII) else None
+def _wait_until(text: str) -> float | None:
+    """Seconds from now, for a number of them or a date; `None` for anything else.
+
+    A date that is over means now, and one that is further away than `_LONGEST` nothing.
+    """
+    if re.fullmatch(r"\d{1,6}(\.\d+)?", text, re.ASCII):
+        return float(text)
+    try:
+        seconds = parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, seconds) if seconds < _LONGEST else None

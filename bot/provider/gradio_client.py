@@ -10,20 +10,17 @@ import asyncio
 import errno
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import aiohttp
 
-from bot.errors import (
-    GenerationCancelled,
-    ProviderError,
-    SpaceUnreachable,
-    StreamLost,
-)
+from bot.errors import ProviderError, SpaceUnreachable
 from bot.provider import json_text
 from bot.provider.event_stream import EventStream
-from bot.provider.failures import failure
+from bot.provider.failures import ending
+from bot.provider.faults import translate
 from bot.provider.gradio_config import Function, SpaceConfig
 from bot.provider.gradio_events import (
     Cancelled,
@@ -78,9 +75,23 @@ class GradioClient:
         self._join_headers = {**_JOIN_HEADERS, **(join_headers or {})}
 
     async def start_join(
-        self, function: Function, data: Sequence[Any], session_hash: str
+        self,
+        function: Function,
+        data: Sequence[Any],
+        session_hash: str,
+        limits: aiohttp.ClientTimeout | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send the request that puts a call into the queue; the caller closes the response."""
+        """Send the request that puts a call into the queue; the caller closes the response.
+
+        Args:
+            function: from the configuration.
+            data: a JSON value per input.
+            session_hash: letters and digits that no other call uses.
+            limits: in time; `Patience.answer` if not given.
+
+        Raises:
+            ProviderError: there is no answer.
+        """
         body: dict[str, Any] = {
             "data": list(data),
             "event_data": None,
@@ -89,22 +100,36 @@ class GradioClient:
         }
         if function.trigger_id is not None:
             body["trigger_id"] = function.trigger_id
-        path, sent = f"{self._queue}/join", json_text.dumps(body)
+        send = partial(
+            self._wire.start,
+            "POST",
+            f"{self._queue}/join",
+            timeout=limits,
+            headers=self._join_headers,
+            data=json_text.dumps(body),
+        )
         try:
-            return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
+            return await send()
         except SpaceUnreachable as error:
             # A pooled connection that the server had closed meanwhile: nobody read the request.
             if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _RESET:
                 raise
-            return await self._wire.start("POST", path, data=sent, headers=self._join_headers)
+            return await send()
 
     async def start_stream(self, session_hash: str) -> aiohttp.ClientResponse:
         """Open the event stream of a session that has joined; the caller closes the response.
 
         Args:
             session_hash: as it is written in an address.
+
+        Raises:
+            ProviderError: there is no answer within `Patience.answer`.
         """
-        return await self._wire.listen(f"{self._queue}/data?session_hash={session_hash}")
+        try:
+            async with asyncio.timeout(self._patience.answer):
+                return await self._listen(session_hash)
+        except TimeoutError as error:
+            raise translate(error, self._wire.host) from error
 
     async def call(
         self, function: Function, data: Sequence[Any], session_hash: str
@@ -123,12 +148,9 @@ class GradioClient:
             running one; gives up after `Patience.cancel`. So does closing the generator. A running
             function that does not stream goes on in its thread, to nobody.
         """
-        event_id = await self._join(function, data, session_hash)
+        event_id, response = await self._enter(function, data, session_hash)
         last: Event | None = None
         try:
-            response = await self.start_stream(session_hash)
-            if response.status != HTTPStatus.OK:
-                self._server.expect_ok(await self._wire.read(response, limit=MAX_ANSWER))
             with EventStream(response, self._wire, event_id) as stream:
                 while last is None and (events := await stream.read()):
                     for event in events:
@@ -143,21 +165,39 @@ class GradioClient:
                     yield last
                 if isinstance(last, _OUTCOMES):
                     await stream.drain()
-            _raise_for(last)
+            if failed := ending(last):
+                raise failed
         finally:
             if last is None:
                 await self._cancel(function, session_hash, event_id)
 
-    async def _join(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
-        """Join the queue; the id of the event.
+    async def _enter(
+        self, function: Function, data: Sequence[Any], session_hash: str
+    ) -> tuple[str, aiohttp.ClientResponse]:
+        """Join the queue and open its stream, in one time limit; the event's id, and the stream.
 
-        Cancelling: withdraws the request, which the Space may have taken before it answered.
+        Cancelling: withdraws the request, which the Space may have taken before it answered. So
+            does the time limit.
         """
+        event_id = ""
         try:
-            return await self._event_id(function, data, session_hash)
-        except asyncio.CancelledError:
-            await self._withdraw(function, session_hash)
+            async with asyncio.timeout(self._patience.answer):
+                event_id = await self._join(function, data, session_hash)
+                response = await self._listen(session_hash)
+                if response.status != HTTPStatus.OK:
+                    self._server.expect_ok(await self._wire.read(response, limit=MAX_ANSWER))
+                return event_id, response
+        except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
+            if event_id:
+                await self._cancel(function, session_hash, event_id)
+            elif not isinstance(error, ProviderError):
+                await self._withdraw(function, session_hash)
+            if isinstance(error, TimeoutError):
+                raise translate(error, self._wire.host) from error
             raise
+
+    async def _listen(self, session_hash: str) -> aiohttp.ClientResponse:
+        return await self._wire.listen(f"{self._queue}/data?session_hash={session_hash}")
 
     async def _withdraw(self, function: Function, session_hash: str) -> None:
         """Cancel a request whose id is not known; gives up after `Patience.cancel`. Never fails.
@@ -168,7 +208,7 @@ class GradioClient:
         try:
             async with asyncio.timeout(self._patience.cancel):
                 while True:
-                    response = await self.start_stream(session_hash)
+                    response = await self._listen(session_hash)
                     with EventStream(response, self._wire) as stream:
                         for event in await stream.read():
                             if event_id := getattr(event, "event_id", ""):
@@ -178,8 +218,9 @@ class GradioClient:
         except (TimeoutError, ProviderError) as error:
             _log.debug("%s not told of a cancellation: %r", self._wire.host, error)
 
-    async def _event_id(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
-        response = await self.start_join(function, data, session_hash)
+    async def _join(self, function: Function, data: Sequence[Any], session_hash: str) -> str:
+        endless = self._patience.within(None)
+        response = await self.start_join(function, data, session_hash, endless)
         answer = await self._wire.read(response, limit=MAX_ANSWER)
         self._server.expect_ok(answer)
         match answer.json():
@@ -208,19 +249,3 @@ _OUTCOMES = (Completed, Failed, Cancelled)
 """What becomes of an event; the server ends the stream after it."""
 _LAST = (*_OUTCOMES, StreamClosed, UnexpectedError)
 """Nothing of interest follows these; an `UnexpectedError` may even be repeated for ever."""
-
-
-def _raise_for(last: Event | None) -> None:
-    match last:
-        case Completed():
-            return
-        case Failed(text=text, title=title):
-            raise failure(text, title)
-        case Cancelled():
-            raise GenerationCancelled("The Space says that the request was cancelled.")
-        case UnexpectedError(session_not_found=True):
-            raise StreamLost("The Space has forgotten the request; it was probably restarted.")
-        case UnexpectedError(message=message):
-            raise StreamLost(f"The Space broke off: {message}")
-        case _:
-            raise StreamLost("The Space ended the stream before the answer was complete.")

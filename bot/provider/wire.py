@@ -5,7 +5,6 @@ Nothing read here is unbounded, in size or in time, and no redirect is followed.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
@@ -28,7 +27,8 @@ class Patience:
 
     Attributes:
         connect: opening a connection.
-        answer: a short request, from sending it to the last byte of the answer.
+        answer: a short request, from sending it to the last byte of the answer; joining a queue
+            and opening its event stream count as one.
         transfer: an upload or a download of a picture.
         silence: no byte on an event stream. Gradio sends a heartbeat every 15 s.
         generation: from the moment the function starts; time in the queue does not count.
@@ -51,6 +51,9 @@ class Patience:
         return _limits(seconds, self.connect)
 
 
+IDLE = 4.0
+"""Seconds until a connection without a request is closed. Gradio's server, uvicorn, does it after
+five; a request sent on one that it is closing would be lost."""
 _READ = 256 * 1024
 """Bytes that asyncio's transports make room for before each read."""
 
@@ -140,24 +143,16 @@ class Wire:
             ) from None
 
     async def listen(self, path: str) -> aiohttp.ClientResponse:
-        """Ask for an event stream and return when it begins; reading it has no time limit.
+        """Ask for an event stream and return when it begins.
 
-        The caller ends it with `finish`.
+        There is no time limit but on connecting: aiohttp would count all of the stream. The caller
+        sets one, and ends the stream with `finish`.
 
         Raises:
             ProviderError: there is no answer.
         """
-        try:
-            # A limit of aiohttp's on silence would be set anew for each piece that arrives.
-            async with asyncio.timeout(self.patience.answer):
-                return await self.start(
-                    "GET",
-                    path,
-                    headers={"Accept": "text/event-stream"},
-                    timeout=self.patience.within(None),
-                )
-        except TimeoutError as error:
-            raise translate(error, self.host) from error
+        accept, endless = {"Accept": "text/event-stream"}, self.patience.within(None)
+        return await self.start("GET", path, headers=accept, timeout=endless)
 
     def finish(self, response: aiohttp.ClientResponse) -> None:
         """Give the connection of `response` back, or close it.
@@ -209,18 +204,20 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
     Raises:
         ConfigError: it begins like a SOCKS proxy and is not an address.
     """
+    # The number of turns at once is limited elsewhere, and each holds one stream open.
+    pool: dict[str, Any] = {"limit": 0, "keepalive_timeout": IDLE}
     connector: aiohttp.BaseConnector | None = None
     if is_socks(proxy):
         from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - most people have no proxy
 
         try:
             # The proxy resolves names in any case (rdns), which is what socks5h means.
-            connector = ProxyConnector.from_url(str(proxy).replace("socks5h:", "socks5:", 1))
+            address = str(proxy).replace("socks5h:", "socks5:", 1)
+            connector = ProxyConnector.from_url(address, **pool)
         except ValueError:
             raise ConfigError("provider.proxy is not the address of a SOCKS proxy.") from None
     else:
-        # The number of turns at once is limited elsewhere, and each holds one stream open.
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(**pool)
     _keep_blocks()
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
