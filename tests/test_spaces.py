@@ -14,6 +14,7 @@ import pytest
 from bot.errors import (
     BadInput,
     ProviderError,
+    QueueFull,
     QuotaExceeded,
     SpaceUnreachable,
     StreamLost,
@@ -81,8 +82,8 @@ GOOD: list[Response | ProviderError] = [Reasoning(Stage.RUNNING), Text("yes")]
 DOWN = SpaceUnreachable("down")
 
 
-async def ask(spaces: Spaces) -> str:
-    async with aclosing(spaces.create_async_generator("", ["x"])) as responses:
+async def ask(spaces: Spaces, **options: Any) -> str:
+    async with aclosing(spaces.create_async_generator("", ["x"], **options)) as responses:
         return "".join([r async for r in responses if isinstance(r, Text)])
 
 
@@ -135,6 +136,29 @@ async def test_the_circuit_opens_probes_and_closes() -> None:
     clock.now = 122
     await ask(spaces)  # the probe succeeds
     await ask(spaces)
+    assert (first.asked, second.asked) == (5, 5)
+
+
+@pytest.mark.parametrize("error", [QuotaExceeded, QueueFull])
+async def test_a_space_that_asks_for_patience_gets_it(
+    error: type[QuotaExceeded | QueueFull],
+) -> None:
+    """For as long as it said; without a word of that, or for the caller's own account, not at all."""
+    clock = Clock()
+    answers = [[error("later", retry_after=30)], [error("later")], GOOD]
+    first, second = Scripted("a", *answers), Scripted("b", GOOD)
+    spaces = Spaces([first, second], clock=clock)
+    await ask(spaces)
+    clock.now = 29
+    await ask(spaces)
+    assert (first.asked, second.asked) == (1, 2)
+    clock.now = 31
+    await ask(spaces)
+    await ask(spaces)
+    assert (first.asked, second.asked) == (3, 3)
+    first.answers = [[error("later", retry_after=30)]]
+    for _ in range(2):
+        await ask(spaces, api_key="hf_own")
     assert (first.asked, second.asked) == (5, 5)
 
 

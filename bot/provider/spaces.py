@@ -133,9 +133,9 @@ class Spaces:
     """Tries Spaces in order until one has an answer.
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
-    where another Space may help. A Space whose circuit is open, whose quota is used up for a known
-    time, or whose places are all taken, is passed over for a later one; if there is no other, it is
-    asked (or waited for) all the same.
+    where another Space may help. A Space whose circuit is open, which said for how long to leave it
+    alone (no quota left, or too many requests), or whose places are all taken, is passed over for a
+    later one; if there is no other, it is asked (or waited for) all the same.
 
     Args:
         providers: in the order in which to try them; at least one.
@@ -250,8 +250,8 @@ async def _watched(
     except _SPACE_IS_DOWN:
         ok = False
         raise
-    except QuotaExceeded as error:
-        # With a key or cookies of the caller's own it was the caller's quota.
+    except (QuotaExceeded, QueueFull) as error:
+        # With a key or cookies of the caller's own it was the caller's limit.
         own = options.get("api_key") or options.get("cookies")
         if error.retry_after is not None and not own:
             member.circuit.rest(error.retry_after)
