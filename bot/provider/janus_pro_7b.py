@@ -24,11 +24,14 @@ from bot.provider.job import (
     Wishes,
     make_job,
 )
-from bot.provider.place import Access, Caller
+from bot.provider.place import ANYBODY, Access, Caller
 from bot.provider.prompt import Message
 from bot.provider.response import JsonConversation, Response
 from bot.provider.wire import Patience, PendingResponse
 from bot.provider.zerogpu import UNKNOWN_UUID
+
+_FIRST = JsonConversation()
+"""What goes before the first request of somebody."""
 
 
 class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa: N801 - its public name
@@ -180,7 +183,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         image: Mapping[str, Any] | None,
         seed: int,
     ) -> aiohttp.ClientResponse:
-        place = await self._access.find(Caller(), session)
+        place = await self._access.find(ANYBODY, session)
         config = await place.server.config()
         headers = self._access.join_headers(place, conversation)
         client = GradioClient(place.server, config, headers)
@@ -252,9 +255,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """
         if unknown:
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
-        key = (api_key or "").strip()
-        caller = Caller(proxy, cookies, key if key.startswith("hf_") else "")
-        before = conversation or JsonConversation()
+        caller, before = _caller(proxy, cookies, api_key), conversation or _FIRST
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
             before = replace(before, zerogpu_uuid=zerogpu_uuid)
         wishes = Wishes(seed, guidance, temperature, top_p)
@@ -284,9 +285,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         Raises:
             ProviderError: it cannot; the text says why.
         """
-        caller = Caller()
-        async with self._access.session(caller) as session:
-            place = await self._access.find(caller, session)
+        async with self._access.session(ANYBODY) as session:
+            place = await self._access.find(ANYBODY, session)
             try:
                 config = await place.server.config()
             except NOT_UP as error:
@@ -296,3 +296,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             for name in KNOWN:
                 config.function(name)
             return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
+
+
+def _caller(proxy: str | None, cookies: Mapping[str, str] | None, api_key: str | None) -> Caller:
+    """Who asks; other keys than those of Hugging Face mean nothing here."""
+    key = (api_key or "").strip()
+    token = key if key.startswith("hf_") else ""
+    return Caller(proxy, cookies, token) if proxy or cookies or token else ANYBODY

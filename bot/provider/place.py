@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 from yarl import URL
@@ -32,6 +32,10 @@ class Caller:
     proxy: str | None = None
     cookies: Mapping[str, str] | None = field(default=None, repr=False)
     hf_token: str = field(default="", repr=False)
+
+
+ANYBODY = Caller()
+"""Everybody who brings nothing along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Access:
         self._proxy = proxy or None
         self._patience = patience
         self._cache = ConfigCache(KNOWN)
+        self._usual: Place | None = None
 
     @property
     def name(self) -> str:
@@ -112,6 +117,9 @@ class Access:
         Raises:
             SpaceNotFound: there is no such Space.
         """
+        usual = caller is ANYBODY and session is self._session
+        if usual and self._usual is not None:
+            return self._usual
         proxy = caller.proxy or self._proxy
         proxy = None if is_socks(proxy) else proxy
         token = caller.hf_token or self._hf_token
@@ -125,7 +133,10 @@ class Access:
         if not self._on_hub:
             hub, bearer = None, {}
         wire = Wire(session, self._base, proxy, bearer, self._patience)
-        return Place(GradioServer(wire, self._cache), hub, self.name)
+        place = Place(GradioServer(wire, self._cache), hub, self.name)
+        if usual and not self._ask_hub:
+            self._usual = place
+        return place
 
     async def _ask(self, hub: Hub) -> None:
         """Ask the Hub where the Space is; once it has answered, never again."""
@@ -152,7 +163,7 @@ class Access:
         session_hash = secrets.token_hex(8)
         if place.hub is None or not self.space or caller.hf_token or self._hf_token:
             # No ZeroGPU there, or the account of the token is known by the token.
-            return before.next_request(session_hash)
+            return replace(before, session_hash=session_hash)
         wire = place.server.wire
         uuid, token = await get_zerogpu_token(
             self.space,

@@ -194,17 +194,6 @@ class JsonConversation:
         moment = time.time() if now is None else now
         return self.zerogpu_token if moment < self.token_expires else ""
 
-    def next_request(self, session_hash: str) -> Self:
-        """The same conversation, for a new request of that name."""
-        # Not `replace`, which takes twice as long; this is done for every request.
-        return type(self)(
-            session_hash,
-            self.zerogpu_uuid,
-            self.zerogpu_token,
-            self.token_expires,
-            self.space,
-        )
-
     def without_secrets(self) -> Self:
         """The same conversation without its token, for exports."""
         return replace(self, zerogpu_token="", token_expires=0.0)
