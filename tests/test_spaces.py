@@ -143,7 +143,7 @@ async def test_the_circuit_opens_probes_and_closes() -> None:
 async def test_a_space_that_asks_for_patience_gets_it(
     error: type[QuotaExceeded | QueueFull],
 ) -> None:
-    """For as long as it said; without a word of that, or for the caller's own account, not at all."""
+    """As long as it said; without a word of that, or for a caller's own account, not at all."""
     clock = Clock()
     answers = [[error("later", retry_after=30)], [error("later")], GOOD]
     first, second = Scripted("a", *answers), Scripted("b", GOOD)
