@@ -145,8 +145,8 @@ async def test_a_space_that_asks_for_patience_gets_it(
 ) -> None:
     """As long as it said; without a word of that, or for a caller's own account, not at all."""
     clock = Clock()
-    answers = [[error("later", retry_after=30)], [error("later")], GOOD]
-    first, second = Scripted("a", *answers), Scripted("b", GOOD)
+    later = error("later", retry_after=30)
+    first, second = Scripted("a", [later], [error("later")], GOOD), Scripted("b", GOOD)
     spaces = Spaces([first, second], clock=clock)
     await ask(spaces)
     clock.now = 29
@@ -156,7 +156,7 @@ async def test_a_space_that_asks_for_patience_gets_it(
     await ask(spaces)
     await ask(spaces)
     assert (first.asked, second.asked) == (3, 3)
-    first.answers = [[error("later", retry_after=30)]]
+    first.answers = [[later]]
     for _ in range(2):
         await ask(spaces, api_key="hf_own")
     assert (first.asked, second.asked) == (5, 5)

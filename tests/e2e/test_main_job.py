@@ -76,7 +76,7 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
     ann, bea = telegram.person("Ann"), telegram.person("Bea")
     chat, other = telegram.private(ann), telegram.private(bea)
     async with (
-        running_space(step_delay=1.0) as url,
+        running_space(step_delay=0.4) as url,
         running_bot(tmp_path, SPACES=spaces(url), **on_telegram(telegram)) as bot,
     ):
         await bot.logged("connected")
@@ -146,8 +146,12 @@ async def test_sigterm_in_the_middle_and_a_new_start(
     bea = discord.person("Bea")
     channel = discord.channel(discord.guild())
     # Twenty steps: long enough that no drawing ends before the bot does, on a slow machine too.
-    async with running_space(step_delay=1.5, concurrency=4) as url:
-        settings = {"SPACES": spaces(url), **on_telegram(telegram), **on_discord(discord)}
+    # After it, nobody has to wait.
+    async with (
+        running_space(step_delay=1.5, concurrency=4) as slow,
+        running_space(step_delay=0.1, concurrency=4) as quick,
+    ):
+        settings = {"SPACES": spaces(slow), **on_telegram(telegram), **on_discord(discord)}
         async with running_bot(tmp_path, **settings) as bot:
             await discord.wait_for(lambda: discord.gateway.live, 180)
             await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
@@ -170,6 +174,7 @@ async def test_sigterm_in_the_middle_and_a_new_start(
             assert drained.total_seconds() <= 10, bot.story()
         assert all("restarting" in str(one) for one in telegram.replies(group)[1:]), bot.story()
         assert not telegram.refused
+        settings |= {"SPACES": spaces(quick)}
         async with running_bot(tmp_path, **settings) as bot:
             await telegram.wait_for(
                 lambda: len([one for one in telegram.replies(group) if one.get("photo")]) == 5, 400
