@@ -1,6 +1,6 @@
 """How many instructions does a turn with the provider take, beside one with bare aiohttp?
 
-    python benchmarks/instructions.py [TURNS] [--quick] [--small]
+    python benchmarks/instructions.py [TURNS] [--quick] [--side PIXELS]
 
 The same turns as in `provider.py`, on the replayed wire, one at a time and 100 at once, counted by
 valgrind's cachegrind (Debian's package `valgrind`). Counts do not change with what else the machine
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
-from _clients import MOST, PHOTO, SMALL
+from _clients import MOST, PHOTO
 from _support import Figure, verdict
 from provider import BESIDE_BARE, PAIR, replayed_wire
 
@@ -96,7 +96,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("turns", nargs="?", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 turns")
-    parser.add_argument("--small", action="store_true", help="a picture of 12 kB, not of 110")
+    parser.add_argument("--side", type=int, default=PHOTO, help="pixels of the picture's sides")
     given = parser.parse_args()
-    picture = SMALL if given.small else PHOTO
-    sys.exit(asyncio.run(main(10 if given.quick else given.turns, picture)))
+    sys.exit(asyncio.run(main(10 if given.quick else given.turns, given.side)))

@@ -1,16 +1,15 @@
 """What a turn costs with the provider, beside bare aiohttp and gradio_client in the same run.
 
-    python benchmarks/provider.py [--quick] [--small]
+    python benchmarks/provider.py [--quick] [--side PIXELS]
 
 Questions about a picture of 110 kB, as photographs are sent, at 1 to 100 at once: on the replayed
 wire of Gradio 6.31, where they are answered at once and the server costs next to nothing, and on a
-real Gradio server, where an answer takes 50 ms. With a picture of 12 kB (`--small`) the provider's
-care for the answers weighs more, and what it saves on the picture less.
+real Gradio server, where an answer takes 50 ms. With a picture of 12 kB (`--side 64`), or of hardly
+any size (`--side 8`), what the provider saves on the picture weighs less.
 
-The bare client sends the same requests as the provider, and looks only at what it needs. Both are
-asked in turns, round by round, in one process, so that memory and caches are the same for them.
-What else a machine does only ever adds to a round, so a quarter of the way up from the best round
-counts. Memory is that of a process with one client.
+The bare client sends the same requests as the provider, and looks only at what it needs. Each
+client has a process of its own, and they are asked in turns, round by round. What else a machine
+does only ever adds to a round, so a quarter of the way up from the best round counts.
 """
 
 from __future__ import annotations
@@ -22,12 +21,13 @@ import statistics
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _clients import MOST, PHOTO, SMALL, Cost
+from _clients import MOST, PHOTO, Cost
 from _replay import READY
 from _support import Figure, verdict
 
@@ -51,7 +51,7 @@ HEADINGS = (
     "at once  client          turns failed CPU best  quarter   median  p50+ ms  quarter   median"
     " MB first    later threads"
 )
-PAIR, ALONE = ("provider", "bare"), "provider alone"
+PAIR = ("provider", "bare")
 START = 240
 """Seconds until a client has to be ready: gradio_client imports for twenty on a busy machine."""
 
@@ -134,17 +134,16 @@ def quarter(ordered: Sequence[float]) -> float:
 
 
 class Client:
-    """Clients in `_clients.py`, in a process of their own."""
+    """A client in `_clients.py`, in a process of its own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def turns(self, count: int, at_once: int, seconds: int) -> dict[str, Cost]:
-        """Let each client in it ask, and wait until all turns have ended."""
+    async def turns(self, count: int, at_once: int, seconds: int) -> Cost:
+        """Let it ask, and wait until all turns have ended."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count} {at_once} {seconds}\n".encode())
-        costs = json.loads(await self.line(seconds + START))
-        return {name: Cost(**cost) for name, cost in costs.items()}
+        return Cost(**json.loads(await self.line(seconds + START)))
 
     async def line(self, seconds: float) -> bytes:
         """What it says next."""
@@ -157,7 +156,7 @@ class Client:
 
 @asynccontextmanager
 async def started(name: str, url: str, question: str, side: int) -> AsyncIterator[Client]:
-    """Clients that are ready to ask."""
+    """A client that is ready to ask."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, str(HERE / "_clients.py"), name, url, question, str(side)),
         stdin=asyncio.subprocess.PIPE,
@@ -201,28 +200,25 @@ async def compare(
     figures: list[Figure] = []
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(server)
-        pair, alone, gradio = [
-            await stack.enter_async_context(started(names, url, question, side))
-            for names in ("+".join(PAIR), PAIR[0], "gradio_client")
-        ]
+        clients = {
+            client: await stack.enter_async_context(started(client, url, question, side))
+            for client in (*PAIR, "gradio_client")
+        }
         for at_once, rounds in load.rounds.items():
-            results = {client: Results(load.takes) for client in (*PAIR, ALONE, "gradio_client")}
+            results = {client: Results(load.takes) for client in clients}
             end = time.monotonic() + load.seconds
             for number in range(rounds):
                 if number and time.monotonic() > end:
                     break
-                for client, cost in (await pair.turns(at_once, at_once, load.seconds)).items():
+                for client in PAIR if number % 2 else reversed(PAIR):
+                    cost = await clients[client].turns(at_once, at_once, load.seconds)
                     results[client].costs.append(cost)
-            if at_once == MOST:
-                for _ in range(min(rounds, 20)):
-                    costs = await alone.turns(at_once, at_once, load.seconds)
-                    results[ALONE].costs += costs.values()
             # It takes twenty times as long; a few turns are enough to see that.
-            costs = await gradio.turns(max(5, at_once // 4), at_once, load.seconds)
-            results["gradio_client"].costs += costs.values()
+            few = max(5, at_once // 4)
+            cost = await clients["gradio_client"].turns(few, at_once, load.seconds)
+            results["gradio_client"].costs.append(cost)
             for client, result in results.items():
-                if result.costs:
-                    print(f"{at_once:>7}  {client:<14}{result}", flush=True)
+                print(f"{at_once:>7}  {client:<14}{result}", flush=True)
             figures += judged(name, at_once, results)
     return figures
 
@@ -242,9 +238,8 @@ def judged(name: str, at_once: int, results: Mapping[str, Results]) -> list[Figu
         later = [quarter(result.added) for result in (ours, bare)]
         words = f"{later[0]:.1f} and {later[1]:.1f} ms"
         figures.append(Figure(f"{at}: p50 added / bare", later[0] / later[1], LATER, "", words))
-        alone = results[ALONE]
-        words = f"{len(alone.costs)} rounds; the first {alone.first:.1f} MB"
-        figures.append(Figure(f"{at}: growth", max(0.0, alone.grown), GROWTH, "MB", words))
+        words = f"the first round {ours.first:.1f} MB, of bare {bare.first:.1f}"
+        figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), GROWTH, "MB", words))
     return figures
 
 
@@ -259,9 +254,8 @@ def import_time(times: int) -> Figure:
     return Figure("import beyond aiohttp's own", min(seconds), IMPORT, "s")
 
 
-async def main(arguments: Sequence[str]) -> int:
+async def main(side: int, *, quick: bool) -> int:
     """Measure, print, and say whether all aims were reached."""
-    quick, side = "--quick" in arguments, SMALL if "--small" in arguments else PHOTO
     figures = [import_time(1 if quick else 5)]
     wire = QUICK if quick else WIRE
     figures += await compare("replayed wire", replayed_wire(), "What is this?", side, wire)
@@ -275,4 +269,8 @@ async def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--quick", action="store_true", help="a few rounds, no real Gradio server")
+    parser.add_argument("--side", type=int, default=PHOTO, help="pixels of the picture's sides")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.side, quick=given.quick)))
