@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 # Test processes. Most tests wait for a server or a process, so two do not get into each other's way.
+# The files with the longest tests come first by name; left to xdist, which takes those with the most
+# tests first, one process would have them all to itself at the end.
 JOBS ?= 2
 
 # Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
@@ -29,7 +31,7 @@ demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
 test: $(VENV)/.dev $(VENV)/.gradio5
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint
 	$(BIN)/mypy
