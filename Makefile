@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# Test processes. Most tests wait for a server or a process, so two do not get into each other's way.
+# Test processes. Most tests wait for a server or a process, so three share two cores well.
 # The files with the longest tests come first by name; left to xdist, which takes those with the most
 # tests first, one process would have them all to itself at the end.
-JOBS ?= 2
+JOBS ?= 3
 
 # Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
 export PYTHONDONTWRITEBYTECODE =

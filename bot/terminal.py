@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text as RichText
 
 from bot.config import Config
-from bot.errors import StorageError
+from bot.errors import ConfigError, StorageError
 from bot.image import normalise, to_bytes
 from bot.keepsake import png_with_recipe
 from bot.parts import open_spaces
@@ -34,11 +34,14 @@ async def ask_once(config: Config, question: str, image: Path | None) -> None:
     """Ask one question, perhaps about a picture, and print the answer as it comes.
 
     Raises:
+        ConfigError: there is neither a question nor a picture.
         ImageError: the picture cannot be used.
         ProviderError: no answer.
 
     Cancelling: the Space is told.
     """
+    if image is None and not question.strip():
+        raise ConfigError('Ask something, as in: janus-bot ask "What is art?"')
     media = None
     if image is not None:
         picture = await asyncio.to_thread(lambda: normalise(to_bytes(image)))

@@ -86,6 +86,21 @@ async def test_who_is_not_remembered_is_told_once(tmp_path: Path) -> None:
     assert [content.text for content in contents] == [f"One.{note}", "Two.", "Three."]
 
 
+async def test_nothing_asked_about_nothing_is_not_sent(tmp_path: Path) -> None:
+    """A mention alone costs no GPU time; with a picture in the channel it is about that."""
+    provider = ScriptedProvider([[Text("A square.")], [Text("Still a square.")]])
+    async with scripted_bot(tmp_path, provider) as bot:
+        await bot.dispatcher.handle(bot.message(), Ask(" "))
+        (content,) = await bot.final()
+        assert "send a picture" in content.text
+        assert not provider.calls
+        await bot.dispatcher.handle(bot.message(attachments=(bot.attachment(png()),)), Ask(""))
+        await bot.final(count=2)
+        await bot.dispatcher.handle(bot.message(), Ask(""))
+        await bot.final(count=3)
+    assert [call["media"] is None for call in provider.calls] == [False, False]
+
+
 async def test_no_history_means_no_history(tmp_path: Path) -> None:
     """`messages = 0` forgets the picture as well."""
     provider = ScriptedProvider([[Text("One.")], [Text("Two.")]])

@@ -104,6 +104,8 @@ class Answering:
         exchanges = await tools.store.lineage(turn.parent, settings.history)
         keys = pictures or await self._related(exchanges)
         question = command.question.strip()
+        if not question and not keys:
+            return Answer(TurnState.DONE, self._words("ask-needs-question"))
         said = history.messages(settings.persona, exchanges, question, turn.person.name)
         conversation = await tools.store.conversation(turn.channel)
         for number, key in enumerate(keys or (None,), start=1):

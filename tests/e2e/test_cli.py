@@ -86,6 +86,7 @@ async def test_imagine_saves_pictures_with_their_recipe(space: str, tmp_path: Pa
     [
         (("imagine", "fox", "--seed", "-1"), 2, "--seed"),
         (("imagine", " "), 2, "Tell me what to draw"),
+        (("ask", " "), 2, "Ask something"),
         (("ask", "hi", "--space", "nonsense"), 2, "owner/name"),
         (("ask", "hi", "--space", NOWHERE), 1, "cannot be reached"),
         (("ask", "hi", "--image", "no.png"), 2, "no.png"),

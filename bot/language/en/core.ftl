@@ -241,6 +241,7 @@ command-forget = Delete what is kept about you, or about this channel
 command-help = What I can do
 command-doctor = Check that everything works (for admins)
 unknown-command = I do not know this command. /help lists what I can do.
+ask-needs-question = Ask me something, or send a picture. /help lists what I can do.
 imagine-needs-prompt = Tell me what to draw, for example: /imagine a red fox in the snow
 imagine-bad-seed = The seed is a whole number from 0 to { $most }.
 imagine-bad-guidance = The guidance is a number from { $least } to { $most }.

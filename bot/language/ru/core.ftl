@@ -269,6 +269,7 @@ command-forget = Удалить то, что хранится о вас или �
 command-help = Что я умею
 command-doctor = Проверить, что всё работает (для администраторов)
 unknown-command = Я не знаю такой команды. /help перечисляет, что я умею.
+ask-needs-question = Спросите о чём-нибудь или пришлите картинку. /help перечисляет, что я умею.
 imagine-needs-prompt = Скажите, что нарисовать, например: /imagine a red fox in the snow
 imagine-bad-seed = Seed — целое число от 0 до { $most }.
 imagine-bad-guidance = Guidance — число от { $least } до { $most }.
