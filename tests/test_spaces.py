@@ -21,6 +21,7 @@ from bot.errors import (
 )
 from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning, Spaces, Text
 from bot.provider.response import Response, Stage
+from bot.provider.spaces import Circuit
 from tests.servers.faulty_space import (
     CLOSE,
     PNG,
@@ -179,6 +180,22 @@ async def test_only_one_probe_at_a_time() -> None:
     assert await probe == "yes"
 
 
+def test_the_end_of_an_old_request_is_not_the_end_of_the_probe() -> None:
+    """It says nothing about what the probe will find, unless it worked."""
+    clock = Clock()
+    circuit = Circuit(1, 60, clock)
+    old, failing = circuit.begin(), circuit.begin()
+    circuit.end(ok=False, probe=failing)
+    clock.now = 61
+    let_through = [circuit.lets_through]
+    probe = circuit.begin()
+    circuit.end(ok=None, probe=old)
+    let_through.append(circuit.lets_through)
+    circuit.end(ok=True, probe=probe)
+    let_through.append(circuit.lets_through)
+    assert let_through == [True, False, True]
+
+
 async def test_a_single_space_is_always_asked() -> None:
     """An open circuit never locks people out: as soon as the Space is back, so is the bot."""
     space = Scripted("a", [DOWN], [DOWN], GOOD)
@@ -229,7 +246,7 @@ async def test_places_of_the_spaces_that_are_well(
     )
     whole = spaces.places
     for number in down:
-        spaces._members[number].circuit.end(ok=False)
+        spaces._members[number].circuit.end(ok=False, probe=False)
     assert spaces.places == places
     clock.now = 61
     assert spaces.places == whole == (0 if 0 in limits else sum(limits))

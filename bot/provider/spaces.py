@@ -98,13 +98,21 @@ class Circuit:
         """Let nothing through for so long."""
         self._rest_until = self._clock() + seconds
 
-    def begin(self) -> None:
-        """A request goes to this Space."""
-        self._probing = self._failures >= self._limit
+    def begin(self) -> bool:
+        """A request goes to this Space; whether it is a probe."""
+        probe = self._failures >= self._limit
+        self._probing = self._probing or probe
+        return probe
 
-    def end(self, *, ok: bool | None) -> None:
-        """The request is over; `ok` is `None` if it says nothing about the Space."""
-        self._probing = False
+    def end(self, *, ok: bool | None, probe: bool) -> None:
+        """A request is over.
+
+        Args:
+            ok: whether it worked; `None` if it says nothing about the Space.
+            probe: what `begin` said of it. Others may have begun before the circuit opened.
+        """
+        if probe:
+            self._probing = False
         if ok:
             self._failures = 0
         elif ok is False:
@@ -241,7 +249,7 @@ async def _watched(
     """One Space's answer, its circuit told how it went."""
     ok: bool | None = None
     stream = member.provider.create_async_generator(model, messages, **options)
-    member.circuit.begin()
+    probe = member.circuit.begin()
     try:
         async with aclosing(stream) as responses:
             async for response in responses:
@@ -257,7 +265,7 @@ async def _watched(
             member.circuit.rest(error.retry_after)
         raise
     finally:
-        member.circuit.end(ok=ok)
+        member.circuit.end(ok=ok, probe=probe)
 
 
 async def _health(provider: SpaceProvider) -> tuple[str, ProviderError | None]:
