@@ -6,7 +6,7 @@ import pytest
 
 from bot.errors import GenerationFailed, ImageTooLarge
 from bot.provider.gradio_files import MAX_DATA_URL, download, picture
-from bot.provider.json_text import DataUrl
+from bot.provider.request_body import DataUrl
 from tests.connected_space import connected
 from tests.servers.faulty_space import PNG, config, faulty_space, firstly, only, reply
 

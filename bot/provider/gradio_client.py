@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import aiohttp
 
 from bot.errors import ProviderError, SpaceUnreachable
-from bot.provider import json_text
 from bot.provider.event_stream import EventStream
 from bot.provider.failures import ending
 from bot.provider.faults import translate
@@ -37,6 +36,7 @@ from bot.provider.gradio_events import (
     UnexpectedError,
 )
 from bot.provider.gradio_server import MAX_ANSWER, GradioServer
+from bot.provider.request_body import JsonBody
 
 _WITHDRAW_AGAIN = 0.1
 """Seconds between two tries to learn the id of a request that was cancelled on its way."""
@@ -44,7 +44,7 @@ _RESET = {errno.ECONNRESET, errno.EPIPE, None}
 """Aiohttp's own `ClientConnectionResetError` has no number."""
 
 # The `spaces` package puts hints for programs into its error texts for this user.
-_JOIN_HEADERS = {"Content-Type": "application/json", "x-gradio-user": "api"}
+_JOIN_HEADERS = {"x-gradio-user": "api"}
 
 CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
 """What `GradioClient.call` yields: everything else either means nothing or is an exception."""
@@ -106,7 +106,7 @@ class GradioClient:
             f"{self._queue}/join",
             timeout=limits,
             headers=self._join_headers,
-            data=json_text.dumps(body),
+            data=JsonBody(body),
         )
         try:
             return await send()

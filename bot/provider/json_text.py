@@ -1,45 +1,32 @@
 """JSON as it goes over the wire; pure.
 
-orjson reads and writes it, as in Gradio itself: a large picture costs a quarter of what it costs
-the standard library, which looks at each of its characters more than once. What orjson is too
-strict for goes through the standard library after all.
+orjson reads and writes it, as in Gradio itself. What orjson is too strict for goes through the
+standard library after all.
 """
 
 from __future__ import annotations
 
 import json
-from binascii import b2a_base64
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 
-@dataclass(frozen=True, slots=True)
-class DataUrl:
-    """A file that travels inside a request, as `data:MEDIA_TYPE;base64,…`.
+def dumps(value: Any, default: Callable[[Any], str] | None = None) -> bytes:
+    """JSON in UTF-8.
 
-    It becomes text only in the request, so that nothing else has to keep that in memory.
-
-    Attributes:
-        media_type: e.g. `"image/png"`.
-        data: the file.
-    """
-
-    media_type: str
-    data: bytes = field(repr=False)
-
-
-def dumps(value: Any) -> bytes:
-    """JSON in UTF-8, with each `DataUrl` in it as a string.
+    Args:
+        value: anything that JSON can hold, and what `default` takes.
+        default: what stands for everything else; raises `TypeError` if nothing can.
 
     Raises:
         TypeError: there is something in `value` that JSON cannot hold.
     """
     try:
-        return orjson.dumps(value, default=_text, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+        return orjson.dumps(value, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS)
     except orjson.JSONEncodeError:  # halves of characters, or integers of more than 64 bits
-        return json.dumps(value, default=_text).encode()
+        return json.dumps(value, default=default).encode()
 
 
 def loads(data: bytes) -> Any:
@@ -55,9 +42,3 @@ def loads(data: bytes) -> Any:
             return json.loads(data.decode())
         except RecursionError:
             raise ValueError("nested too deeply") from None
-
-
-def _text(found: object) -> str:
-    if not isinstance(found, DataUrl):
-        raise TypeError(f"{type(found).__name__} cannot be sent as JSON")
-    return f"data:{found.media_type};base64,{b2a_base64(found.data, newline=False).decode()}"
