@@ -390,31 +390,22 @@ async def test_cancelled_while_joining() -> None:
         assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
 
 
-async def test_a_join_without_an_answer_is_withdrawn() -> None:
-    """What nobody waits for any more must not take a place in the queue, or the GPU."""
+@pytest.mark.parametrize("path", ["/queue/join", "/queue/data"])
+@pytest.mark.parametrize("begins", [True, False])
+async def test_what_is_not_answered_in_time_is_withdrawn(path: str, *, begins: bool) -> None:
+    """What nobody waits for any more must not take a place in the queue, or the GPU.
 
-    async def never(_: web.Request) -> web.StreamResponse | None:
+    An answer that never ends is waited for no longer than one that never begins.
+    """
+
+    async def endless(request: web.Request) -> web.StreamResponse | None:
+        if begins:
+            await web.StreamResponse(status=502).prepare(request)
         await asyncio.Event().wait()
         return None
 
     patience = replace(SOON, answer=0.3)
-    async with connected(patience, refuse=only("/queue/join", never)) as (space, server):
-        with pytest.raises(SpaceUnreachable, match="in time"):
-            await call(server)
-        assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
-
-
-async def test_a_refused_stream_without_an_end() -> None:
-    """An answer that never ends is waited for no longer than one that never begins."""
-
-    async def endless(request: web.Request) -> web.StreamResponse | None:
-        response = web.StreamResponse(status=502)
-        await response.prepare(request)
-        await asyncio.Event().wait()
-        return response
-
-    patience = replace(SOON, answer=0.3)
-    async with connected(patience, refuse=only("/queue/data", endless)) as (space, server):
+    async with connected(patience, refuse=only(path, endless)) as (space, server):
         with pytest.raises(SpaceUnreachable, match="in time"):
             await call(server)
         assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]

@@ -54,8 +54,6 @@ class Patience:
 IDLE = 4.0
 """Seconds until a connection without a request is closed. Gradio's server, uvicorn, does it after
 five; a request sent on one that it is closing would be lost."""
-_READ = 256 * 1024
-"""Bytes that asyncio's transports make room for before each read."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -218,20 +216,9 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
             raise ConfigError("provider.proxy is not the address of a SOCKS proxy.") from None
     else:
         connector = aiohttp.TCPConnector(**pool)
-    _keep_blocks()
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
         yield session
-
-
-def _keep_blocks() -> None:
-    """Make reading cheaper by a tenth of a turn's time, where malloc is that of glibc.
-
-    For each read asyncio asks for a block of 256 kB. From 128 kB on, malloc has the system map and
-    unmap every block, until it sees one freed that was larger; it keeps such blocks from then on
-    (mallopt(3), `M_MMAP_THRESHOLD`).
-    """
-    bytes(2 * _READ)
 
 
 def is_socks(proxy: str | None) -> bool:
