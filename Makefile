@@ -17,7 +17,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
        PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format clean
+.PHONY: help demo test check lint format figures clean
 
 help:
 	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
@@ -25,6 +25,7 @@ help:
 	@echo "make check    linter, formatter, types, import table, migrations"
 	@echo "make lint     what of that is quick"
 	@echo "make format   let the formatter and the linter change the files"
+	@echo "make figures  how large bot/ is, and how many functions one photo question runs through"
 	@echo "make clean    remove $(VENV) and all caches; your data stays"
 
 demo: $(VENV)/.demo
@@ -45,6 +46,9 @@ lint: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+figures: $(VENV)/.dev
+	$(BIN)/python benchmarks/structure.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
