@@ -13,8 +13,8 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.errors import AdapterError
-from bot.language import Catalogue
-from bot.messages import Address, Attachment, ChannelKey, Person
+from bot.i18n import Catalogue
+from bot.models import Address, Attachment, ChannelKey, Person
 from bot.platforms.web.chat import Chat
 from bot.platforms.web.events import Events
 from bot.platforms.web.guard import Guard

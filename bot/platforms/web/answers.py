@@ -9,8 +9,8 @@ import structlog
 from aiohttp import web
 
 from bot.errors import BotError, StorageError
-from bot.language import Words
-from bot.messages import IncomingMessage, JsonObject
+from bot.i18n import Words
+from bot.models import IncomingMessage, JsonObject
 from bot.platforms.web import notices
 from bot.platforms.web.handouts import Handouts
 from bot.platforms.web.markup import Markup

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from bot.actions import Action, Verb
 from bot.errors import StorageError
-from bot.language import Words
-from bot.messages import IncomingMessage
+from bot.i18n import Words
+from bot.models import Ask, IncomingMessage
 from bot.platforms.web import presses, transcript, visitors
 from bot.platforms.web.answers import Answers, gone, misused, reason, refusal, taken
 from bot.platforms.web.handouts import Handouts
@@ -20,7 +20,6 @@ from bot.platforms.web.markup import Markup
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.ports import Archive
 from bot.platforms.web.uploads import Form, FormRefused, Spool
-from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, parse
 from bot.turns.inbox import Inbox, Notice
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from bot.messages import JsonObject
-from bot.turns.inbox import File
+from bot.files import File
+from bot.models import JsonObject
 
 KEEP_SECONDS = 900.0
 """How long a file can be fetched, again and again: a download that breaks off is begun anew."""

@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-from bot.language import Catalogue, Words
+from bot.i18n import Catalogue, Words
 
 _MOST_WANTED = 20
 _RANGE = re.compile(

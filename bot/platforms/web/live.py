@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from bot.actions import Rows
-from bot.messages import JsonObject
+from bot.models import JsonObject
 from bot.platforms.web.notices import rows_to_json
 from bot.platforms.web.status import Status
 from bot.reply.surface import Mood

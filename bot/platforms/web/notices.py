@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.actions import Rows
-from bot.messages import JsonObject
+from bot.models import JsonObject
 from bot.platforms.web.handouts import Handouts
 from bot.platforms.web.markup import Markup
 from bot.turns.inbox import Notice

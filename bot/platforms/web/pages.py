@@ -18,7 +18,7 @@ from typing import Self
 
 from aiohttp import web
 
-from bot.language import Words
+from bot.i18n import Words
 from bot.platforms.web.ports import UploadLimits
 from bot.turns.commands import WORDS
 

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.messages import ChannelKey
-from bot.turn import Turn
+from bot.models import ChannelKey, Turn
 
 
 class Archive(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bot.reply.surface import Mood
 
 _SIGNS = "\u23f3\u2615\u2699\u21bb\u23f8\U0001f4e5"
-"""What status lines of `bot.language` begin with: hourglass, cup, gear, arrow, pause, tray."""
+"""What status lines of `bot.i18n` begin with: hourglass, cup, gear, arrow, pause, tray."""
 
 _MARK = re.compile(rf"(?:(?P<sign>[{_SIGNS}])\ufe0f?|(?P<bar>[\u25b0\u25b1]+))\s*")
 _SHARE = re.compile(r"(?:(\d{1,3})\s?%|%\s?(\d{1,3}))(?:\s+·\s+|$)")

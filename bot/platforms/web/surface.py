@@ -34,7 +34,7 @@ class WebSurface:
         return LIMITS
 
     @property
-    def headroom(self) -> None:
+    def rate_limit_info(self) -> None:
         """Nothing is limited here."""
         return
 

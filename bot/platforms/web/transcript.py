@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.actions import Action, Button, Rows, Verb, under_drawing
-from bot.language import Words
-from bot.messages import JsonObject
+from bot.i18n import Words
+from bot.models import Answer, Ask, Imagine, JsonObject, Turn, TurnState
 from bot.platforms.web.live import Picture
 from bot.platforms.web.markup import Markup
 from bot.platforms.web.notices import rows_to_json
 from bot.platforms.web.status import unmarked
 from bot.reply.surface import Mood
-from bot.turn import Answer, Ask, Imagine, Turn, TurnState
 
 
 def to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = False) -> JsonObject:
@@ -72,7 +71,7 @@ def _answer(turn: Turn, answer: Answer, markup: Markup, words: Words) -> JsonObj
 
 
 def _buttons(turn_id: str, answer: Answer, words: Words) -> Rows:
-    """As `bot.reply.buttons.buttons` puts them under the reply."""
+    """As `bot.reply.render.buttons` puts them under the reply."""
     if answer.outcome is TurnState.FAILED:
         return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
     return under_drawing(turn_id, len(answer.pictures), words) if answer.pictures else ()

@@ -21,8 +21,8 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from bot.errors import ImageTooLarge, ImageUnreadable
-from bot.language import Words
-from bot.messages import Attachment
+from bot.i18n import Words
+from bot.models import Attachment
 from bot.platforms.web.ports import UploadLimits
 
 KEEP_SECONDS = 24 * 3600.0

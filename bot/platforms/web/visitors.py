@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person
 from bot.platforms.web.languages import Languages
 
 PLATFORM = "web"
