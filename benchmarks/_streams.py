@@ -14,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.errors import RateLimited
-from bot.language import Catalogue
-from bot.messages import Address, ChannelKey, Person
-from bot.provider.response import Text
-from bot.reply.gates import Gates
-from bot.reply.replies import LiveReplies
+from bot.i18n import Catalogue
+from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
+from bot.provider.responses import Text
+from bot.reply.live_reply import LiveReplies
+from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content, Limits, Receipt
-from bot.turn import Answer, Ask, Turn, TurnState, new_id
 from tests.scripted_surface import MemoryLedger, ScriptedSurface
 
 TRIP = 0.03
@@ -192,7 +191,7 @@ def open_replies() -> LiveReplies:
         return False
 
     return LiveReplies(
-        lambda address: address.data["stream"].surface, Gates(_now), MemoryLedger(), tell
+        lambda address: address.data["stream"].surface, RateLimiter(_now), MemoryLedger(), tell
     )
 
 

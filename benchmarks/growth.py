@@ -17,11 +17,10 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from bot.messages import Address, ChannelKey, Person
+from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
 from bot.storage import Database, Store
 from bot.storage.rows import turn_to_row
 from bot.storage.schema import channels, messages, turns
-from bot.turn import Answer, Ask, Turn, TurnState, new_id
 
 SIZES = (10, 100_000)
 AIM = 1.2

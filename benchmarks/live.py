@@ -22,7 +22,7 @@ from _life import first_signs
 from _streams import TRIP, JumpingLoop, Platform, Stream, lag, open_replies
 from _support import Figure, one_core, p95, resident, spread, verdict
 
-from bot.messages import Address
+from bot.models import Address
 from bot.platforms.discord.surface import LIMITS as DISCORD
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.surface import Discoveries, TelegramSurface

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final, Self
 
-from bot.language import Words
+from bot.i18n import Words
 
 MOST_BYTES: Final = 64
 """What Telegram takes (Bot API, `callback_data`); Discord takes 100 characters."""

@@ -1,4 +1,4 @@
-"""The composition root: builds every part from the configuration and runs them together."""
+"""Builds parts of the bot from the configuration, for the bot itself and for single commands."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.config import Config
-from bot.doctor import look_around
-from bot.errors import ConfigError, StorageError
-from bot.language import Catalogue
-from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.metrics import Metrics
-from bot.parts import (
+from bot.builders import (
     chat_adapters,
     database_location,
     defaults,
@@ -28,21 +22,26 @@ from bot.parts import (
     open_spaces,
     policy,
 )
+from bot.commands.doctor import look_around
+from bot.config import Config
+from bot.errors import ConfigError, StorageError
+from bot.housekeeping import follow, keep_house
+from bot.i18n import Catalogue
+from bot.metrics import Metrics
+from bot.models import FINAL, Address, Attachment, ChannelKey, Person, Turn
 from bot.platforms.adapter import Adapter, Served
 from bot.platforms.web.adapter import WebAdapter
 from bot.provider import Spaces
-from bot.reply.gates import Gates
-from bot.reply.replies import LiveReplies
+from bot.reply.live_reply import LiveReplies
+from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Surface
-from bot.serving import Serving
 from bot.storage import Database, Keeper, Pictures, Store
-from bot.turn import FINAL, Turn
+from bot.supervisor import Supervisor
+from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
-from bot.turns.ports import Tools
-from bot.turns.preferences import Preferences
-from bot.turns.records import Records
-from bot.upkeep import follow, keep_tidy
+from bot.turns.services import Services
+from bot.turns.settings import Preferences
 
 log = structlog.get_logger(__name__)
 
@@ -112,11 +111,13 @@ class App:
                 if isinstance(web, WebAdapter):
                     await web.open()  # first, because without its port there is nothing to serve
                     self._announce(web.url)
-                tools = Tools(
+                services = Services(
                     store=store,
                     pictures=pictures,
                     provider=spaces,
-                    replies=LiveReplies(self._surface, Gates(time.monotonic), store, self._tell),
+                    replies=LiveReplies(
+                        self._surface, RateLimiter(time.monotonic), store, self._tell
+                    ),
                     attachments=self,
                     observer=self._metrics,
                     preferences=Preferences(
@@ -125,11 +126,11 @@ class App:
                     places=lambda: spaces.places,
                     quota_wait=config.provider.quota_wait,
                 )
-                refused = await self._serve(tools, Keeper(database, pictures), spaces)
+                refused = await self._serve(services, Keeper(database, pictures), spaces)
         return 1 if refused else 0
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.ports.Attachments.fetch`."""
+        """As `bot.turns.services.Attachments.fetch`."""
         return await self._adapters[channel.platform].fetch(channel, attachment, limit)
 
     def _surface(self, address: Address) -> Surface:
@@ -170,25 +171,27 @@ class App:
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
 
-    async def _serve(self, tools: Tools, keeper: Keeper, spaces: Spaces) -> bool:
+    async def _serve(self, services: Services, keeper: Keeper, spaces: Spaces) -> bool:
         """Serve until asked to stop; returns whether a platform refused the bot."""
         if not has_platform(self._config):
             log.info("web chat only; set [telegram] token or [discord] token to add a platform")
         async with asyncio.TaskGroup() as tasks:
-            engine = Engine(tools, lambda: dispatcher.policy, tasks)
-            dispatcher = self._dispatcher(engine, tools, keeper, spaces)
-            serving = Serving(self._adapters, self._metrics, engine.resume_later, self._stop.set)
+            engine = Engine(services, lambda: dispatcher.policy, tasks)
+            dispatcher = self._dispatcher(engine, services, keeper, spaces)
+            serving = Supervisor(self._adapters, self._metrics, engine.resume_later, self._stop.set)
             self._connected = serving.connected
             self._metrics.count_unfinished(lambda: engine.unfinished)
             beside = [
                 tasks.create_task(serving.run(dispatcher), name="serving"),
                 tasks.create_task(
-                    keep_tidy(keeper, tools.preferences, self._config.storage.max_pictures_mb * MB),
+                    keep_house(
+                        keeper, services.preferences, self._config.storage.max_pictures_mb * MB
+                    ),
                     name="tidying",
                 ),
             ]
             if self._follow is not None:
-                following = follow(*self._follow, partial(_apply, dispatcher, tools.preferences))
+                following = follow(*self._follow, partial(_apply, dispatcher, services.preferences))
                 beside.append(tasks.create_task(following, name="configuration"))
             await self._stop.wait()
             log.info("stopping", unfinished=engine.unfinished)
@@ -200,14 +203,14 @@ class App:
         return bool(serving.refused)
 
     def _dispatcher(
-        self, engine: Engine, tools: Tools, keeper: Keeper, spaces: Spaces
+        self, engine: Engine, services: Services, keeper: Keeper, spaces: Spaces
     ) -> Dispatcher:
         async def examine() -> AsyncIterator[str]:
             async for finding in look_around(self._adapters, self._connected, spaces):
                 yield finding
 
-        records = Records(keeper, tools.preferences, examine, engine.is_busy)
-        return Dispatcher(engine, tools, records, policy(self._config))
+        records = DataRequests(keeper, services.preferences, examine, engine.is_busy)
+        return Dispatcher(engine, services, records, policy(self._config))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -244,7 +247,8 @@ class _Archive:
         return frozenset(ended) - await self.store.standing(ended)
 
     async def picture(self, key: str) -> tuple[bytes, str]:
-        return await self.pictures.get(key)
+        file = await self.pictures.get(key)
+        return file.data, file.media_type
 
 
 @contextmanager

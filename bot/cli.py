@@ -52,7 +52,7 @@ def run(config: ConfigOption = None) -> None:
 @cli.command()
 def demo(config: ConfigOption = None) -> None:
     """Serve the web chat with an offline stand-in for the model: no account, no network."""
-    from bot.demo import run_demo  # noqa: PLC0415 - loads the web chat
+    from bot.commands.demo import run_demo  # noqa: PLC0415 - loads the web chat
 
     with _failures():
         settings = _prepare(config, quiet=True)
@@ -70,7 +70,7 @@ def ask(
     config: ConfigOption = None,
 ) -> None:
     """Ask one question in the terminal."""
-    from bot.terminal import ask_once  # noqa: PLC0415 - loads the provider
+    from bot.commands.terminal import ask_once  # noqa: PLC0415 - loads the provider
 
     with _failures():
         asyncio.run(ask_once(_at_space(_prepare(config, quiet=True), space), question, image))
@@ -92,8 +92,8 @@ def imagine(
     config: ConfigOption = None,
 ) -> None:
     """Draw five pictures in the terminal, and save them with their recipe."""
-    from bot.language import Catalogue  # noqa: PLC0415 - same
-    from bot.terminal import imagine_once  # noqa: PLC0415 - loads the provider
+    from bot.commands.terminal import imagine_once  # noqa: PLC0415 - loads the provider
+    from bot.i18n import Catalogue  # noqa: PLC0415 - same
     from bot.turns.commands import CommandError  # noqa: PLC0415 - same
     from bot.turns.commands import imagine as checked  # noqa: PLC0415 - same
 
@@ -114,7 +114,7 @@ def space(context: typer.Context) -> None:
 @cli.command()
 def doctor(config: ConfigOption = None) -> None:
     """Check configuration, tokens, intents, Spaces and database, and say what to do."""
-    from bot.doctor import examine  # noqa: PLC0415 - loads everything
+    from bot.commands.doctor import examine  # noqa: PLC0415 - loads everything
 
     with _failures():
         healthy = asyncio.run(examine(_prepare(config, quiet=True)))
@@ -132,7 +132,7 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write everything stored about a channel to a JSON file."""
-    from bot.export import export_channel  # noqa: PLC0415 - loads the storage
+    from bot.commands.export import export_channel  # noqa: PLC0415 - loads the storage
 
     with _failures():
         written = asyncio.run(export_channel(_prepare(config, quiet=True), channel, output))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from bot.turn import Ask, Turn, TurnState
+from bot.models import Ask, Turn, TurnState
 
 
 class Metrics:
-    """Implements `bot.turns.ports.Observer`."""
+    """Implements `bot.turns.services.Observer`."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -38,7 +38,7 @@ class Metrics:
         )
 
     def turn_ended(self, turn: Turn, state: TurnState, seconds: float) -> None:
-        """As `bot.turns.ports.Observer.turn_ended`."""
+        """As `bot.turns.services.Observer.turn_ended`."""
         platform = turn.channel.platform
         kind = "ask" if isinstance(turn.command, Ask) else "imagine"
         self._turns.labels(platform, kind, str(state)).inc()

@@ -15,22 +15,20 @@ from typing import Any
 from PIL import Image
 
 from bot.errors import ImageUnreadable
-from bot.language import Catalogue
-from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.i18n import Catalogue
 from bot.metrics import Metrics
-from bot.provider.response import JsonConversation, Response
-from bot.reply.gates import Gates
-from bot.reply.replies import LiveReplies
+from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person, Turn, TurnState
+from bot.provider.responses import JsonConversation, Response
+from bot.reply.live_reply import LiveReplies
+from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content
 from bot.storage import Database, Keeper, Pictures, Store
-from bot.turn import Turn, TurnState
 from bot.turns.access import Allowance, Policy, Rules
+from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
-from bot.turns.ports import Tools
-from bot.turns.preferences import Preferences
-from bot.turns.records import Records
-from bot.turns.settings import Settings
+from bot.turns.services import Services
+from bot.turns.settings import Preferences, Settings
 from tests.scripted_surface import ScriptedSurface
 
 NO_LIMITS = Allowance(0, 0, 0)
@@ -182,16 +180,18 @@ async def scripted_bot(
             ended=Ended(),
         )
         replies = LiveReplies(
-            lambda a: bot.surface(a.data["surface"]), Gates(time.monotonic), store, bot.tell
+            lambda a: bot.surface(a.data["surface"]), RateLimiter(time.monotonic), store, bot.tell
         )
         preferences = Preferences(store, Catalogue(), settings or Settings(), "en")
-        tools = Tools(
+        services = Services(
             store, pictures, bot.provider, replies, bot, bot.ended, preferences, **options
         )
         policy = Policy(allowance, rules or Rules())
-        bot.engine = Engine(tools, lambda: bot.dispatcher.policy, tasks)
-        records = Records(Keeper(database, pictures), preferences, _examine, bot.engine.is_busy)
-        bot.dispatcher = Dispatcher(bot.engine, tools, records, policy)
+        bot.engine = Engine(services, lambda: bot.dispatcher.policy, tasks)
+        records = DataRequests(
+            Keeper(database, pictures), preferences, _examine, bot.engine.is_busy
+        )
+        bot.dispatcher = Dispatcher(bot.engine, services, records, policy)
         if resume:
             bot.engine.resume_later("test")
         try:

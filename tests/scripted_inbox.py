@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bot.actions import Action
-from bot.language import Catalogue, Words
-from bot.messages import ChannelKey, IncomingMessage, Person
-from bot.turn import Imagine
+from bot.i18n import Catalogue, Words
+from bot.models import ChannelKey, Imagine, IncomingMessage, Person
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice
 

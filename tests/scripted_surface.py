@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.errors import PreviewUnsupported, SurfaceError, SurfaceUnavailable
-from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search
+from bot.reply.surface import Anchor, Content, Limits, RateLimitInfo, Receipt, Search
 
 PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, moods=True, rate=1e9)
 
@@ -30,7 +30,7 @@ class ScriptedSurface:
     gate: asyncio.Event | None = None
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
-    headroom: Headroom | None = None
+    rate_limit_info: RateLimitInfo | None = None
     searches: list[Search] = field(default_factory=list)
     finds: bool = False
     cut_off_at: deque[Anchor] = field(default_factory=deque)

@@ -7,9 +7,9 @@ from typing import Any
 
 from telegram import Bot
 
-from bot.messages import Address
+from bot.files import File
+from bot.models import Address
 from bot.platforms.telegram.surface import Discoveries, TelegramSurface
-from bot.reply.surface import Upload
 from tests.servers.telegram_world import Chat
 
 Make = Callable[..., TelegramSurface]
@@ -34,6 +34,6 @@ def making(bot: Bot) -> Make:
     return surface
 
 
-def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> Upload:
+def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> File:
     """A file of a reply."""
-    return Upload(name, data, media_type, "a fox", "0" * 64)
+    return File(data, media_type, name, "a fox")

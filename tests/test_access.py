@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language import Catalogue
-from bot.messages import Address, ChannelKey, IncomingMessage, Person
-from bot.turn import Ask, Imagine
+from bot.i18n import Catalogue
+from bot.models import Address, Ask, ChannelKey, Imagine, IncomingMessage, Person
 from bot.turns.access import Allowance, Rules, Usage, refusal
 
 NOW = 1_000_000.0

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.messages import ChannelKey
-from bot.provider.response import JsonConversation
+from bot.models import Answer, ChannelKey, TurnState
+from bot.provider.responses import JsonConversation
 from bot.storage import Database, Store
-from bot.turn import Answer, TurnState
 from tests.test_store import a_turn, answered
 
 GROUP = ChannelKey("telegram", ("-42",))

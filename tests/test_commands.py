@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language import Catalogue
-from bot.turn import MAX_SEED, Ask, Imagine
+from bot.i18n import Catalogue
+from bot.models import MAX_SEED, Ask, Imagine
 from bot.turns.commands import WORDS as WORDS_OF_ALL
 from bot.turns.commands import (
     CommandError,

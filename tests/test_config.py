@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.config import Config, is_loopback, load, loading
-from bot.config.loading import NOT_YET
-from bot.config.toml_lines import line_of
+from bot.config.loading import NOT_YET, line_of
 from bot.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.reply.creations import Creations
+from bot.reply.rate_limiter import Creations
 
 
 async def _turns() -> None:

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import event, text
 
 from bot.errors import StorageError
-from bot.provider.response import JsonConversation
+from bot.models import Answer, TurnState
+from bot.provider.responses import JsonConversation
 from bot.storage import Database, Store
-from bot.turn import Answer, TurnState
 from tests.test_store import HERE, a_turn
 
 STEPS = 24

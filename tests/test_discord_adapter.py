@@ -13,10 +13,9 @@ from bot.errors import (
     ImageUnreadable,
     TokenRefused,
 )
-from bot.messages import Attachment, ChannelKey
+from bot.models import Ask, Attachment, ChannelKey
 from bot.platforms.adapter import Adapter
 from bot.reply.surface import Content
-from bot.turn import Ask
 from bot.turns.inbox import Inbox
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import ScriptedInbox, closing, make, running

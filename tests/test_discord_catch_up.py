@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.messages import ChannelKey
+from bot.models import Ask, ChannelKey
 from bot.platforms.discord import catch_up
-from bot.turn import Ask
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import ScriptedInbox, running
 from tests.servers.discord_world import HISTORY, Channel

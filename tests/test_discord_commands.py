@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from bot.errors import StorageError
-from bot.language import Catalogue
-from bot.messages import Person
-from bot.turn import Ask
+from bot.i18n import Catalogue
+from bot.models import Ask, Person
 from bot.turns.commands import ShowRecipe, ShowSettings
 from bot.turns.settings import NAMES
 from tests.servers.discord import DiscordServer

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from bot.errors import DeliveryUnknown
-from bot.language import Catalogue
-from bot.messages import Address
-from bot.reply.surface import Content, Mood, Upload
-from bot.turn import Ask
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Address, Ask
+from bot.reply.surface import Content, Mood
 from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, running
 from tests.servers.discord_world import EPHEMERAL, Channel
 
-FOX = Upload("fox.webp", b"RIFF fox", "image/webp", "a red fox", "1" * 64)
-HUGE = Upload("huge.png", bytes(10 * 2**20 + 1), "image/png", "a red fox", "2" * 64)
+FOX = File(b"RIFF fox", "image/webp", "fox.webp", "a red fox")
+HUGE = File(bytes(10 * 2**20 + 1), "image/png", "huge.png", "a red fox")
 DONE = Content("A red fox.", (FOX,), Mood.DONE)
 LONG = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time

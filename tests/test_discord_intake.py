@@ -11,8 +11,7 @@ import pytest
 from bot.errors import (
     StorageError,
 )
-from bot.messages import ChannelKey
-from bot.turn import Ask, Imagine
+from bot.models import Ask, ChannelKey, Imagine
 from bot.turns.commands import WORDS, Command, Help, Reset, Retry, Stop
 from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bot.actions import Action, Button, Verb, under_drawing
-from bot.keepsake import recipe_in
-from bot.language import Catalogue
-from bot.messages import Address
+from bot.files import File, Recipe
+from bot.i18n import Catalogue
+from bot.image.png_metadata import recipe_in
+from bot.models import Address
 from bot.platforms.discord.look import COLOURS, box, is_boxed
-from bot.provider.response import Recipe
-from bot.reply.surface import Content, Mood, Upload
+from bot.reply.surface import Content, Mood
 from tests.servers.discord import TOKEN, DiscordServer
 from tests.servers.discord_components import (
     BUTTON,
@@ -39,8 +39,7 @@ from tests.servers.discord_world import Channel
 
 TURN = "abcde23456"
 FIVE = tuple(
-    Upload(f"fox-{n}.webp", b"RIFF fox %d" % n, "image/webp", f"a red fox, {n}", f"{n}" * 64)
-    for n in range(5)
+    File(b"RIFF fox %d" % n, "image/webp", f"fox-{n}.webp", f"a red fox, {n}") for n in range(5)
 )
 STOP = ((Button(Action(Verb.STOP, TURN), "Stop", danger=True),),)
 WORKING = Content("Drawing … 40 %", buttons=STOP)
@@ -97,7 +96,7 @@ def only_box(message: dict[str, Any]) -> dict[str, Any]:
     return dict(container)
 
 
-def named(number: int) -> Upload:
+def named(number: int) -> File:
     return replace(FIVE[0], name=f"fox-{number}.webp", alt="a" * 1024)
 
 
@@ -217,9 +216,7 @@ class TestOverTheWire:
         recipe = Recipe("a red fox", 42, 5.0, 1.0, "here", 1)
         file = io.BytesIO()
         Image.new("RGB", (8, 8), "red").save(file, "WEBP")
-        drawn = [
-            Upload(f"fox-{n}.webp", file.getvalue(), "image/webp", "", f"k{n}") for n in range(2)
-        ]
+        drawn = [File(file.getvalue(), "image/webp", f"fox-{n}.webp") for n in range(2)]
         done = Content("fox", (replace(drawn[0], recipe=recipe), drawn[1]), Mood.DONE)
         async with running(server, keepsakes=True) as bot:
             surface = bot.adapter.surface(await imagined(server, bot))

@@ -10,12 +10,13 @@ import pytest
 
 from bot.actions import Action, Button, Verb, under_drawing
 from bot.errors import StorageError
-from bot.language import Catalogue
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Imagine
 from bot.platforms.discord import components
 from bot.reply.surface import Content, Mood
-from bot.turn import Imagine
 from bot.turns.commands import ShowRecipe
-from bot.turns.inbox import File, Notice
+from bot.turns.inbox import Notice
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
 from tests.servers.discord_people import buttons, presses, sends_in
@@ -197,8 +198,8 @@ class TestPressed:
     async def test_a_picture_comes_as_a_file(self, server: DiscordServer, bot: Running) -> None:
         """Deferred for one person to see; a file over the limit is named instead."""
         shown = await drawn(server, bot)
-        small = File("janus-1.png", b"\x89PNG", "image/png")
-        large = File("janus-2.png", bytes(10 * 2**20 + 1), "image/png")
+        small = File(b"\x89PNG", "image/png", "janus-1.png")
+        large = File(bytes(10 * 2**20 + 1), "image/png", "janus-2.png")
         bot.inbox.press_notices = [Notice("Here.", files=(small, large))]
         press = await presses(server, ada(server), general(server), shown, f"full:{TURN}:1")
         await server.wait_for(lambda: ephemeral(server), LONG)
@@ -338,7 +339,7 @@ class TestNotices:
         self, server: DiscordServer, bot: Running
     ) -> None:
         """`/export` typed out in a direct message."""
-        archive = File("discord_1.zip", b"PK", "application/zip")
+        archive = File(b"PK", "application/zip", "discord_1.zip")
         bot.inbox.notices = [Notice("Everything.", files=(archive,))]
         direct = server.dm(ada(server))
         await server.says(ada(server), direct, "/export")
@@ -372,7 +373,7 @@ async def test_no_kind_of_request_can_ping(server: DiscordServer, bot: Running) 
     """Notices, files, follow-ups, edits, whispers: each says that nobody is to be pinged."""
     evil = f"@everyone <@{ada(server).id}> https://example.org"
     shown = await drawn(server, bot, Content(evil, buttons=ROWS))
-    file = File("a.png", b"\x89PNG", "image/png")
+    file = File(b"\x89PNG", "image/png", "a.png")
     bot.inbox.press_notices = [
         Notice(evil),
         Notice(evil, files=(file,)),

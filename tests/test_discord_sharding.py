@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from bot.messages import ChannelKey
+from bot.models import Ask, ChannelKey
 from bot.platforms.discord.starts import PAUSE, Starts
-from bot.turn import Ask
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, running
 from tests.servers.discord_world import Channel

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from bot.actions import Action, Button, Verb, under_drawing
-from bot.language import Catalogue
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Ask, Imagine
 from bot.platforms.discord.look import COLOURS
 from bot.platforms.discord.surface import DiscordSurface
-from bot.reply.surface import Content, Mood, Upload
-from bot.turn import Ask, Imagine
+from bot.reply.surface import Content, Mood
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice
 from tests.servers.discord_simulated import simulated
@@ -30,9 +31,7 @@ def picture() -> bytes:
     return file.getvalue()
 
 
-FIVE = tuple(
-    Upload(f"fox-{n}.png", picture(), "image/png", "a red fox", f"{n}" * 64) for n in range(5)
-)
+FIVE = tuple(File(picture(), "image/png", f"fox-{n}.png", "a red fox") for n in range(5))
 DRAWN = Content("A red fox.", FIVE, Mood.DONE, under_drawing(TURN, 5, WORDS))
 
 

@@ -23,19 +23,19 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
-from bot.language import Catalogue
-from bot.messages import Address
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Address
 from bot.platforms.discord.surface import LIMITS, DiscordSurface
-from bot.reply.creations import Creations
-from bot.reply.surface import Anchor, Content, Mood, Search, Surface, Upload
+from bot.reply.rate_limiter import Creations
+from bot.reply.surface import Anchor, Content, Mood, Search, Surface
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import V2, text_of
 from tests.servers.discord_running import Running, closing, make, running
 from tests.servers.discord_world import LOADING, SEND, Channel
 
 FIVE = tuple(
-    Upload(f"fox-{n}.webp", b"RIFF fox %d" % n, "image/webp", f"a red fox, {n}", f"{n}" * 64)
-    for n in range(5)
+    File(b"RIFF fox %d" % n, "image/webp", f"fox-{n}.webp", f"a red fox, {n}") for n in range(5)
 )
 WORKING = Content("Drawing … 40 %")
 DONE = Content("A red fox. Seed 42.", FIVE, Mood.DONE)
@@ -482,9 +482,9 @@ async def test_what_the_headers_say_reaches_the_pacing(server: DiscordServer) ->
     server.person("Ada")
     async with running(server) as bot:
         surface = bot.adapter.surface(await asked(server, bot))
-        before = surface.headroom
+        before = surface.rate_limit_info
         await surface.create(WORKING, "turn-0")
-        after = surface.headroom
+        after = surface.rate_limit_info
     assert before is None
     assert after is not None
     assert after.left == 4

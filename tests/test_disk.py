@@ -97,7 +97,7 @@ from pathlib import Path
 from bot.errors import StorageError
 from bot.storage import Database, Pictures, Store
 from bot.storage.migrate import migrations_folder
-from bot.turn import Answer, TurnState
+from bot.models import Answer, TurnState
 from tests.test_store import HERE, a_turn
 
 disk = Path(sys.argv[1])

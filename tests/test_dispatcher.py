@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bot.actions import Action, Verb
-from bot.keepsake import recipe_in
-from bot.messages import IncomingMessage
-from bot.provider.response import GeneratedImage, ImageResponse, Recipe, Text
-from bot.turn import Ask, Imagine, Turn, TurnState
+from bot.files import File, Recipe
+from bot.image.png_metadata import recipe_in
+from bot.models import Ask, Imagine, IncomingMessage, Turn, TurnState
+from bot.provider.responses import ImageResponse, Text
 from bot.turns.access import Rules
 from bot.turns.commands import (
     Command,
@@ -37,9 +37,7 @@ from tests.scripted_surface import PLAIN, ScriptedSurface
 def drawn(guidance: float = 5.0) -> ImageResponse:
     return ImageResponse(
         [
-            GeneratedImage(
-                png(colour), "image/png", Recipe("fox", 42, guidance, 1.0, "here", index)
-            )
+            File(png(colour), "image/png", recipe=Recipe("fox", 42, guidance, 1.0, "here", index))
             for index, colour in enumerate(["red", "green", "blue", "black", "white"])
         ]
     )

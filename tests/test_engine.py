@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import MessageGone, QuotaExceeded, SpaceUnreachable
-from bot.messages import ChannelKey
-from bot.provider.response import (
-    GeneratedImage,
-    ImageResponse,
-    JsonConversation,
-    Reasoning,
-    Recipe,
-    Stage,
-    Text,
-)
+from bot.files import File, Recipe
+from bot.models import Ask, ChannelKey, Imagine, TurnState
+from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Stage, Text
 from bot.reply.surface import Mood
-from bot.turn import Ask, Imagine, TurnState
 from bot.turns.access import Allowance
 from bot.turns.commands import Help, Reset, Retry, Stop
 from bot.turns.settings import Settings
@@ -30,7 +22,7 @@ from tests.scripted_bot import BOB, ScriptedProvider, png, scripted_bot
 def drawn(seed: int = 42) -> ImageResponse:
     return ImageResponse(
         [
-            GeneratedImage(png(colour), "image/png", Recipe("fox", seed, 5.0, 1.0, "here", index))
+            File(png(colour), "image/png", recipe=Recipe("fox", seed, 5.0, 1.0, "here", index))
             for index, colour in enumerate(["red", "green", "blue", "black", "white"])
         ]
     )

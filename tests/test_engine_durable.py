@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.errors import QuotaExceeded, SurfaceForbidden
-from bot.provider.response import Reasoning, Stage, Text
-from bot.turn import Ask, Imagine, Turn, TurnState
+from bot.models import Ask, Imagine, Turn, TurnState
+from bot.provider.responses import Reasoning, Stage, Text
 from bot.turns.commands import Retry, Stop
 from bot.turns.run import MAX_ATTEMPTS, TOO_OLD
 from tests.scripted_bot import BOB, ScriptedBot, ScriptedProvider, png, scripted_bot

@@ -18,7 +18,7 @@ from bot.provider.gradio_client import GradioClient
 from bot.provider.gradio_files import MAX_DATA_URL
 from bot.provider.gradio_server import ConfigCache, GradioServer
 from bot.provider.job import GENERATE, KNOWN
-from bot.provider.response import Response, Stage
+from bot.provider.responses import Response, Stage
 from bot.provider.wire import Wire
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import PNG
@@ -121,6 +121,7 @@ async def test_pictures_are_drawn(janus: DeepseekAI_JanusPro7b) -> None:
     assert len(files[0]) == 5
     assert isinstance(made[2], ImageResponse)
     last = made[2].images[4]
+    assert last.recipe is not None
     assert last.media_type == "image/webp"
     assert (last.recipe.seed, last.recipe.guidance, last.recipe.index) == (2, 6, 4)
     steps = [said for said in drawn[0] if isinstance(said, Reasoning) and said.length == 3]

@@ -18,7 +18,7 @@ from bot.errors import (
 )
 from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning, open_session
 from bot.provider.hugging_face import is_hugging_face, space_url
-from bot.provider.response import Stage
+from bot.provider.responses import Stage
 from bot.provider.wire import Patience
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply

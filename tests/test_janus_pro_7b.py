@@ -35,7 +35,7 @@ from bot.provider import (
     open_session,
 )
 from bot.provider.prompt import DESCRIBE, NO_PICTURE
-from bot.provider.response import Stage
+from bot.provider.responses import Stage
 from bot.provider.wire import Patience
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import (
@@ -152,6 +152,7 @@ async def test_making_pictures(space: FaultySpace, model: str, options: dict[str
     assert [image.data for image in images.images] == list(FILES.values())
     assert {image.media_type for image in images.images} == {"image/png"}
     recipe = images.images[3].recipe
+    assert recipe is not None
     assert (recipe.prompt, recipe.seed, recipe.guidance, recipe.temperature, recipe.index) == (
         "a red fox", 42, 6, 1.0, 3,
     )  # fmt: skip
@@ -171,7 +172,9 @@ async def test_a_random_seed_is_told(space: FaultySpace) -> None:
     for _ in range(2):
         images = (await ask(provider(space), prompt="a fox"))[-1]
         assert isinstance(images, ImageResponse)
-        seeds.add(images.images[0].recipe.seed)
+        recipe = images.images[0].recipe
+        assert recipe is not None
+        seeds.add(recipe.seed)
     assert len(seeds) == 2
     space.script = says(STARTS, completed("Yes."), CLOSE)
     first = (await ask(provider(space), "", ["x"]))[0]

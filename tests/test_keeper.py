@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import ChannelKey, Person
-from bot.provider.response import Recipe
+from bot.files import Recipe
+from bot.models import Answer, ChannelKey, Counts, Imagine, Person, Turn, TurnState
 from bot.storage import Database, Keeper, Pictures, Store
-from bot.turn import Answer, Counts, Imagine, Turn, TurnState
 from tests.test_pictures import files, png
 from tests.test_store import HERE, THERE, a_turn
 

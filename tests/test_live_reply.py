@@ -20,20 +20,20 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
-from bot.language import Catalogue
-from bot.messages import Address
-from bot.provider.response import Reasoning, Stage, Text
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Address, Answer, TurnState
+from bot.provider.responses import Reasoning, Stage, Text
 from bot.reply import live_reply
-from bot.reply.gates import Gates
 from bot.reply.live_reply import LiveReply
+from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Mood
-from bot.turn import Answer, Picture, TurnState
 from tests.scripted_surface import PLAIN, MemoryLedger, ScriptedSurface
 
 DONE = Answer(TurnState.DONE, "The answer.")
 WORDS = Catalogue().words()
 ADDRESS = Address("test", "chat", {})
-PICTURES = [Picture(str(number), b"x", "image/png", "a fox") for number in range(5)]
+PICTURES = [File(b"%d" % number, "image/png", f"fox-{number}.png", "a fox") for number in range(5)]
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def replying(
     ledger: MemoryLedger | None = None,
     on_lost: Callable[[SurfaceError], None] = lambda _: None,
 ) -> AsyncIterator[LiveReply]:
-    gate = Gates(time.monotonic).gate(ADDRESS, surface.limits)
+    gate = RateLimiter(time.monotonic).gate(ADDRESS, surface.limits)
     reply = LiveReply("turn", surface, gate, ledger or MemoryLedger(), words=WORDS, on_lost=on_lost)
     await reply.open()
     try:

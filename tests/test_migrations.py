@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.messages import ChannelKey
+from bot.models import ChannelKey
 from bot.storage import Database, Store
 from bot.storage.__main__ import differences, main
 from bot.storage.engines import file_of, open_for_migration, parse

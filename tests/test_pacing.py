@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.reply.pacing import Bucket, Pace, Urgency, interval, wait
-from bot.reply.surface import Headroom, Limits, Window
+from bot.reply.surface import Limits, RateLimitInfo, Window
 
 seconds = st.floats(0, 1000)
 
@@ -116,8 +116,8 @@ def test_progress_leaves_room_in_a_window_for_the_final_state(window: Window) ->
 
 def test_what_the_platform_says_of_its_limit_is_kept() -> None:
     """With one request left, intermediate states wait and the final one does not."""
-    pace = Pace().left(0.0).answered(0.0, 0.0, Headroom(1, 4.0))
+    pace = Pace().left(0.0).answered(0.0, 0.0, RateLimitInfo(1, 4.0))
     assert wait(pace, 1.0, Urgency.PROGRESS, limits(0.0), 0.0) == 3.0
     assert wait(pace, 1.0, Urgency.FINAL, limits(0.0), 0.0) == 0.0
-    fresh = pace.left(5.0).answered(5.0, 5.0, Headroom(4, 5.0))
+    fresh = pace.left(5.0).answered(5.0, 5.0, RateLimitInfo(4, 5.0))
     assert wait(fresh, 5.0, Urgency.PROGRESS, limits(0.0), 0.0) == 0.0

@@ -11,10 +11,10 @@ from PIL import Image
 from sqlalchemy import select
 
 from bot.errors import StorageError
-from bot.provider.response import Recipe
+from bot.files import Recipe
+from bot.models import Answer, TurnState
 from bot.storage import Database, Pictures, Store
 from bot.storage.schema import images
-from bot.turn import Answer, TurnState
 from tests.test_store import HERE, a_turn
 
 RECIPE = Recipe("a red fox", 42, 5.0, 1.0, "deepseek-ai/Janus-Pro-7B", 3)

@@ -10,8 +10,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import ProgrammingError
 
 from bot.errors import StorageError
+from bot.models import Answer, TurnState
 from bot.storage import Database, Store
-from bot.turn import Answer, TurnState
 from tests.servers.postgres import PASSWORD, PostgresServer
 from tests.test_store import HERE, a_turn
 

@@ -20,7 +20,7 @@ from bot.errors import (
     StreamLost,
 )
 from bot.provider import DeepseekAI_JanusPro7b, JsonConversation, Reasoning, Spaces, Text
-from bot.provider.response import Response, Stage
+from bot.provider.responses import Response, Stage
 from bot.provider.spaces import Circuit
 from tests.servers.faulty_space import (
     CLOSE,

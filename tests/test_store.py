@@ -15,12 +15,24 @@ from hypothesis import strategies as st
 from sqlalchemy import event, update
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.provider.response import JsonConversation
+from bot.models import (
+    MAX_SEED,
+    Address,
+    Answer,
+    Ask,
+    Attachment,
+    ChannelKey,
+    Exchange,
+    Imagine,
+    Person,
+    Turn,
+    TurnState,
+    new_id,
+)
+from bot.provider.responses import JsonConversation
 from bot.storage import Database, Store
 from bot.storage.rows import turn_from_row, turn_to_row
 from bot.storage.schema import channels, turns
-from bot.turn import MAX_SEED, Answer, Ask, Exchange, Imagine, Turn, TurnState, new_id
 
 HERE = ChannelKey("telegram", ("-100", "7"))
 THERE = ChannelKey("telegram", ("-100", "8"))
@@ -427,9 +439,9 @@ async def test_damaged_row_is_named(store: Store, database: Database) -> None:
 
 KILLED = """
 import asyncio, os, signal, sys
-from bot.messages import Address, ChannelKey, IncomingMessage, Person
+from bot.models import Address, ChannelKey, IncomingMessage, Person
 from bot.storage import Database, Store
-from bot.turn import Ask, Turn
+from bot.models import Ask, Turn
 
 async def main():
     person, address = Person("telegram", "42", "Ann"), Address("telegram", "7", {})

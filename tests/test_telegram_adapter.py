@@ -10,12 +10,11 @@ from dataclasses import replace
 import pytest
 
 from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
-from bot.messages import Attachment, ChannelKey
+from bot.models import Ask, Attachment, ChannelKey
 from bot.platforms.telegram import client
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.timing import Backoff, Timing
 from bot.reply.surface import Content
-from bot.turn import Ask
 from bot.turns.commands import WORDS, Stop
 from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer

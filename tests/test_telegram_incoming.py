@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.messages import IncomingMessage
-from bot.turn import Ask, Imagine
+from bot.models import Ask, Imagine, IncomingMessage
 from bot.turns.commands import Command, Help, Privacy, Retry
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_methods import File

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -11,10 +10,11 @@ from telegram import InputMediaPhoto
 from telegram.error import BadRequest
 
 from bot.errors import ContentRefused
+from bot.files import File
+from bot.models import Imagine
 from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
-from bot.reply.surface import Content, Mood, Upload
-from bot.turn import Imagine
+from bot.reply.surface import Content, Mood
 from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import ScriptedInbox, opened, picture, serving
@@ -29,9 +29,9 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer
         yield running
 
 
-def upload(width: int) -> Upload:
+def upload(width: int) -> File:
     data = picture(width)
-    return Upload("fox.png", data, "image/png", f"a fox {width}", sha256(data).hexdigest())
+    return File(data, "image/png", "fox.png", f"a fox {width}")
 
 
 async def typed(server: TelegramServer, person: Json, text: str) -> tuple[str, Json]:
@@ -52,7 +52,7 @@ async def begun(
     return message_id
 
 
-async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[Upload, ...]) -> None:
+async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[File, ...]) -> None:
     """The reply of the newest request, as the core shows it."""
     surface = adapter.surface(inbox.taken[-1][0].address)
     receipt = await surface.create(Content("Drawing"), "turn-0")

@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram import MessageEntity
 
-from bot.language import Catalogue
-from bot.messages import Address
+from bot.i18n import Catalogue
+from bot.models import Address, Answer, TurnState
 from bot.platforms.telegram.entities import folded, render
-from bot.reply.state import Phase, ReplyState
+from bot.reply.render import Page, Phase, ReplyState, contents
 from bot.reply.surface import Content, Mood
-from bot.reply.wording import Page, contents
-from bot.turn import Answer, TurnState
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import opened
 from tests.servers.telegram_world import Chat, Json, units

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bot.actions import Action, Button, Verb
-from bot.messages import Address
+from bot.files import File
+from bot.models import Address, Imagine
 from bot.reply.surface import Content, Mood
-from bot.turn import Imagine
-from bot.turns.inbox import File, Notice
+from bot.turns.inbox import Notice
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import ScriptedInbox, picture, serving
 from tests.servers.telegram_world import Chat
@@ -75,7 +75,7 @@ async def test_a_file_is_handed_out(server: TelegramServer) -> None:
     ann = server.person("Ann")
     chat = server.private(ann)
     inbox = ScriptedInbox()
-    inbox.press_notices.append(Notice("Here.", files=(File("fox.png", picture(), "image/png"),)))
+    inbox.press_notices.append(Notice("Here.", files=(File(picture(), "image/png", "fox.png"),)))
     async with serving(server, inbox) as adapter:
         message = await shown(server, adapter, chat)
         server.press(ann, message, "full:abcdefghjk:1")

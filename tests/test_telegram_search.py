@@ -11,7 +11,7 @@ import pytest
 from bot.errors import DeliveryUnknown, RateLimited
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.surface import PROBES
-from bot.reply.creations import Creations
+from bot.reply.rate_limiter import Creations
 from bot.reply.surface import Anchor, Content, Search
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import picture

@@ -31,7 +31,7 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
-from bot.language import Catalogue
+from bot.i18n import Catalogue
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.refusals import Request, surface_error
 from bot.reply.surface import Content, Mood

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 
 from bot.errors import AdapterError, TokenRefused
+from bot.models import Ask
 from bot.platforms.telegram.intake import ALLOWED
 from bot.platforms.telegram.sources import addresses, is_allowed
-from bot.turn import Ask
 from tests.servers import web_bot
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import (

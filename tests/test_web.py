@@ -15,23 +15,32 @@ from hypothesis import strategies as st
 
 from bot.actions import Action, Button, Verb
 from bot.errors import AdapterError, ImageTooLarge, ImageUnreadable, PreviewUnsupported
-from bot.language import Catalogue, Words
-from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.files import File
+from bot.i18n import Catalogue, Words
+from bot.models import (
+    Address,
+    Ahead,
+    Answer,
+    Ask,
+    Attachment,
+    ChannelKey,
+    Imagine,
+    IncomingMessage,
+    Person,
+    Turn,
+    TurnState,
+)
 from bot.platforms.web import UploadLimits, status, transcript
+from bot.platforms.web.events import FINISHED_KEPT, LiveMessage, LiveRooms
+from bot.platforms.web.files import KEEP_UPLOADS_SECONDS, UploadStore
 from bot.platforms.web.guard import Guard, is_loopback
-from bot.platforms.web.languages import Languages
-from bot.platforms.web.live import FINISHED_KEPT, LiveMessage, LiveRooms
-from bot.platforms.web.markup import Markup
-from bot.platforms.web.pages import Pages
+from bot.platforms.web.pages import Markup, Pages
+from bot.platforms.web.parsing import Languages
 from bot.platforms.web.surface import WebSurface
-from bot.platforms.web.uploads import KEEP_SECONDS, Spool
-from bot.provider.response import Reasoning, Stage
-from bot.reply.buttons import buttons
-from bot.reply.state import Phase, ReplyState
-from bot.reply.surface import Content, Mood, Upload
-from bot.reply.wording import MOODS
-from bot.reply.wording import status as wording_of
-from bot.turn import Ahead, Answer, Ask, Imagine, Turn, TurnState
+from bot.provider.responses import Reasoning, Stage
+from bot.reply.render import MOODS, Phase, ReplyState, buttons
+from bot.reply.render import status as wording_of
+from bot.reply.surface import Content, Mood
 
 ROOM = "room-of-the-test"
 MARKUP = Markup()
@@ -212,7 +221,7 @@ async def test_edit_of_a_message_from_before_a_restart() -> None:
     """A receipt that went through JSON works in a process that never created the message."""
     receipt = await surface_in(LiveRooms()).create(Content("⏳ Got it…"), "nonce-1")
     rooms = LiveRooms()
-    file = Upload("fox.png", b"", "image/png", "A fox", "ab" * 32)
+    file = File.with_key("ab" * 32, b"", "image/png").described("fox.png", "A fox")
     await surface_in(rooms).edit(json.loads(json.dumps(receipt)), Content("", (file,), Mood.DONE))
     with rooms.watch(ROOM) as watch:
         (reply,) = watch.take()
@@ -307,7 +316,9 @@ def test_transcript_marks_how_a_turn_ended(outcome: TurnState, mood: str) -> Non
 async def test_transcript_shows_what_the_live_reply_did(answer: Answer, words: Words) -> None:
     """After a reload a finished turn has the same text, mood and buttons."""
     done = turn(Imagine("a fox"), answer)
-    files = tuple(Upload("x.png", b"", "image/png", "", key) for key in answer.pictures)
+    files = tuple(
+        File.with_key(key, b"", "image/png").described("x.png", "") for key in answer.pictures
+    )
     state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=files)
     rooms = LiveRooms()
     live = Content(answer.text, files, MOODS[answer.outcome], buttons(state, done.id, words))
@@ -346,7 +357,7 @@ async def test_live_buttons() -> None:
 
 async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -> None:
     """An upload is there for a day, is never read beyond the limit, and then is gone politely."""
-    spool = Spool(tmp_path, UploadLimits())
+    spool = UploadStore(tmp_path, UploadLimits())
     attachment = Attachment("fox.png", {"upload": "ab" * 16})
     path = tmp_path / ("ab" * 16)
     path.write_bytes(b"12345")
@@ -356,7 +367,7 @@ async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -
     with pytest.raises(ImageTooLarge):
         await spool.fetch(attachment, 4)
     assert spool.sweep() == 0
-    old = path.stat().st_mtime - KEEP_SECONDS - 1
+    old = path.stat().st_mtime - KEEP_UPLOADS_SECONDS - 1
     os.utime(path, (old, old))
     os.utime(other, (old, old))
     assert spool.sweep() == 1
@@ -369,7 +380,7 @@ async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -
 async def test_spool_reads_nothing_but_uploads(tmp_path: Path, upload: str) -> None:
     """A source that this adapter did not write opens no file."""
     with pytest.raises(ImageUnreadable):
-        await Spool(tmp_path, UploadLimits()).fetch(Attachment("x", {"upload": upload}), 100)
+        await UploadStore(tmp_path, UploadLimits()).fetch(Attachment("x", {"upload": upload}), 100)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.language import Catalogue
+from bot.i18n import Catalogue
 from bot.platforms.web import UploadLimits, WebAdapter, transcript
-from bot.platforms.web.languages import wanted
 from bot.platforms.web.pages import spoken
+from bot.platforms.web.parsing import wanted
 from bot.turns.commands import WORDS, Help
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, serving
 

@@ -12,14 +12,15 @@ import pytest
 
 from bot.actions import Action, Button, Verb
 from bot.errors import StorageError
+from bot.files import File
+from bot.models import Imagine
 from bot.platforms.web import WebAdapter
-from bot.platforms.web.handouts import KEEP_SECONDS, MOST_KEPT, Handouts
-from bot.turn import Imagine
-from bot.turns.inbox import File, Notice
+from bot.platforms.web.files import KEEP_DOWNLOADS_SECONDS, MAX_DOWNLOADS, Downloads
+from bot.turns.inbox import Notice
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"
-ZIP = File("web_room.zip", b"PK\x05\x06" + b"\0" * 18, "application/zip")
+ZIP = File(b"PK\x05\x06" + b"\0" * 18, "application/zip", "web_room.zip")
 
 
 @pytest.fixture
@@ -197,8 +198,8 @@ async def test_a_full_disk_is_told(
 
 async def test_names_of_files_cannot_break_out(tmp_path: Path) -> None:
     """Whatever a name has in it, header and path stay what they are."""
-    handouts = Handouts(tmp_path / "out")
-    kept = await handouts.add(File('../a"\r\nX: y.zip', b"x", "application/zip"))
+    handouts = Downloads(tmp_path / "out")
+    kept = await handouts.add(File(b"x", "application/zip", '../a"\r\nX: y.zip'))
     assert kept["name"] == ".._a_X_y.zip"
     assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "out"]
 
@@ -206,13 +207,13 @@ async def test_names_of_files_cannot_break_out(tmp_path: Path) -> None:
 async def test_handouts_grow_old(tmp_path: Path) -> None:
     """After some minutes a file is gone from the disk, and so is what came before too many."""
     now = time.monotonic()
-    handouts = Handouts(tmp_path / "out", clock=lambda: now)
-    kept = [await handouts.add(ZIP) for _ in range(MOST_KEPT + 1)]
+    handouts = Downloads(tmp_path / "out", clock=lambda: now)
+    kept = [await handouts.add(ZIP) for _ in range(MAX_DOWNLOADS + 1)]
     first, *_, key = [file["url"].rpartition("/")[2] for file in kept]
     with pytest.raises(KeyError):
         handouts.response(first)
     handouts.response(key)
-    now += KEEP_SECONDS
+    now += KEEP_DOWNLOADS_SECONDS
     with pytest.raises(KeyError):
         handouts.response(key)
     assert list((tmp_path / "out").iterdir()) == []

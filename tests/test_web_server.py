@@ -15,9 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.errors import AdapterError, StorageError
+from bot.models import Ask, Imagine
 from bot.platforms.web import UploadLimits, WebAdapter
 from bot.reply.surface import Content
-from bot.turn import Ask, Imagine
 from bot.turns.commands import Stop
 from bot.turns.inbox import Notice
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving

@@ -4,9 +4,7 @@ Every key, its default and what it does stand in `config.example.toml`. An envir
 called `JANUS_BOT_` + section + `__` + key, and wins over the file; a list is written as JSON.
 """
 
-from bot.config.checks import is_loopback
 from bot.config.loading import DEFAULT_FILE, load
-from bot.config.sections import SpaceSection
-from bot.config.settings import Config
+from bot.config.schema import Config, SpaceSection, is_loopback
 
 __all__ = ["DEFAULT_FILE", "Config", "SpaceSection", "is_loopback", "load"]

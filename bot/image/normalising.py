@@ -25,8 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bot.errors import ImageTooLarge, ImageUnreadable
-from bot.image.formats import WANTED, is_accepted_format
-from bot.image.pixels import flatten
+from bot.image.formats import WANTED, flatten, is_accepted_format
 
 MAX_SIDE = 1024
 """Pixels. The Space's encoder sees 384; more than this only costs time on the way."""

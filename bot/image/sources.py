@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 from PIL import Image
 
 from bot.errors import ImageUnreadable
-from bot.image.pixels import opaque_or_alpha
+from bot.image.formats import opaque_or_alpha
 
 ImageSource: TypeAlias = (
     bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Image.Image

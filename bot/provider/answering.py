@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
+from bot.files import File
 from bot.provider.gradio_client import CallEvent, GradioClient
 from bot.provider.gradio_config import SpaceConfig
 from bot.provider.gradio_events import (
@@ -24,15 +25,7 @@ from bot.provider.gradio_files import download, picture
 from bot.provider.hugging_face import NOT_UP
 from bot.provider.job import Drawing, Job, Question
 from bot.provider.place import Access, Caller, Place
-from bot.provider.response import (
-    GeneratedImage,
-    ImageResponse,
-    JsonConversation,
-    Reasoning,
-    Response,
-    Stage,
-    Text,
-)
+from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Response, Stage, Text
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
@@ -156,7 +149,7 @@ async def _images(place: Place, job: Drawing, data: list[Any]) -> ImageResponse:
     files = await download(place.server, paths)
     return ImageResponse(
         [
-            GeneratedImage(file, _media_type(file), job.recipe(place.name, index))
+            File(file, _media_type(file), recipe=job.recipe(place.name, index))
             for index, file in enumerate(files)
         ]
     )

@@ -9,7 +9,7 @@ from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 
 from bot.errors import BadInput
-from bot.provider.response import Response
+from bot.provider.responses import Response
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -24,7 +24,7 @@ from bot.errors import (
     SpacePaused,
     SpaceUnreachable,
 )
-from bot.provider.response import Reasoning, Stage
+from bot.provider.responses import Reasoning, Stage
 from bot.provider.wire import Wire
 from bot.provider.words import plain
 

@@ -26,7 +26,7 @@ from bot.provider.job import (
 )
 from bot.provider.place import ANYBODY, Access, Caller
 from bot.provider.prompt import Message
-from bot.provider.response import JsonConversation, Response
+from bot.provider.responses import JsonConversation, Response
 from bot.provider.wire import Patience, PendingResponse
 from bot.provider.zerogpu import UNKNOWN_UUID
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from bot.errors import BadInput
+from bot.files import Recipe
 from bot.provider.gradio_config import Function
 from bot.provider.prompt import BUDGET, Message, Spoken, fold, harmless, shorten, spoken
-from bot.provider.response import Reasoning, Recipe, Stage
+from bot.provider.responses import Reasoning, Stage
 
 UNDERSTAND = Function("multimodal_understanding", fn_index=2, trigger_id=10, inputs=5)
 GENERATE = Function("generate_image", fn_index=3, trigger_id=20, inputs=4)

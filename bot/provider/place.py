@@ -14,7 +14,7 @@ from bot.errors import ConfigError, SpaceUnreachable
 from bot.provider.gradio_server import ConfigCache, GradioServer
 from bot.provider.hugging_face import HF_URL, Hub, is_hugging_face, space_url, subdomain
 from bot.provider.job import KNOWN
-from bot.provider.response import JsonConversation
+from bot.provider.responses import JsonConversation
 from bot.provider.wire import Patience, Wire, is_socks, open_session
 from bot.provider.zerogpu import get_zerogpu_token, token_expires
 

@@ -26,7 +26,7 @@ from bot.errors import (
     StreamLost,
 )
 from bot.provider.janus_pro_7b import DeepseekAI_JanusPro7b
-from bot.provider.response import ImageResponse, Reasoning, Response, Stage, Text
+from bot.provider.responses import ImageResponse, Reasoning, Response, Stage, Text
 
 _SPACE_IS_DOWN = (
     SpaceUnreachable,

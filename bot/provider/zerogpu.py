@@ -21,7 +21,7 @@ import aiohttp
 from bot.errors import ProviderError
 from bot.provider import json_text
 from bot.provider.hugging_face import HF_URL
-from bot.provider.response import JsonConversation
+from bot.provider.responses import JsonConversation
 from bot.provider.wire import Wire
 
 LIFETIME = 600.0

@@ -1,16 +1,10 @@
-"""A live reply: what it should show, what the platform acknowledged, and one task between them.
-
-Setting the desired state never waits. The task brings the acknowledged state after it, one request
-in flight, at the pace of the chat. Intermediate states may be skipped; the final one is owed: it is
-repeated until acknowledged, through flood waits and outages, and over restarts from what `Ledger`
-keeps.
-"""
+"""Pictures as files to send."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -23,17 +17,15 @@ from bot.errors import (
     SurfaceError,
     SurfaceUnavailable,
 )
-from bot.language import Words
-from bot.provider.response import Response
-from bot.reply.buttons import buttons
-from bot.reply.gates import Gate
+from bot.files import File
+from bot.i18n import Words
+from bot.models import Address, Ahead, Answer, Person, Turn
+from bot.provider.responses import Response
+from bot.reply.messages import Ledger, ReplyMessages, Step
 from bot.reply.pacing import Urgency
-from bot.reply.standing import Ledger, Standing, Step
-from bot.reply.state import Phase, ReplyState
+from bot.reply.rate_limiter import ChatLimiter, RateLimiter
+from bot.reply.render import Page, Phase, ReplyState, buttons, contents
 from bot.reply.surface import Content, Surface
-from bot.reply.uploads import upload
-from bot.reply.wording import Page, contents
-from bot.turn import Ahead, Answer, Picture
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +59,7 @@ class LiveReply:
         self,
         turn_id: str,
         surface: Surface,
-        gate: Gate,
+        gate: ChatLimiter,
         ledger: Ledger,
         *,
         words: Words,
@@ -80,7 +72,7 @@ class LiveReply:
         self._words = words
         self._on_lost = on_lost
         self._state = ReplyState()
-        self._standing = Standing(
+        self._standing = ReplyMessages(
             turn_id,
             surface,
             ledger,
@@ -103,33 +95,32 @@ class LiveReply:
         self._task = asyncio.create_task(self._run(), name=f"reply {self._turn_id}")
 
     def show(self, response: Response) -> None:
-        """As `bot.turns.ports.Reply.show`."""
+        """As `bot.turns.services.Reply.show`."""
         self._desire(self._state.with_response(response, self._clock()))
 
     def waiting(self, ahead: Ahead) -> None:
-        """As `bot.turns.ports.Reply.waiting`."""
+        """As `bot.turns.services.Reply.waiting`."""
         self._desire(replace(self._state, phase=Phase.WAITING, ahead=ahead))
 
     def parked(self, seconds: float) -> None:
-        """As `bot.turns.ports.Reply.parked`."""
+        """As `bot.turns.services.Reply.parked`."""
         until = self._clock() + seconds
         self._desire(replace(self._state, phase=Phase.PARKED, parked_until=until))
 
     def restart(self) -> None:
-        """As `bot.turns.ports.Reply.restart`."""
+        """As `bot.turns.services.Reply.restart`."""
         self._desire(ReplyState())
 
     def resumed(self) -> None:
-        """As `bot.turns.ports.Reply.resumed`."""
+        """As `bot.turns.services.Reply.resumed`."""
         self._desire(replace(self._state, resumed=True))
 
-    async def finish(self, answer: Answer, pictures: Sequence[Picture]) -> None:
-        """As `bot.turns.ports.Reply.finish`."""
-        uploads = tuple(
-            upload(self._turn_id, number, picture) for number, picture in enumerate(pictures, 1)
-        )
+    async def finish(self, answer: Answer, files: Sequence[File]) -> None:
+        """As `bot.turns.services.Reply.finish`."""
         self._desire(
-            replace(self._state, phase=Phase.FINAL, answer=answer, uploads=uploads, resumed=False)
+            replace(
+                self._state, phase=Phase.FINAL, answer=answer, uploads=tuple(files), resumed=False
+            )
         )
         await self._settled.wait()
         if self._lost is not None:
@@ -138,12 +129,12 @@ class LiveReply:
             self._task.result()  # a fault that is nobody's message: raise it where it is seen
 
     async def remove(self) -> None:
-        """As `bot.turns.ports.Reply.remove`."""
+        """As `bot.turns.services.Reply.remove`."""
         self._desire(ReplyState(phase=Phase.REMOVED))
         await self._settled.wait()
 
     async def suspend(self) -> None:
-        """As `bot.turns.ports.Reply.suspend`."""
+        """As `bot.turns.services.Reply.suspend`."""
         if self._state.phase not in _LAST:
             self._desire(replace(self._state, phase=Phase.SUSPENDED, text=""))
             with contextlib.suppress(TimeoutError):
@@ -151,7 +142,7 @@ class LiveReply:
                     await self._settled.wait()
 
     async def aclose(self) -> None:
-        """As `bot.turns.ports.Reply.aclose`."""
+        """As `bot.turns.services.Reply.aclose`."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)  # finish raised its fault
@@ -201,7 +192,7 @@ class LiveReply:
                 self._lose(error)
                 return
             else:
-                self._gate.answered(self._left, self._surface.headroom)
+                self._gate.answered(self._left, self._surface.rate_limit_info)
 
     async def _turn_unless_last(self, urgency: Urgency) -> bool:
         """Wait as `_turn`; false if what is owed came meanwhile, which waits less."""
@@ -261,3 +252,46 @@ class LiveReply:
         self._lost = error
         self._settled.set()
         self._on_lost(error)
+
+
+class LiveReplies:
+    """Implements `bot.turns.services.Replies`.
+
+    Args:
+        surface: finds the surface of an address, whichever platform it is on.
+        gates: shared by all replies.
+        ledger: what survives a restart.
+        tell: tells a person something outside any reply; false if there is no way.
+    """
+
+    def __init__(
+        self,
+        surface: Callable[[Address], Surface],
+        gates: RateLimiter,
+        ledger: Ledger,
+        tell: Callable[[Person, str], Awaitable[bool]],
+    ) -> None:
+        self._surface = surface
+        self._gates = gates
+        self._ledger = ledger
+        self._tell = tell
+
+    async def open(
+        self, turn: Turn, words: Words, on_lost: Callable[[SurfaceError], None]
+    ) -> LiveReply:
+        """As `bot.turns.services.Replies.open`."""
+        surface = self._surface(turn.address)
+        reply = LiveReply(
+            turn.id,
+            surface,
+            self._gates.gate(turn.address, surface.limits),
+            self._ledger,
+            words=words,
+            on_lost=on_lost,
+        )
+        await reply.open()
+        return reply
+
+    async def tell(self, person: Person, text: str) -> bool:
+        """As `bot.turns.services.Replies.tell`."""
+        return await self._tell(person, text)

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, replace
 from typing import Self
 
-from bot.reply.surface import Headroom, Limits, Window
+from bot.reply.surface import Limits, RateLimitInfo, Window
 
 STRIKE_MEMORY = 300.0
 """Seconds for which a 429 makes intermediate edits rarer."""
@@ -53,7 +53,9 @@ class Pace:
         """After a request left at `now`."""
         return replace(self, times=(*self.times[1 - MEMORY :], now))
 
-    def answered(self, now: float, left: float, headroom: Headroom | None = None) -> Pace:
+    def answered(
+        self, now: float, left: float, rate_limit_info: RateLimitInfo | None = None
+    ) -> Pace:
         """After the request that left at `left` was answered at `now`.
 
         The platform counted it somewhere between the two, so it counts as late as it can.
@@ -62,8 +64,8 @@ class Pace:
         if left in rest:
             rest.remove(left)
         spent = self.spent_until
-        if headroom is not None:
-            spent = now + headroom.seconds if headroom.left <= 1 else float("-inf")
+        if rate_limit_info is not None:
+            spent = now + rate_limit_info.seconds if rate_limit_info.left <= 1 else float("-inf")
         return replace(self, times=(*rest, now)[-MEMORY:], spent_until=spent)
 
     def refused(self, now: float, retry_after: float) -> Pace:

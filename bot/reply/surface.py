@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from bot.actions import Rows
-from bot.provider.response import Recipe
+from bot.files import File
 
 Receipt: TypeAlias = dict[str, Any]
 """How a surface finds a message again, as JSON. Only the surface that made it reads it."""
@@ -34,27 +34,6 @@ class Mood(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to send.
-
-    Attributes:
-        name: plain ASCII file name with the right suffix.
-        data: the bytes.
-        media_type: e.g. `"image/webp"`.
-        alt: what the picture shows, for people who do not see it; 1,024 characters at most.
-        key: the picture's SHA-256 in hexadecimal, by which two uploads are compared.
-        recipe: how the bot made the picture; `None` if it did not.
-    """
-
-    name: str
-    data: bytes = field(repr=False, compare=False)
-    media_type: str
-    alt: str
-    key: str
-    recipe: Recipe | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Content:
     """All that one message shows; an edit always states the whole of it.
 
@@ -68,7 +47,7 @@ class Content:
     """
 
     text: str
-    files: tuple[Upload, ...] = ()
+    files: tuple[File, ...] = ()
     mood: Mood = Mood.WORKING
     buttons: Rows = ()
 
@@ -114,7 +93,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Headroom:
+class RateLimitInfo:
     """What a platform said about a chat's limit with its newest answer.
 
     Attributes:
@@ -166,7 +145,7 @@ class Surface(Protocol):
         ...
 
     @property
-    def headroom(self) -> Headroom | None:
+    def rate_limit_info(self) -> RateLimitInfo | None:
         """What the platform said with the newest answer about its limit; most say nothing."""
         ...
 

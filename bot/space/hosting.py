@@ -1,4 +1,4 @@
-"""Serving a Gradio app on a socket of our own, with nothing loaded from anywhere else.
+"""Supervisor a Gradio app on a socket of our own, with nothing loaded from anywhere else.
 
 Gradio's own `launch` looks for a free port by itself and cannot be given port 0, so the app is
 mounted on FastAPI and served by uvicorn, both of which Gradio brings along.

@@ -68,7 +68,7 @@ def serve(
             from bot.space import app, hosting  # noqa: PLC0415 - reads the environment set above
         except ModuleNotFoundError as error:
             raise ConfigError(
-                f"Serving a Space needs {error.name}: pip install 'janus-bot[space]'"
+                f"Supervisor a Space needs {error.name}: pip install 'janus-bot[space]'"
             ) from error
         url = _url(host, listener.getsockname()[1])
         server = hosting.server(

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bot.messages import JsonObject
+from bot.models import JsonObject
 from bot.storage.pictures import read
 from bot.storage.schema import whole
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from sqlalchemy import case, func, select
 
 from bot.errors import SchemaTooNew
-from bot.messages import ChannelKey, JsonObject
-from bot.provider.response import JsonConversation
+from bot.models import ChannelKey, JsonObject
+from bot.provider.responses import JsonConversation
 from bot.storage.database import Database
 from bot.storage.engines import insert
 from bot.storage.export import export_channel

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.messages import ChannelKey, Person
+from bot.models import ChannelKey, Counts, Person
 from bot.storage.schema import images, turn_pictures, turns
-from bot.turn import Counts
 
 
 def of_person(person: Person) -> ColumnElement[bool]:

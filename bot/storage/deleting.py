@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.models import Counts
 from bot.storage.clearing import AT_ONCE, Cleared, in_parts
 from bot.storage.schema import channels, images, seen, settings, turn_pictures, turns
-from bot.turn import Counts
 
 
 @dataclass(slots=True)

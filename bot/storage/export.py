@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.messages import JsonObject
-from bot.provider.response import JsonConversation
+from bot.models import JsonObject, Turn
+from bot.provider.responses import JsonConversation
 from bot.storage.rows import answer_to_json, command_to_json, turn_from_row
 from bot.storage.schema import channels, images, turns
-from bot.turn import Turn
 
 _AT_ONCE = 500
 """Keys in one query; databases limit the number of parameters."""

@@ -8,7 +8,7 @@ import time
 import structlog
 from sqlalchemy import ColumnElement
 
-from bot.messages import ChannelKey, Person
+from bot.models import ChannelKey, Counts, Person
 from bot.storage.archive import pack
 from bot.storage.clearing import AT_ONCE, Clearing
 from bot.storage.counting import count, of_person
@@ -19,7 +19,6 @@ from bot.storage.faults import translated
 from bot.storage.pictures import Pictures
 from bot.storage.retention import due, outdated
 from bot.storage.schema import turns
-from bot.turn import Counts
 
 log = structlog.get_logger(__name__)
 

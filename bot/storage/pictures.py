@@ -13,13 +13,12 @@ import structlog
 from sqlalchemy import func, literal, select
 
 from bot.errors import ImageError
+from bot.files import File, Recipe, suffix_of
 from bot.image import size
-from bot.provider.response import Recipe
 from bot.storage.database import Database
 from bot.storage.engines import insert
 from bot.storage.faults import translated
 from bot.storage.schema import images, turn_pictures, turns
-from bot.turn import suffix_of
 
 log = structlog.get_logger(__name__)
 
@@ -36,17 +35,13 @@ class Pictures:
         self.folder = folder
         self._database = database
 
-    async def put(
-        self, data: bytes, media_type: str, *, turn_id: str, recipe: Recipe | None = None
-    ) -> str:
-        """Store a picture durably and return its key; the same bytes are stored once.
+    async def put(self, file: File, *, turn_id: str) -> None:
+        """Store a picture durably under its key; the same bytes are stored once.
 
         Args:
-            data: the file.
-            media_type: what `bot.image.is_accepted_format` says of it.
+            file: the picture. Bytes that are there without a recipe get its recipe; a recipe that
+                is there stays.
             turn_id: of the turn in which it was shown or made.
-            recipe: how it was made, if the bot made it. Bytes that are there without a recipe
-                get this one; a recipe that is there stays.
 
         The turn needs the picture from here on, until it is deleted or its request edited.
 
@@ -55,20 +50,20 @@ class Pictures:
 
         Cancelling: stored as a whole or not at all; a file without a row is written again.
         """
-        key, measured = await asyncio.to_thread(_examine, data)
+        key, measured = await asyncio.to_thread(_examine, file)
         stored = await self._media_type(key)
         with translated():
-            await asyncio.to_thread(_write, self.path(key, stored or media_type), data)
+            await asyncio.to_thread(_write, self.path(key, stored or file.media_type), file.data)
         width, height = measured or (None, None)
         async with self._database.write(durable=True) as connection:
             row = insert(connection, images).values(
                 key=key,
-                media_type=media_type,
-                size=len(data),
+                media_type=file.media_type,
+                size=len(file.data),
                 width=width,
                 height=height,
                 turn_id=turn_id,
-                recipe=None if recipe is None else recipe.to_json(),
+                recipe=None if file.recipe is None else file.recipe.to_json(),
                 created_at=time.time(),
             )
             stored = await connection.scalar(
@@ -85,24 +80,27 @@ class Pictures:
             )
         with translated():
             # Until the row was there, another task may have removed the file as nobody's.
-            await asyncio.to_thread(_write_again, self.path(key, stored or media_type), data)
-        return key
+            path = self.path(key, stored or file.media_type)
+            await asyncio.to_thread(_write_again, path, file.data)
 
-    async def get(self, key: str) -> tuple[bytes, str]:
-        """Bytes and media type.
+    async def get(self, key: str) -> File:
+        """A stored picture with its recipe.
 
         Raises:
             KeyError: not here, removed since, or not the bytes that were stored.
             StorageError: the disk or the database refused.
         """
-        media_type = await self._media_type(key)
-        if media_type is None:
+        async with self._database.read() as connection:
+            columns = select(images.c.media_type, images.c.recipe)
+            row = (await connection.execute(columns.where(images.c.key == key))).one_or_none()
+        if row is None:
             raise KeyError(key)
         with translated():
-            data = await asyncio.to_thread(read, self.path(key, media_type))
+            data = await asyncio.to_thread(read, self.path(key, row.media_type))
         if data is None:
             raise KeyError(key)
-        return data, media_type
+        recipe = None if row.recipe is None else Recipe.from_json(row.recipe)
+        return File.with_key(key, data, row.media_type, recipe)
 
     async def recipe(self, key: str) -> Recipe | None:
         """How a picture was made, `None` if it is not here or the bot did not make it."""
@@ -119,13 +117,13 @@ class Pictures:
         return self.folder / key[:2] / f"{key}.{suffix_of(media_type)}"
 
 
-def _examine(data: bytes) -> tuple[str, tuple[int, int] | None]:
+def _examine(file: File) -> tuple[str, tuple[int, int] | None]:
     """Key, and width and height where the header says them."""
     try:
-        measured = size(data)
+        measured = size(file.data)
     except ImageError:
         measured = None
-    return hashlib.sha256(data).hexdigest(), measured
+    return file.key, measured
 
 
 def read(path: Path) -> bytes | None:

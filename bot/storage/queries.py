@@ -9,10 +9,10 @@ from sqlalchemy import Insert, ScalarSelect, Select, bindparam, exists, literal,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StorageError
+from bot.models import Answer, Ask, Imagine, Turn
 from bot.storage.engines import insert
 from bot.storage.rows import progress_to_row, turn_to_row
 from bot.storage.schema import channels, messages, turn_pictures, turns
-from bot.turn import Answer, Ask, Imagine, Turn
 
 
 def current_epoch(channel: str) -> ScalarSelect[int]:

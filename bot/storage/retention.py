@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.messages import ChannelKey
+from bot.models import FINAL, ChannelKey
 from bot.storage.schema import channels, settings, turns
-from bot.turn import FINAL
 
 DAY = 86_400.0
 """Seconds."""

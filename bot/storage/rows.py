@@ -8,8 +8,18 @@ from dataclasses import asdict
 from typing import Any, assert_never
 
 from bot.errors import StorageError
-from bot.messages import Address, Attachment, ChannelKey, JsonObject, Person
-from bot.turn import Answer, Ask, Imagine, Turn, TurnState
+from bot.models import (
+    Address,
+    Answer,
+    Ask,
+    Attachment,
+    ChannelKey,
+    Imagine,
+    JsonObject,
+    Person,
+    Turn,
+    TurnState,
+)
 
 
 def turn_to_row(turn: Turn) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 
 from sqlalchemy import delete, select
 
-from bot.messages import JsonObject
+from bot.models import JsonObject
 from bot.storage.database import Database
 from bot.storage.engines import insert
 from bot.storage.schema import settings

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from bot.messages import ChannelKey, JsonObject
+from bot.models import ChannelKey, JsonObject
 from bot.storage.database import Database
 from bot.storage.engines import bytewise, insert
 from bot.storage.queries import not_stored

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, delete, exists, select, update
 
-from bot.messages import ChannelKey, Person
-from bot.provider.response import JsonConversation
+from bot.models import FINAL, ChannelKey, Exchange, Person, Turn, TurnState
+from bot.provider.responses import JsonConversation
 from bot.storage.channels import Channels
 from bot.storage.queries import (
     add_exchange,
@@ -23,7 +23,6 @@ from bot.storage.rows import request_to_row, turn_from_row
 from bot.storage.schema import channels, reply_messages, turn_pictures, turns
 from bot.storage.scopes import Scopes
 from bot.storage.segments import Segments
-from bot.turn import FINAL, Exchange, Turn, TurnState
 
 _UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
 _ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))

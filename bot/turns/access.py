@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.language import Words
-from bot.messages import IncomingMessage
-from bot.turn import Ask, Imagine
+from bot.i18n import Words
+from bot.models import Ask, Imagine, IncomingMessage
 
 MINUTE = 60.0
 DAY = 86_400.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from bot.errors import BotError, ImageError, ProviderError, StorageError, SurfaceForbidden
-from bot.language import Words, literal
-from bot.provider.response import Recipe
-from bot.turn import Answer, Turn, TurnState
+from bot.files import Recipe
+from bot.i18n import Words, literal
+from bot.models import Answer, Turn, TurnState
 from bot.turns.access import span
 
 LONGEST_PROMPT = 300

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.language import Words
-from bot.turn import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask, Imagine
+from bot.i18n import Words
+from bot.models import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask, Imagine
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ import structlog
 
 from bot.actions import Action, Verb, under_drawing
 from bot.errors import StorageError
-from bot.keepsake import png_with_recipe
-from bot.language import Words
-from bot.messages import ChannelKey, IncomingMessage, Person
-from bot.turn import Ask, Imagine, Turn, suffix_of
+from bot.files import suffix_of
+from bot.i18n import Words
+from bot.image.png_metadata import png_with_recipe
+from bot.models import Ask, ChannelKey, Imagine, IncomingMessage, Person, Turn
 from bot.turns import recipes
 from bot.turns.access import Policy
 from bot.turns.commands import (
@@ -30,10 +30,10 @@ from bot.turns.commands import (
     Stats,
     Stop,
 )
+from bot.turns.data_requests import DataRequests
 from bot.turns.engine import Engine, same
-from bot.turns.inbox import File, Notice
-from bot.turns.ports import Tools
-from bot.turns.records import Records
+from bot.turns.inbox import Notice
+from bot.turns.services import Services
 from bot.turns.settings_menu import SettingsMenu
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Dispatcher:
 
     Args:
         engine: runs turns.
-        tools: what turns work with.
+        services: what turns work with.
         records: answers what concerns stored data, and the doctor.
         policy: who may use the bot; see the attribute.
 
@@ -55,11 +55,13 @@ class Dispatcher:
         policy: replaced when the configuration is reloaded.
     """
 
-    def __init__(self, engine: Engine, tools: Tools, records: Records, policy: Policy) -> None:
+    def __init__(
+        self, engine: Engine, services: Services, records: DataRequests, policy: Policy
+    ) -> None:
         self._engine = engine
-        self._tools = tools
+        self._services = services
         self._records = records
-        self._menu = SettingsMenu(tools.preferences)
+        self._menu = SettingsMenu(services.preferences)
         self.policy = policy
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
@@ -67,7 +69,7 @@ class Dispatcher:
 
         Cancelling: the turn is accepted or it is not; a message delivered again tells which.
         """
-        words = self._tools.preferences.catalogue.words(message.person.language)
+        words = self._services.preferences.catalogue.words(message.person.language)
         try:
             words = await self.words(message)
             if (refused := self._refused(message, words)) is not None:
@@ -79,7 +81,7 @@ class Dispatcher:
 
     async def press(self, message: IncomingMessage, action: Action) -> Notice | None:
         """As `bot.turns.inbox.Inbox.press`."""
-        words = self._tools.preferences.catalogue.words(message.person.language)
+        words = self._services.preferences.catalogue.words(message.person.language)
         try:
             words = await self.words(message)
             if (refused := self._refused(message, words)) is not None:
@@ -97,21 +99,21 @@ class Dispatcher:
 
     async def words(self, message: IncomingMessage) -> Words:
         """As `bot.turns.inbox.Inbox.words`."""
-        preferences = self._tools.preferences
+        preferences = self._services.preferences
         return await preferences.words(message.channel, message.server, message.person)
 
     async def drawing(self, turn_id: str) -> Imagine | None:
         """As `bot.turns.inbox.Inbox.drawing`."""
-        turn = await self._tools.store.turn(turn_id)
+        turn = await self._services.store.turn(turn_id)
         if turn is None:
             return None
-        settings = await self._tools.preferences.of(turn.channel, turn.server)
+        settings = await self._services.preferences.of(turn.channel, turn.server)
         return recipes.exact(turn, settings.guidance)
 
     async def recent_prompts(self, person: Person, beginning: str) -> Sequence[str]:
         """As `bot.turns.inbox.Inbox.recent_prompts`."""
         wanted = beginning.strip().lower()
-        found = await self._tools.store.prompts(person, PROMPTS)
+        found = await self._services.store.prompts(person, PROMPTS)
         return [prompt for prompt in dict.fromkeys(found) if prompt.lower().startswith(wanted)]
 
     async def edited(self, message: IncomingMessage, command: Command) -> None:
@@ -125,17 +127,17 @@ class Dispatcher:
 
     async def moved(self, old: ChannelKey, new: ChannelKey) -> None:
         """As `bot.turns.inbox.Inbox.moved`."""
-        await self._tools.store.move_channel(old, new)
-        self._tools.preferences.forget()
+        await self._services.store.move_channel(old, new)
+        self._services.preferences.forget()
         log.info("channel moved", old=str(old), new=str(new))
 
     async def saw(self, channel: ChannelKey, message_id: str) -> None:
         """As `bot.turns.inbox.Inbox.saw`."""
-        await self._tools.store.saw(channel, message_id)
+        await self._services.store.saw(channel, message_id)
 
     async def seen(self, platform: str, since: float) -> Sequence[tuple[ChannelKey, str]]:
         """As `bot.turns.inbox.Inbox.seen`."""
-        return await self._tools.store.seen(platform, since)
+        return await self._services.store.seen(platform, since)
 
     def _refused(self, message: IncomingMessage, words: Words) -> Notice | None:
         if self._engine.closing:
@@ -152,7 +154,7 @@ class Dispatcher:
     async def _carry_out(  # noqa: PLR0911 - one return per command
         self, message: IncomingMessage, command: Command, words: Words
     ) -> Notice | None:
-        store = self._tools.store
+        store = self._services.store
         match command:
             case Ask() | Imagine():
                 return await self._accept(message, command, words)
@@ -181,21 +183,21 @@ class Dispatcher:
     async def _accept(
         self, message: IncomingMessage, command: Ask | Imagine, words: Words
     ) -> Notice | None:
-        settings = await self._tools.preferences.of(message.channel, message.server)
+        settings = await self._services.preferences.of(message.channel, message.server)
         if isinstance(command, Imagine) and not settings.images:
             return Notice(words("images-off"))
         return await self._engine.accept(Turn.accept(message, command), words)
 
     async def _recipe(self, message: IncomingMessage, picked: str | None, words: Words) -> Notice:
         wanted = picked or message.reply_to
-        store = self._tools.store
+        store = self._services.store
         turn = (
             await store.newest_drawing(message.channel)
             if wanted is None
             else await store.turn_of_message(message.channel, wanted)
         )
         made = turn.answer.pictures if turn is not None and turn.answer is not None else ()
-        recipe = await self._tools.pictures.recipe(made[0]) if made else None
+        recipe = await self._services.pictures.recipe(made[0]) if made else None
         if turn is None or recipe is None:
             return Notice(words("recipe-none" if wanted is None else "recipe-none-there"))
         text = recipes.told(recipe, len(made), words)
@@ -204,7 +206,7 @@ class Dispatcher:
     async def _press(  # noqa: PLR0911 - one return per verb
         self, message: IncomingMessage, action: Action, words: Words
     ) -> Notice | None:
-        turn = await self._tools.store.turn(action.target)
+        turn = await self._services.store.turn(action.target)
         if turn is None:
             return Notice(words("press-gone"))
         manages = action.verb in {Verb.STOP, Verb.DELETE} and self._is_admin(message)
@@ -230,7 +232,7 @@ class Dispatcher:
     async def _draw(
         self, message: IncomingMessage, turn: Turn, verb: Verb, words: Words
     ) -> Notice | None:
-        settings = await self._tools.preferences.of(turn.channel, turn.server)
+        settings = await self._services.preferences.of(turn.channel, turn.server)
         drawing = recipes.exact(turn, settings.guidance)
         if drawing is None:
             return Notice(words("press-gone"))
@@ -246,15 +248,11 @@ class Dispatcher:
             return Notice(words("press-gone"))
         key = made[int(number) - 1]
         try:
-            data, media_type = await self._tools.pictures.get(key)
+            file = await self._services.pictures.get(key)
         except KeyError:
             return Notice(words("press-picture-gone"))
-        name = f"janus-{turn.id}-{number}"
-        recipe = await self._tools.pictures.recipe(key)
-        if recipe is None:
-            file = File(f"{name}.{suffix_of(media_type)}", data, media_type)
-        else:
-            file = File(
-                f"{name}.png", await asyncio.to_thread(png_with_recipe, data, recipe), "image/png"
-            )
+        if file.recipe is not None:
+            file = await asyncio.to_thread(png_with_recipe, file)
+        name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
+        file = file.described(name, "")
         return Notice(words("press-full", number=number), files=(file,))

@@ -10,15 +10,14 @@ from dataclasses import replace
 import structlog
 
 from bot.errors import StorageError, SurfaceError
-from bot.language import Words
-from bot.messages import ChannelKey, IncomingMessage, Person
-from bot.turn import FINAL, Ask, Imagine, Turn, TurnState
+from bot.i18n import Words
+from bot.models import FINAL, Ask, ChannelKey, Imagine, IncomingMessage, Person, Turn, TurnState
 from bot.turns.access import DAY, MINUTE, Policy, Usage, refusal
+from bot.turns.channel_queues import ChannelQueues
 from bot.turns.inbox import Notice
-from bot.turns.lanes import Lanes
-from bot.turns.ports import Tools
 from bot.turns.run import TurnRun
-from bot.turns.turnstile import Turnstile
+from bot.turns.scheduler import Scheduler
+from bot.turns.services import Services
 
 log = structlog.get_logger(__name__)
 
@@ -30,19 +29,19 @@ class Engine:
     """Accepts turns and runs them.
 
     Args:
-        tools: what turns work with.
+        services: what turns work with.
         policy: what people may ask, as it is at the moment.
         tasks: runs the turns; must outlive every call of `accept`.
     """
 
     def __init__(
-        self, tools: Tools, policy: Callable[[], Policy], tasks: asyncio.TaskGroup
+        self, services: Services, policy: Callable[[], Policy], tasks: asyncio.TaskGroup
     ) -> None:
-        self._tools = tools
+        self._services = services
         self._policy = policy
         self._tasks = tasks
-        self._lanes = Lanes()
-        self._turnstile = Turnstile(tools.places)
+        self._lanes = ChannelQueues()
+        self._scheduler = Scheduler(services.places)
         self._runs: dict[str, tuple[TurnRun, asyncio.Task[None]]] = {}
         self._door = asyncio.Lock()  # between counting and accepting nobody else is accepted
         self.closing = False
@@ -66,7 +65,7 @@ class Engine:
         Raises:
             StorageError: nothing could be written down.
         """
-        store = self._tools.store
+        store = self._services.store
         async with self._door:
             refused = await self._refusal(turn, words)
             if refused is not None:
@@ -129,7 +128,7 @@ class Engine:
         run = self._runs.get(turn.id)
         if run is not None and run[0].withdraw():
             return
-        reply = await self._tools.replies.open(turn, words, _ignore)
+        reply = await self._services.replies.open(turn, words, _ignore)
         try:
             await reply.remove()
         finally:
@@ -173,7 +172,7 @@ class Engine:
     async def _resume(self, platform: str) -> None:
         count = 0
         try:
-            turns = await self._tools.store.unfinished()
+            turns = await self._services.store.unfinished()
         except StorageError as error:
             log.error("nothing resumed", reason=str(error))  # noqa: TRY400 - no bug, no traceback
             return
@@ -208,7 +207,7 @@ class Engine:
 
     async def _parent(self, turn: Turn) -> str | None:
         """The turn whose message is answered, else the channel's newest."""
-        store = self._tools.store
+        store = self._services.store
         found = None
         if turn.reply_to is not None:
             found = await store.turn_of_message(turn.channel, turn.reply_to)
@@ -218,7 +217,7 @@ class Engine:
 
     async def _refusal(self, turn: Turn, words: Words) -> str | None:
         now = time.time()
-        store, person, allowance = self._tools.store, turn.person, self._policy().allowance
+        store, person, allowance = self._services.store, turn.person, self._policy().allowance
         usage = Usage(
             unfinished=sum(same(run.turn.person, person) for run, _ in self._runs.values())
         )
@@ -235,7 +234,7 @@ class Engine:
 
     def _start(self, turn: Turn, *, resumed: bool = False) -> None:
         place = self._lanes.join(turn)
-        run = TurnRun(turn, place, self._turnstile, self._tools, resumed=resumed)
+        run = TurnRun(turn, place, self._scheduler, self._services, resumed=resumed)
         task = self._tasks.create_task(run.run(), name=f"run {turn.id}")
         self._runs[turn.id] = (run, task)
         task.add_done_callback(lambda _: self._runs.pop(turn.id, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bot.turn import Exchange
+from bot.models import Exchange
 
 DESCRIBE = "Describe this image."
 """The question of a picture that comes without words."""

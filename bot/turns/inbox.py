@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from bot.actions import Action, Rows
-from bot.language import Words
-from bot.messages import ChannelKey, IncomingMessage, Person
-from bot.turn import Imagine
+from bot.files import File
+from bot.i18n import Words
+from bot.models import ChannelKey, Imagine, IncomingMessage, Person
 from bot.turns.commands import Command
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file that the bot hands out.
-
-    Attributes:
-        name: plain ASCII, with the right suffix.
-        data: the bytes.
-        media_type: e.g. `"application/zip"`.
-    """
-
-    name: str
-    data: bytes = field(repr=False)
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.actions import Verb
-from bot.language import Words, code, literal
-from bot.provider.response import Recipe
-from bot.turn import MAX_GUIDANCE, MIN_GUIDANCE, Imagine, Turn
+from bot.files import Recipe
+from bot.i18n import Words, code, literal
+from bot.models import MAX_GUIDANCE, MIN_GUIDANCE, Imagine, Turn
 
 GUIDANCE_STEP = 1.0
 

@@ -15,13 +15,12 @@ from dataclasses import replace
 import structlog
 
 from bot.errors import ImageError, ProviderError, StorageError, SurfaceError
-from bot.turn import Answer, Turn, TurnState
+from bot.models import Answer, Turn, TurnState
 from bot.turns import answers
-from bot.turns.delivery import deliver
-from bot.turns.lanes import Place
-from bot.turns.ports import Reply, Tools
-from bot.turns.turnstile import Turnstile
-from bot.turns.worker import Worker
+from bot.turns.attempt import Worker, deliver
+from bot.turns.channel_queues import QueueEntry
+from bot.turns.scheduler import Scheduler
+from bot.turns.services import Reply, Services
 
 log = structlog.get_logger(__name__)
 
@@ -52,25 +51,25 @@ class TurnRun:
     Args:
         turn: in any state that is not final.
         place: its place in the lane of its channel; given up at the end.
-        turnstile: lets it ask a Space.
-        tools: what to work with.
+        scheduler: lets it ask a Space.
+        services: what to work with.
         resumed: the turn was begun by an earlier process.
     """
 
     def __init__(
         self,
         turn: Turn,
-        place: Place,
-        turnstile: Turnstile,
-        tools: Tools,
+        place: QueueEntry,
+        scheduler: Scheduler,
+        services: Services,
         *,
         resumed: bool = False,
     ) -> None:
         self.turn = turn
         self._place = place
-        self._turnstile = turnstile
-        self._tools = tools
-        self._words = tools.preferences.catalogue.words()
+        self._scheduler = scheduler
+        self._services = services
+        self._words = services.preferences.catalogue.words()
         self._resumed = resumed
         self._task: asyncio.Task[Answer] | None = None
         self._why: _Why | None = None
@@ -149,9 +148,9 @@ class TurnRun:
         return True
 
     async def _run(self) -> None:
-        tools, turn = self._tools, self.turn
-        self._words = await tools.preferences.words(turn.channel, turn.server, turn.person)
-        reply = self._reply = await tools.replies.open(turn, self._words, self._lost)
+        services, turn = self._services, self.turn
+        self._words = await services.preferences.words(turn.channel, turn.server, turn.person)
+        reply = self._reply = await services.replies.open(turn, self._words, self._lost)
         try:
             if self._resumed and self.turn.answer is None:
                 reply.resumed()
@@ -160,7 +159,7 @@ class TurnRun:
                 answer = await self._answer(reply)
                 self.turn = self.turn.to(TurnState.DELIVERING, answer=answer, parked_until=None)
                 conversation = self._worker.conversation if self._worker else None
-                await self._tools.store.finish(self.turn, conversation)
+                await self._services.store.finish(self.turn, conversation)
             await self._deliver(reply, answer)
         except _Suspended:
             log.info("turn suspended", state=self.turn.state)
@@ -180,7 +179,7 @@ class TurnRun:
             return hopeless
         while True:
             worker = self._worker = Worker(
-                self.turn, self._place, self._turnstile, self._tools, self._words
+                self.turn, self._place, self._scheduler, self._services, self._words
             )
             task = self._task = asyncio.create_task(worker.work(reply), name=f"turn {self.turn.id}")
             if self._why is not None:  # interrupted before it began
@@ -219,7 +218,7 @@ class TurnRun:
             seed=edited.seed,
             parked_until=None,
         )
-        await self._tools.store.rewrite(self.turn)
+        await self._services.store.rewrite(self.turn)
         if self._edited is None:
             self._settled.set()
         reply.restart()
@@ -245,16 +244,16 @@ class TurnRun:
         """To where another worker can take it up; a parked turn stays parked."""
         if self.turn.state is TurnState.RUNNING:
             self.turn = self.turn.to(TurnState.QUEUED)
-            await self._tools.store.save(self.turn)
+            await self._services.store.save(self.turn)
 
     async def _deliver(self, reply: Reply, answer: Answer) -> None:
         if self._why is _Why.WITHDRAWN:
             await reply.remove()
             end = TurnState.CANCELLED
         else:
-            end = await deliver(self.turn, answer, reply, self._tools, self._words)
+            end = await deliver(self.turn, answer, reply, self._services, self._words)
         self.turn = self.turn.to(end)
-        await self._tools.store.save(self.turn)
+        await self._services.store.save(self.turn)
         seconds = time.time() - self.turn.accepted_at
         log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
-        self._tools.observer.turn_ended(self.turn, end, seconds)
+        self._services.observer.turn_ended(self.turn, end, seconds)

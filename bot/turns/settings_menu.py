@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from bot.actions import Action, Button, Rows, Verb
-from bot.language import Words, literal
-from bot.messages import IncomingMessage
+from bot.i18n import Words, literal
+from bot.models import IncomingMessage
 from bot.turns.commands import CommandError, ShowSettings
 from bot.turns.inbox import Notice
-from bot.turns.preferences import Preferences
 from bot.turns.settings import (
     CHOICES,
     EVERYONE,
     NAMES,
     SERVER,
+    Preferences,
     Settings,
     parsed,
     scopes,

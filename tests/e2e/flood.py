@@ -13,14 +13,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.errors import SurfaceError
-from bot.language import Catalogue
-from bot.messages import Address, ChannelKey, Person
+from bot.i18n import Catalogue
+from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
 from bot.platforms.discord.adapter import DiscordAdapter
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.provider.response import Text
-from bot.reply.gates import Gates
-from bot.reply.replies import LiveReplies
-from bot.turn import Answer, Ask, Turn, TurnState, new_id
+from bot.provider.responses import Text
+from bot.reply.live_reply import LiveReplies
+from bot.reply.rate_limiter import RateLimiter
 from tests.scripted_surface import MemoryLedger
 from tests.servers import discord_running, telegram_support
 from tests.servers.discord import DiscordServer
@@ -194,7 +193,7 @@ async def flood(plan: Plan) -> AsyncIterator[Flood]:
         }
         replies = LiveReplies(
             lambda address: adapters[address.platform].surface(address),
-            Gates(time.monotonic),
+            RateLimiter(time.monotonic),
             MemoryLedger(),
             _tell_nobody,
         )

@@ -65,7 +65,7 @@ class Room(Protocol):
 
     @property
     def platform(self) -> str:
-        """As in `bot.messages.ChannelKey`."""
+        """As in `bot.models.ChannelKey`."""
         ...
 
     @property

@@ -14,11 +14,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright, expect
 
 from bot.actions import Action, Button, Verb
+from bot.files import File
+from bot.models import Ask, Imagine, TurnState
 from bot.platforms.web import WebAdapter
 from bot.reply.surface import Content
-from bot.turn import Ask, Imagine, TurnState
 from bot.turns.commands import Retry, Stop
-from bot.turns.inbox import File, Notice
+from bot.turns.inbox import Notice
 from tests.servers.web_bot import ScriptedBot, picture, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -250,7 +251,7 @@ async def test_buttons_under_a_drawing(watched: Watched, web: WebAdapter, bot: S
     await bot.finish(web, turn, "a hill", [picture(40 * n, 90, 160) for n in range(2)])
     entry = page.locator(".entry").first
     await expect(entry.locator(".press")).to_have_count(7, timeout=WAIT_MS)
-    full = Notice("Picture 2.", files=(File("hill.png", picture(40, 90, 160), "image/png"),))
+    full = Notice("Picture 2.", files=(File(picture(40, 90, 160), "image/png", "hill.png"),))
     bot.press_notices.append(full)
     await page.get_by_role("button", name="Save picture 2 as it was made").click()
     async with page.expect_download() as downloading:

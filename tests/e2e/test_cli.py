@@ -13,9 +13,8 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from bot.messages import Address, ChannelKey, IncomingMessage, Person
+from bot.models import Address, Ask, ChannelKey, IncomingMessage, Person, Turn
 from bot.storage import Database, Store
-from bot.turn import Ask, Turn
 from tests.e2e.running_bot import environment, running_bot
 from tests.servers.space import running_space
 

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from bot.provider import DeepseekAI_JanusPro7b, Text
-from bot.provider.response import Response
+from bot.provider.responses import Response
 
 
 async def ask(made_by: DeepseekAI_JanusPro7b, *args: Any, **options: Any) -> list[Response]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bot.actions import Action
 from bot.errors import BotError
-from bot.messages import IncomingMessage
+from bot.models import IncomingMessage
 from bot.platforms.discord import DiscordAdapter
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice

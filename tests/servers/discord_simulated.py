@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import simcord
 from simcord import ChannelHandle, Env, MemberActor
 
-from bot.language import Catalogue
-from bot.messages import IncomingMessage
+from bot.i18n import Catalogue
+from bot.models import IncomingMessage
 from bot.platforms.discord.client import BotClient
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.surface import DiscordSurface

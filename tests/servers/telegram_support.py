@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from PIL import Image
 
-from bot.messages import IncomingMessage
+from bot.models import IncomingMessage
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.timing import Timing
 from bot.platforms.telegram.webhook import Hook

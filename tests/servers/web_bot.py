@@ -15,13 +15,11 @@ import aiohttp
 from PIL import Image, ImageDraw
 
 from bot.actions import Action, Verb
-from bot.messages import ChannelKey, IncomingMessage
+from bot.files import File
+from bot.models import Answer, Ask, ChannelKey, Imagine, IncomingMessage, Turn, TurnState
 from bot.platforms.web import WebAdapter
-from bot.reply.buttons import buttons
-from bot.reply.state import Phase, ReplyState
-from bot.reply.surface import Content, Receipt, Upload
-from bot.reply.wording import MOODS
-from bot.turn import Answer, Ask, Imagine, Turn, TurnState
+from bot.reply.render import MOODS, Phase, ReplyState, buttons
+from bot.reply.surface import Content, Receipt
 from bot.turns.commands import Command, Retry
 from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
@@ -152,7 +150,7 @@ class ScriptedBot(RememberingInbox):
             turn, state=TurnState.DELIVERING, answer=Answer(outcome, text, keys)
         )
         files = tuple(
-            Upload(f"picture-{number}.png", data, "image/png", f"Picture {number}", key)
+            File(data, "image/png", f"picture-{number}.png", f"Picture {number}")
             for number, (data, key) in enumerate(zip(pictures, keys, strict=True), 1)
         )
         answer = Answer(outcome, text, keys)

@@ -16,9 +16,9 @@ import structlog
 import yarl
 
 from bot.errors import AdapterError, TokenRefused
-from bot.language import Catalogue
-from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.platforms.afterwards import SETTLE, once_up
+from bot.i18n import Catalogue
+from bot.models import Address, Attachment, ChannelKey, Person
+from bot.platforms.adapter import SETTLE, run_when_connected
 from bot.platforms.discord import files, sharding
 from bot.platforms.discord.advice import advice
 from bot.platforms.discord.client import BotClient
@@ -153,7 +153,9 @@ class DiscordAdapter:
         register = partial(sync_commands, client.tree, self._guild_ids)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(intake.finish, GRACE)
-            told = await stack.enter_async_context(once_up(register, ready, self._settle))
+            told = await stack.enter_async_context(
+                run_when_connected(register, ready, self._settle)
+            )
             await client.take_in(intake, told, self._catalogue)
             await self._receive(client)
 
@@ -193,7 +195,7 @@ class DiscordAdapter:
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.ports.Attachments.fetch`."""
+        """As `bot.turns.services.Attachments.fetch`."""
         del channel
         if self._downloads is None:
             raise RuntimeError("open() comes first")

@@ -9,10 +9,11 @@ from typing import Any
 import discord
 from discord.http import MultipartParameters, handle_message_parameters
 
-from bot.messages import JsonObject
+from bot.files import File
+from bot.models import JsonObject
 from bot.platforms.discord.components import view
 from bot.platforms.discord.look import box
-from bot.reply.surface import Content, Upload
+from bot.reply.surface import Content
 
 
 def request_body(
@@ -46,7 +47,7 @@ def request_body(
     )
 
 
-def _files(uploads: Sequence[Upload], spoiler: bool) -> list[discord.File]:
+def _files(uploads: Sequence[File], spoiler: bool) -> list[discord.File]:
     return [
         discord.File(
             io.BytesIO(upload.data),

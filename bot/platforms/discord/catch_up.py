@@ -15,7 +15,7 @@ from typing import TypeAlias
 import discord
 import structlog
 
-from bot.messages import ChannelKey
+from bot.models import ChannelKey
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.incoming import is_addressed
 from bot.platforms.discord.people import PLATFORM

@@ -13,8 +13,8 @@ import discord
 import structlog
 from discord import app_commands
 
-from bot.language import Catalogue
-from bot.platforms.discord import headroom
+from bot.i18n import Catalogue
+from bot.platforms.discord import rate_limit_info
 from bot.platforms.discord.commands import Translator, add_commands
 from bot.platforms.discord.intake import Intake
 from bot.platforms.discord.starts import Starts
@@ -76,7 +76,7 @@ class BotClient(discord.AutoShardedClient):
             max_messages=MESSAGE_CACHE,
             max_ratelimit_timeout=PATIENCE,
             allowed_mentions=discord.AllowedMentions.none(),
-            http_trace=headroom.trace(),
+            http_trace=rate_limit_info.trace(),
             shard_count=shards,
         )
         self.shard_ids = list(shard_ids) or None

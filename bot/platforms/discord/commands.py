@@ -11,11 +11,11 @@ import discord
 from discord import app_commands
 from discord.app_commands import locale_str
 
-from bot.language import Catalogue, Words
+from bot.i18n import Catalogue, Words
+from bot.models import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask
 from bot.platforms.discord import incoming
 from bot.platforms.discord.components import MOST_PROMPT
 from bot.platforms.discord.interactions import MOST_CHOICES, Interactions
-from bot.turn import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask
 from bot.turns.commands import PLAIN, WORDS, CommandError, ShowRecipe, ShowSettings, imagine
 from bot.turns.settings import CHOICES, NAMES, SERVER
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import discord
 
 from bot.actions import Action, Button, Rows
-from bot.language import Words
+from bot.i18n import Words
 
 MOST_ROWS: Final = 5
 MOST_IN_ROW: Final = 5

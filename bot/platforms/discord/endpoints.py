@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import discord
 from discord.http import HTTPClient, MultipartParameters, Route
 
-from bot.messages import JsonObject
+from bot.models import JsonObject
 from bot.platforms.discord.bodies import message_in, request_body
 from bot.platforms.discord.faults import UNKNOWN_MESSAGE
 from bot.reply.surface import Content

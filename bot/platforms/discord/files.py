@@ -6,7 +6,7 @@ import aiohttp
 import stamina
 
 from bot.errors import ImageTooLarge, ImageUnreadable
-from bot.messages import Attachment
+from bot.models import Attachment
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _CHUNK = 64 * 1024

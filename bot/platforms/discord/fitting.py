@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import PurePath
 
 from bot.errors import ImageUnreadable
-from bot.keepsake import png_with_recipe
-from bot.language import Words
-from bot.reply.surface import Content, Upload
+from bot.files import File
+from bot.i18n import Words
+from bot.image.png_metadata import png_with_recipe
+from bot.reply.surface import Content
 
 
 class Fitting:
@@ -25,7 +25,7 @@ class Fitting:
         self._largest = largest
         self._words = words
         self._keepsakes = keepsakes
-        self._made: dict[str, Upload] = {}
+        self._made: dict[str, File] = {}
 
     async def __call__(self, content: Content) -> Content:
         """Without pictures that Discord would refuse, and the whole message with them."""
@@ -38,7 +38,7 @@ class Fitting:
         note = self._words("discord-pictures-too-large", count=left_out)
         return replace(shown, text=f"{content.text}\n{note}".strip())
 
-    async def _as_sent(self, upload: Upload) -> Upload:
+    async def _as_sent(self, upload: File) -> File:
         if not self._keepsakes or upload.recipe is None:
             return upload
         if upload.key not in self._made:
@@ -46,15 +46,10 @@ class Fitting:
         return self._made[upload.key]
 
 
-def _keepsake(upload: Upload, largest: int) -> Upload:
+def _keepsake(upload: File, largest: int) -> File:
     """The picture as PNG with its recipe, or as it was where that cannot be sent."""
-    if upload.recipe is None:
-        return upload
     try:
-        data = png_with_recipe(upload.data, upload.recipe)
+        png = png_with_recipe(upload)
     except ImageUnreadable:
         return upload
-    if len(data) > largest:
-        return upload
-    name = PurePath(upload.name).with_suffix(".png").name
-    return replace(upload, name=name, data=data, media_type="image/png")
+    return upload if len(png.data) > largest else png

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import discord
 
-from bot.messages import Address, Attachment, ChannelKey, IncomingMessage, Person
+from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person
 from bot.platforms.discord import people
 from bot.platforms.discord.people import PLATFORM
 

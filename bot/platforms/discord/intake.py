@@ -8,7 +8,8 @@ import discord
 import structlog
 
 from bot.errors import BotError, StorageError
-from bot.language import Catalogue, Words
+from bot.i18n import Catalogue, Words
+from bot.models import Ask, Imagine
 from bot.platforms.discord import incoming, notices, permissions
 from bot.platforms.discord.catch_up import catch_up
 from bot.platforms.discord.counted import Counted
@@ -16,7 +17,6 @@ from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.interactions import Interactions
 from bot.platforms.discord.parents import Parents
 from bot.platforms.discord.presses import Presses
-from bot.turn import Ask, Imagine
 from bot.turns import answers
 from bot.turns.commands import Command, CommandError, parse
 from bot.turns.inbox import Inbox, Notice

@@ -14,12 +14,11 @@ import structlog
 from discord import app_commands
 
 from bot.errors import BotError
-from bot.language import Catalogue, Words
-from bot.messages import Attachment, IncomingMessage
+from bot.i18n import Catalogue, Words
+from bot.models import Ask, Attachment, Imagine, IncomingMessage
 from bot.platforms.discord import incoming, notices, permissions
 from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
-from bot.turn import Ask, Imagine
 from bot.turns import answers
 from bot.turns.commands import Command, CommandError, Retry
 from bot.turns.inbox import Inbox, Notice

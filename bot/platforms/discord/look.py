@@ -13,8 +13,9 @@ from typing import Final
 import discord
 
 from bot.actions import Rows
+from bot.files import File
 from bot.platforms.discord.components import rows_of
-from bot.reply.surface import Content, Mood, Upload
+from bot.reply.surface import Content, Mood
 
 COLOURS: Final[Mapping[Mood, int]] = MappingProxyType(
     {
@@ -68,7 +69,7 @@ def box(content: Content, *, spoiler: bool) -> discord.ui.LayoutView:
 
 
 def _gallery(
-    uploads: Sequence[Upload], spoiler: bool
+    uploads: Sequence[File], spoiler: bool
 ) -> discord.ui.MediaGallery[discord.ui.LayoutView]:
     return discord.ui.MediaGallery(
         *(

@@ -10,12 +10,13 @@ from typing import Final
 import discord
 import structlog
 
-from bot.language import Words
+from bot.files import File
+from bot.i18n import Words
 from bot.platforms.discord.endpoints import ORIGINAL, ChannelEndpoint, InteractionEndpoint
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.reply.splitting import split
-from bot.reply.surface import Content, Mood, Upload
-from bot.turns.inbox import File, Notice
+from bot.reply.surface import Content, Mood
+from bot.turns.inbox import Notice
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +128,7 @@ def contents(notice: Notice, largest: int, words: Words) -> list[Content]:
     text = "\n\n".join([notice.text, *lines])
     pieces = [piece.shown for piece in split(text, LONGEST, len)]
     *before, last = [piece for piece in pieces if piece.strip()] or [words("answer-none")]
-    uploads = tuple(Upload(each.name, each.data, each.media_type, "", "") for each in files)
+    uploads = tuple(files)
     return [
         *(Content(piece, mood=Mood.DONE) for piece in before),
         Content(last, uploads, Mood.DONE, notice.buttons),

@@ -6,7 +6,7 @@ from typing import Final
 
 import discord
 
-from bot.messages import Person
+from bot.models import Person
 
 PLATFORM: Final = "discord"
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import discord
 
-from bot.turn import Imagine
+from bot.models import Imagine
 from bot.turns.commands import Command, CommandError, Retry
 
 _NAMES: Final = {

@@ -14,12 +14,11 @@ import structlog
 
 from bot.actions import Action, Verb
 from bot.errors import BotError
-from bot.messages import IncomingMessage
+from bot.models import Imagine, IncomingMessage
 from bot.platforms.discord import components, incoming, notices
 from bot.platforms.discord.counted import Counted
 from bot.platforms.discord.faults import NO_ANSWER
 from bot.platforms.discord.interactions import QUICKLY, Interactions, or_reason
-from bot.turn import Imagine
 from bot.turns import answers
 from bot.turns.commands import CommandError, Retry, imagine
 from bot.turns.inbox import Inbox, Notice

@@ -19,15 +19,15 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
-from bot.language import Catalogue
-from bot.messages import Address, JsonObject
+from bot.i18n import Catalogue
+from bot.models import Address, JsonObject
 from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
 from bot.platforms.discord.faults import interaction_ended, is_box, translated
 from bot.platforms.discord.fitting import Fitting
-from bot.platforms.discord.headroom import newest
 from bot.platforms.discord.look import is_boxed
 from bot.platforms.discord.notices import LARGEST
-from bot.reply.surface import Anchor, Content, Headroom, Limits, Receipt, Search, Window
+from bot.platforms.discord.rate_limit_info import newest
+from bot.reply.surface import Anchor, Content, Limits, RateLimitInfo, Receipt, Search, Window
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,7 @@ class DiscordSurface:
             self._leave_at = interaction["expires"] - MARGIN
         self._member: bool = data.get("member", True)
         self._first_nonce: str | None = None
-        self._headroom: Headroom | None = None
+        self._headroom: RateLimitInfo | None = None
         self._files: dict[str, tuple[str, ...]] = {}
         self._drawing: bool = data.get("drawing", False)
         self._boxes: set[str] = set()
@@ -117,7 +117,7 @@ class DiscordSurface:
         return LIMITS
 
     @property
-    def headroom(self) -> Headroom | None:
+    def rate_limit_info(self) -> RateLimitInfo | None:
         """What the headers of the newest answer said."""
         return self._headroom
 

@@ -15,9 +15,9 @@ from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
 from bot.errors import TokenRefused
-from bot.language import Catalogue
-from bot.messages import Address, Attachment, ChannelKey, Person
-from bot.platforms.afterwards import once_up
+from bot.i18n import Catalogue
+from bot.models import Address, Attachment, ChannelKey, Person
+from bot.platforms.adapter import run_when_connected
 from bot.platforms.telegram import menus
 from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.client import make_bot, trust_for
@@ -146,7 +146,9 @@ class TelegramAdapter:
         async with AsyncExitStack() as stack:
             if inline is not None:
                 stack.push_async_callback(inline.close)
-            told = await stack.enter_async_context(once_up(publish, ready, self._timing.settle))
+            told = await stack.enter_async_context(
+                run_when_connected(publish, ready, self._timing.settle)
+            )
             if self._webhook is not None:
                 await self._webhook.run(bot, intake, told)
             else:
@@ -186,7 +188,7 @@ class TelegramAdapter:
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.ports.Attachments.fetch`; Telegram itself hands out up to 20 MB."""
+        """As `bot.turns.services.Attachments.fetch`; Telegram itself hands out up to 20 MB."""
         del channel
         if self._web is None:
             raise RuntimeError("open() comes first")

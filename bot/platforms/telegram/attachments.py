@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from telegram import Animation, Document, Message, PhotoSize, Sticker, Video, VideoNote
 
-from bot.messages import Attachment
+from bot.models import Attachment
 
 _Film: TypeAlias = Animation | Video | VideoNote | Sticker | Document
 

@@ -11,7 +11,7 @@ from telegram import Bot
 from telegram.error import BadRequest, NetworkError, TelegramError
 
 from bot.errors import ImageTooLarge, ImageUnreadable
-from bot.messages import Attachment
+from bot.models import Attachment
 
 _GONE = "Telegram does not have this picture any more. Please send it again."
 _TRIES = 3

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from telegram import Chat, Message, MessageEntity, User
 
-from bot.messages import Address, ChannelKey, IncomingMessage, Person
+from bot.models import Address, Ask, ChannelKey, IncomingMessage, Person
 from bot.platforms.telegram.attachments import Picture, pictures
 from bot.platforms.telegram.deep_links import opened_with
 from bot.platforms.telegram.prompts import asked_about
-from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, parse
 
 PLATFORM = "telegram"

@@ -28,12 +28,11 @@ from telegram import (
 from telegram.error import TelegramError
 
 from bot.errors import SurfaceError
-from bot.language import Words
-from bot.messages import Address, ChannelKey, IncomingMessage
+from bot.i18n import Words
+from bot.models import Address, ChannelKey, Imagine, IncomingMessage
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.incoming import PLATFORM, person_of
 from bot.platforms.telegram.refusals import Request, translated
-from bot.turn import Imagine
 from bot.turns.commands import CommandError, parse
 from bot.turns.inbox import Inbox
 

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from telegram import Bot, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions, Message
 
 from bot.errors import ContentRefused, PreviewUnsupported, SurfaceForbidden
-from bot.language import Words
-from bot.messages import Address
+from bot.files import File
+from bot.i18n import Words
+from bot.models import Address
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered, render
 from bot.platforms.telegram.inline import again
 from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import Request, translated
-from bot.reply.surface import Anchor, Content, Limits, Receipt, Search, Upload
+from bot.reply.surface import Anchor, Content, Limits, Receipt, Search
 
 _TEXT, _CAPTION, _FILES = 4096, 1024, 10
 """UTF-16 code units after rendering, and items of an album (Bot API)."""
@@ -59,7 +60,7 @@ class InlineSurface:
         return Limits(_TEXT, _CAPTION, _FILES, _INTERVAL)
 
     @property
-    def headroom(self) -> None:
+    def rate_limit_info(self) -> None:
         """Telegram says nothing about its limits until they are reached."""
         return
 
@@ -160,7 +161,7 @@ class InlineSurface:
 
 
 def remember(
-    known: Discoveries, person: int, files: Sequence[Upload], sent: Sequence[Message]
+    known: Discoveries, person: int, files: Sequence[File], sent: Sequence[Message]
 ) -> None:
     """Keep where Telegram has the pictures of a person, so that they can be sent again."""
     for file, message in zip(files, sent, strict=False):

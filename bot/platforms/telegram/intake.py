@@ -12,7 +12,7 @@ from telegram.error import TelegramError
 
 from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
-from bot.messages import Address, ChannelKey, IncomingMessage
+from bot.models import Address, Ask, ChannelKey, IncomingMessage
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.incoming import PLATFORM, Wish, read
 from bot.platforms.telegram.inline import Inline
@@ -21,7 +21,6 @@ from bot.platforms.telegram.presses import read_press
 from bot.platforms.telegram.prompts import changed, question
 from bot.platforms.telegram.rights import Rights
 from bot.platforms.telegram.whispers import Listener
-from bot.turn import Ask
 from bot.turns.commands import Command, CommandError, Export, Forget, Help, ShowSettings
 from bot.turns.inbox import Inbox, Notice
 

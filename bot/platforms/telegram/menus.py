@@ -14,7 +14,7 @@ from telegram import (
 )
 from telegram.error import TelegramError
 
-from bot.language import Catalogue
+from bot.i18n import Catalogue
 from bot.turns.commands import WORDS
 
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,8 @@ from telegram import Bot, ForceReply, Message
 from telegram.error import TelegramError
 
 from bot.errors import DeliveryUnknown, RateLimited, SurfaceError, SurfaceUnavailable
-from bot.messages import Address
+from bot.files import File
+from bot.models import Address
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered, render, utf16_length
 from bot.platforms.telegram.keyboards import keyboard
@@ -21,7 +22,7 @@ from bot.platforms.telegram.place import Place
 from bot.platforms.telegram.refusals import Request, is_too_late, translated
 from bot.platforms.telegram.timing import Backoff, Timing
 from bot.platforms.telegram.whispers import Listener, whisper
-from bot.turns.inbox import File, Notice
+from bot.turns.inbox import Notice
 
 _log = structlog.get_logger(__name__)
 

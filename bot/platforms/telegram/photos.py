@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from PIL import Image
 
-from bot.reply.surface import Upload
+from bot.files import File
 
 MAX_PHOTO_BYTES = 10_000_000
 """A larger file is taken as a document only (Bot API, `sendPhoto`)."""
@@ -20,7 +20,7 @@ _QUALITY = 95
 """Telegram compresses photos again, so a first loss must stay invisible."""
 
 
-async def as_photos(files: Sequence[Upload]) -> list[Upload]:
+async def as_photos(files: Sequence[File]) -> list[File]:
     """The same pictures in a format that is certainly taken as a photo.
 
     The Bot API does not promise that WebP is; that and anything else but JPEG and PNG becomes JPEG,
@@ -29,12 +29,12 @@ async def as_photos(files: Sequence[Upload]) -> list[Upload]:
     return [await asyncio.to_thread(_as_photo, file) for file in files]
 
 
-def fit_for_photos(files: Sequence[Upload]) -> bool:
+def fit_for_photos(files: Sequence[File]) -> bool:
     """Whether none has too many bytes to be a photo."""
     return all(len(file.data) <= MAX_PHOTO_BYTES for file in files)
 
 
-def _as_photo(file: Upload) -> Upload:
+def _as_photo(file: File) -> File:
     if file.media_type in _AS_IT_IS:
         return file
     jpeg = io.BytesIO()

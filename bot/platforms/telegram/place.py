@@ -20,12 +20,12 @@ from telegram import (
 )
 from telegram.error import BadRequest, ChatMigrated
 
-from bot.messages import Address
+from bot.files import File
+from bot.models import Address
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered, render
 from bot.platforms.telegram.photos import as_photos, fit_for_photos
 from bot.platforms.telegram.refusals import is_not_a_photo, lacks_right_to_files
-from bot.reply.surface import Upload
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class Place:
             entities=shown.entities,
         )
 
-    async def send_pictures(self, shown: Rendered, files: Sequence[Upload]) -> Sequence[Message]:
+    async def send_pictures(self, shown: Rendered, files: Sequence[File]) -> Sequence[Message]:
         """Send pictures as photos, or as files where Telegram takes them as nothing else."""
         pictures = await as_photos(files)
         if fit_for_photos(pictures):
@@ -173,7 +173,7 @@ class Place:
         return self._aim() | {"caption": shown.text or None, "caption_entities": shown.entities}
 
     async def _send_photos(
-        self, chat: int, shown: Rendered, files: Sequence[Upload]
+        self, chat: int, shown: Rendered, files: Sequence[File]
     ) -> Sequence[Message]:
         if len(files) == 1:
             (file,) = files
@@ -183,7 +183,7 @@ class Place:
         return await self._bot.send_media_group(chat, media, **self._below(shown))
 
     async def _send_documents(
-        self, chat: int, shown: Rendered, files: Sequence[Upload]
+        self, chat: int, shown: Rendered, files: Sequence[File]
     ) -> Sequence[Message]:
         if len(files) == 1:
             (file,) = files

@@ -7,7 +7,7 @@ import zlib
 from telegram import CallbackQuery, Message
 
 from bot.actions import Action
-from bot.messages import ChannelKey, IncomingMessage
+from bot.models import ChannelKey, IncomingMessage
 from bot.platforms.telegram.incoming import PLATFORM, address_of, channel_of, person_of
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from telegram import ForceReply, Message, MessageEntity, User
 
-from bot.language import Words
+from bot.i18n import Words
+from bot.models import Imagine
 from bot.platforms.telegram.entities import Rendered, utf16_length
-from bot.turn import Imagine
 from bot.turns.commands import CommandError, parse
 
 _SIGN = "✏️"

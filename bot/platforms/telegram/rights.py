@@ -9,7 +9,7 @@ import structlog
 from telegram import Bot, ChatMember
 from telegram.error import TelegramError
 
-from bot.messages import IncomingMessage
+from bot.models import IncomingMessage
 
 _log = structlog.get_logger(__name__)
 

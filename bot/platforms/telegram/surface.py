@@ -6,8 +6,8 @@ from telegram import Bot, Message
 from telegram.error import BadRequest, TelegramError
 
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
-from bot.language import Catalogue, Words
-from bot.messages import Address
+from bot.i18n import Catalogue, Words
+from bot.models import Address
 from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.entities import Rendered, folded
@@ -100,7 +100,7 @@ class TelegramSurface:
         )
 
     @property
-    def headroom(self) -> None:
+    def rate_limit_info(self) -> None:
         """Telegram says nothing about its limits until they are reached."""
         return
 

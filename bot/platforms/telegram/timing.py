@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.platforms.afterwards import SETTLE
+from bot.platforms.adapter import SETTLE
 
 
 @dataclass(frozen=True, slots=True)

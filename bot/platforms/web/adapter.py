@@ -15,18 +15,13 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from bot.errors import AdapterError
 from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
-from bot.platforms.web.chat import Chat
-from bot.platforms.web.events import Events
+from bot.platforms.web.events import Events, LiveRooms
+from bot.platforms.web.files import Archive, Downloads, UploadLimits, UploadStore
 from bot.platforms.web.guard import Guard
-from bot.platforms.web.handouts import Handouts
-from bot.platforms.web.languages import Languages
-from bot.platforms.web.live import LiveRooms
-from bot.platforms.web.markup import Markup
-from bot.platforms.web.pages import Pages
-from bot.platforms.web.ports import Archive, UploadLimits
+from bot.platforms.web.handlers import Chat
+from bot.platforms.web.pages import Markup, Pages
+from bot.platforms.web.parsing import PLATFORM, Languages
 from bot.platforms.web.surface import WebSurface
-from bot.platforms.web.uploads import Spool
-from bot.platforms.web.visitors import PLATFORM
 from bot.turns.inbox import Inbox
 
 SHUTDOWN_SECONDS = 2.0
@@ -84,8 +79,8 @@ class WebAdapter:
         self._extra = extra
         self._rooms = LiveRooms()
         self._markup = Markup()
-        self._spool = Spool(spool, limits)
-        self._handouts = Handouts(spool / "handouts")
+        self._spool = UploadStore(spool, limits)
+        self._handouts = Downloads(spool / "handouts")
         pages = Pages.load(banner=stand_in, limits=limits)
         languages = Languages(catalogue or Catalogue(), language)
         self._guard = Guard(

@@ -19,8 +19,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.errors import AdapterError
-from bot.platforms.web.languages import Languages
 from bot.platforms.web.pages import Pages
+from bot.platforms.web.parsing import Languages
 
 COOKIE = "janus_bot"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})

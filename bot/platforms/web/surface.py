@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bot.errors import PreviewUnsupported
-from bot.platforms.web.live import LiveMessage, LiveRooms, Picture
-from bot.platforms.web.markup import Markup
+from bot.platforms.web.events import LiveMessage, LiveRooms, Picture
+from bot.platforms.web.pages import Markup
 from bot.platforms.web.status import read, unmarked
 from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search
 

@@ -1,4 +1,4 @@
-"""Turns as the page reads them."""
+"""What the bot says at once, and the buttons under its messages, as the page reads them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,41 @@ from typing import assert_never
 from bot.actions import Action, Button, Rows, Verb, under_drawing
 from bot.i18n import Words
 from bot.models import Answer, Ask, Imagine, JsonObject, Turn, TurnState
-from bot.platforms.web.live import Picture
-from bot.platforms.web.markup import Markup
-from bot.platforms.web.notices import rows_to_json
+from bot.platforms.web.events import Picture
+from bot.platforms.web.files import Downloads
+from bot.platforms.web.pages import Markup
 from bot.platforms.web.status import unmarked
 from bot.reply.surface import Mood
+from bot.turns.inbox import Notice
 
 
-def to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = False) -> JsonObject:
+def rows_to_json(rows: Rows) -> list[list[JsonObject]]:
+    """Rows of buttons."""
+    return [
+        [
+            {"action": str(button.action), "label": button.label, "danger": button.danger}
+            for button in row
+        ]
+        for row in rows
+    ]
+
+
+async def notice_to_json(notice: Notice, markup: Markup, handouts: Downloads) -> JsonObject:
+    """A notice; its files can be fetched from now on.
+
+    Raises:
+        OSError: the files cannot be kept.
+    """
+    return {
+        "html": markup.html(notice.text),
+        "private": notice.private,
+        "buttons": rows_to_json(notice.buttons),
+        "files": [await handouts.add(file) for file in notice.files],
+        "replaces": notice.replaces,
+    }
+
+
+def turn_to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = False) -> JsonObject:
     """One turn: what was asked, and what it came to if it has come to something.
 
     Args:

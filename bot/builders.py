@@ -1,0 +1,117 @@
+"""Builds parts of the bot from the configuration, for the bot itself and for single commands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+from bot.config import Config
+from bot.i18n import Catalogue
+from bot.platforms.adapter import Adapter
+from bot.provider import DeepseekAI_JanusPro7b, Spaces
+from bot.provider.wire import open_session
+from bot.turns.access import Allowance, Policy, Rules
+from bot.turns.settings import Settings
+
+
+def has_platform(config: Config) -> bool:
+    """Whether any chat platform has a token."""
+    return bool(config.telegram.token.get_secret_value() or config.discord.token.get_secret_value())
+
+
+def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
+    """The adapters of all chat platforms that have a token, not opened yet."""
+    adapters: list[Adapter] = []
+    if token := config.telegram.token.get_secret_value():
+        from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415 - half a second
+        from bot.platforms.telegram.webhook import Hook  # noqa: PLC0415 - likewise
+
+        section = config.telegram
+        hook = Hook(
+            section.webhook_url,
+            section.webhook_secret.get_secret_value(),
+            tuple(ip_network(each) for each in section.webhook_sources),
+            config.bot.data_dir / "telegram",
+        )
+        adapters.append(
+            TelegramAdapter(
+                token=token,
+                api_url=section.api_url,
+                catalogue=catalogue,
+                hook=hook if section.webhook_url else None,
+                folds=section.long_answers == "quote",
+                inline=section.inline,
+                language=config.bot.language,
+            )
+        )
+    if token := config.discord.token.get_secret_value():
+        from bot.platforms.discord.adapter import DiscordAdapter  # noqa: PLC0415 - likewise
+
+        adapters.append(
+            DiscordAdapter(
+                token=token,
+                api_url=config.discord.api_url,
+                gateway_url=config.discord.gateway_url,
+                guild_ids=config.discord.guild_ids,
+                shards=config.discord.shards,
+                shard_ids=config.discord.shard_ids,
+                spoiler=config.discord.spoiler,
+                restricted=config.discord.age_restricted_only,
+                keepsakes=config.discord.picture_format == "png",
+                catalogue=catalogue,
+            )
+        )
+    return adapters
+
+
+@asynccontextmanager
+async def open_spaces(config: Config) -> AsyncIterator[Spaces]:
+    """All configured Spaces over one session, tried in their order."""
+    proxy = config.provider.proxy.get_secret_value() or None
+    async with open_session(proxy) as session:
+        providers = [
+            DeepseekAI_JanusPro7b(
+                space=section.id or None,
+                api_url=section.url or None,
+                hf_token=section.hf_token.get_secret_value() or None,
+                session=session,
+                proxy=proxy,
+                timeout=config.provider.timeout or None,
+            )
+            for section in config.spaces
+        ]
+        yield Spaces(providers, concurrency=[section.concurrency for section in config.spaces])
+
+
+def database_location(config: Config) -> str | Path:
+    """The configured database: a URL, or the SQLite file in the data folder."""
+    return config.storage.url.get_secret_value() or config.bot.data_dir / "janus.sqlite3"
+
+
+def policy(config: Config) -> Policy:
+    """Who may use the bot, and how much."""
+    limits = config.limits
+    return Policy(
+        Allowance(
+            limits.turns_per_minute,
+            limits.images_per_day,
+            limits.queued_turns,
+            limits.images_per_day_total,
+        ),
+        Rules(
+            frozenset(config.access.allow),
+            frozenset(config.access.deny),
+            frozenset(config.bot.admins),
+        ),
+    )
+
+
+def defaults(config: Config) -> Settings:
+    """What holds in a channel where nothing else is set."""
+    return Settings(
+        persona=config.bot.system_prompt,
+        history=config.history.messages,
+        retention=config.history.retention_days,
+    )

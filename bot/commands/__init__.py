@@ -1,0 +1,1 @@
+"""The commands of `janus-bot`; each is loaded when it is asked for."""

@@ -1,0 +1,156 @@
+"""`janus-bot doctor`: look at everything that the bot needs, and say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from bot.builders import chat_adapters, database_location, has_platform, open_spaces
+from bot.config import Config
+from bot.errors import AdapterError, StorageError
+from bot.i18n import Catalogue
+from bot.platforms.adapter import Adapter
+from bot.provider import Spaces
+from bot.storage import Database
+
+PATIENCE = 15.0
+"""Seconds for one platform to answer."""
+
+
+class Health(enum.Enum):
+    """How something is, with the mark that stands before it."""
+
+    GOOD = "✓"
+    NOTE = "·"
+    """Works; worth knowing."""
+    BAD = "✗"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor.
+
+    Attributes:
+        health: how it is.
+        what: what was looked at.
+        text: what was found, and what to do about it.
+    """
+
+    health: Health
+    what: str
+    text: str
+
+
+async def examine(config: Config) -> bool:
+    """Print all findings, each as soon as it is known; returns whether none is bad."""
+    console = Console(highlight=False)
+    colours = {Health.GOOD: "green", Health.NOTE: "yellow", Health.BAD: "red"}
+    healthy = True
+    async for finding in findings(config):
+        healthy &= finding.health is not Health.BAD
+        line = Text(f"{finding.health.value} ", style=colours[finding.health])
+        console.print(line.append(f"{finding.what}: ", style="bold").append(finding.text))
+    return healthy
+
+
+async def findings(config: Config) -> AsyncIterator[Finding]:
+    """Everything that can be looked at without changing anything that people see."""
+    yield Finding(Health.GOOD, "Configuration", "can be read")
+    for warning in config.warnings:
+        yield Finding(Health.NOTE, "Configuration", warning)
+    yield await _storage(config)
+    async for finding in _spaces(config):
+        yield finding
+    if not has_platform(config):
+        yield Finding(
+            Health.NOTE,
+            "Platforms",
+            "none; set [telegram] token or [discord] token to add one to the web chat",
+        )
+    for adapter in chat_adapters(config, Catalogue()):
+        async for finding in _platform(adapter):
+            yield finding
+
+
+async def _storage(config: Config) -> Finding:
+    where = database_location(config)
+    if isinstance(where, Path) and not where.exists():
+        folder = _existing(where.parent)
+        if os.access(folder, os.W_OK):
+            return Finding(Health.GOOD, "Database", f"will be created as {where}")
+        return Finding(Health.BAD, "Database", f"{folder} cannot be written to; check its owner")
+    try:
+        async with Database.open(where):
+            return Finding(Health.GOOD, "Database", "sound, and of this version")
+    except StorageError as error:
+        return Finding(Health.BAD, "Database", str(error))
+
+
+async def look_around(
+    adapters: Mapping[str, Adapter], connected: Mapping[str, bool], spaces: Spaces
+) -> AsyncIterator[str]:
+    """What a bot that runs can find out about itself without disturbing anybody.
+
+    Args:
+        adapters: by name, opened.
+        connected: whether each is.
+        spaces: those that it asks.
+    """
+    for name, adapter in adapters.items():
+        what = name.capitalize()
+        if not connected.get(name, False):
+            yield f"{Health.BAD.value} {what}: not connected; the log says why"
+            continue
+        yield f"{Health.GOOD.value} {what}: connected"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                advice = await adapter.advice()
+        except (AdapterError, TimeoutError) as error:
+            advice = [str(error) or f"did not answer within {PATIENCE:g} s"]
+        for text in advice:
+            yield f"{Health.NOTE.value} {what}: {text}"
+    for name, problem in await spaces.check():
+        if problem is None:
+            yield f"{Health.GOOD.value} Space {name}: answers, and has both functions"
+        else:
+            yield f"{Health.BAD.value} Space {name}: {problem}"
+
+
+def _existing(folder: Path) -> Path:
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+async def _spaces(config: Config) -> AsyncIterator[Finding]:
+    async with open_spaces(config) as spaces:
+        for name, error in await spaces.check():
+            if error is None:
+                yield Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
+            else:
+                yield Finding(Health.BAD, f"Space {name}", str(error))
+
+
+async def _platform(adapter: Adapter) -> AsyncIterator[Finding]:
+    what = adapter.name.capitalize()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await adapter.open()
+            advice = await adapter.advice()
+    except AdapterError as error:
+        yield Finding(Health.BAD, what, str(error))
+    except TimeoutError:
+        yield Finding(Health.BAD, what, f"did not answer within {PATIENCE:g} s; is it reachable?")
+    else:
+        yield Finding(Health.GOOD, what, "accepts the token")
+        for text in advice:
+            yield Finding(Health.NOTE, what, text)
+    finally:
+        await adapter.close()

@@ -1,0 +1,180 @@
+"""What the provider yields.
+
+Text comes as `Text`, a `str` with only what is new. Nothing else that is yielded is a `str`, and
+everything has `.content`.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from bot.files import File
+
+
+class Text(str):
+    """A piece of the answer: exactly what was added since the last piece."""
+
+    __slots__ = ()
+
+    @property
+    def content(self) -> str:
+        """The piece itself."""
+        return str(self)
+
+
+class Stage(enum.StrEnum):
+    """Where a request stands, in the order in which it can happen."""
+
+    CONNECTING = "connecting"
+    """Finding the Space, uploading the picture, joining the queue."""
+    WAKING = "waking"
+    """The Space sleeps or is being built; it is being waited for."""
+    QUEUED = "queued"
+    """In the Space's queue; `rank`, `queue_size` and `eta` may be known."""
+    RUNNING = "running"
+    """The function runs; `index`/`length` or `fraction` may be known."""
+    FETCHING = "fetching"
+    """The answer is there, its pictures are being downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How far the request is. The newest one replaces the one before.
+
+    Attributes:
+        stage: where it stands.
+        rank: requests ahead in the Space's queue; 0 is next.
+        queue_size: requests waiting in the Space's queue.
+        eta: seconds until it starts (queued) or ends (running), as the Space estimates.
+        index: steps done, 0 to `length`.
+        length: steps in all.
+        fraction: share done, 0.0 to 1.0, where the Space counts no steps.
+        unit: what a step is, e.g. `"tokens"`.
+        note: words of the Space: what it does now, or a log line. Untrusted text, HTML removed.
+        level: `"info"`, `"warning"`, `"success"` or `"error"` when `note` is a log line.
+        left_out: earlier messages that did not fit into the question; told once, at first.
+    """
+
+    stage: Stage
+    rank: int | None = None
+    queue_size: int | None = None
+    eta: float | None = None
+    index: float | None = None
+    length: float | None = None
+    fraction: float | None = None
+    unit: str = ""
+    note: str = ""
+    level: str = ""
+    left_out: int = 0
+
+    @property
+    def done(self) -> float | None:
+        """Share done, 0.0 to 1.0, from the steps or from `fraction`; `None` if unknown."""
+        if self.index is not None and self.length:
+            return min(1.0, max(0.0, self.index / self.length))
+        return self.fraction
+
+    @property
+    def content(self) -> str:
+        """One plain line for a log or a pipe, e.g. `queued 3/7`."""
+        words = [str(self.stage)]
+        if self.rank is not None:
+            of = f"/{self.queue_size}" if self.queue_size is not None else ""
+            words.append(f"{self.rank + 1}{of}")
+        if self.index is not None and self.length:
+            words.append(f"{self.index:g}/{self.length:g} {self.unit}".rstrip())
+        elif self.fraction is not None:
+            words.append(f"{self.fraction:.0%}")
+        if self.note:
+            words.append(self.note)
+        if self.left_out:
+            words.append(f"without {self.left_out} of the earlier messages, which do not fit")
+        return " ".join(words)
+
+    def __str__(self) -> str:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResponse:
+    """All images of one call.
+
+    Attributes:
+        images: in the Space's order, each with its recipe; never empty.
+    """
+
+    images: list[File]
+
+    @property
+    def content(self) -> str:
+        """One line that says what was made."""
+        recipe = self.images[0].recipe
+        what = "" if recipe is None else f" of {recipe.prompt!r} (seed {recipe.seed})"
+        return f"{len(self.images)} images{what}"
+
+    def __str__(self) -> str:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
+class JsonConversation:
+    """What the provider needs to go on in a channel, beside the history.
+
+    Never holds the Hugging Face token of the operator, and its own tokens are in neither `repr`
+    nor exports.
+
+    Attributes:
+        session_hash: names the newest request to the Space's queue; `""` before the first.
+        zerogpu_uuid: id of this client on ZeroGPU Spaces; `""` if unknown.
+        zerogpu_token: short-lived JWT for ZeroGPU Spaces; `""` if there is none.
+        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none.
+        space: id of the Space that `zerogpu_token` is for; no other one may see it.
+    """
+
+    VERSION: ClassVar[int] = 1
+
+    session_hash: str = ""
+    zerogpu_uuid: str = ""
+    zerogpu_token: str = field(default="", repr=False)
+    token_expires: float = 0.0
+    space: str = ""
+
+    @property
+    def content(self) -> str:
+        """Empty: a conversation has nothing to show."""
+        return ""
+
+    def token_at(self, now: float | None = None) -> str:
+        """The ZeroGPU token if it is still good at `now` (Unix seconds), else `""`."""
+        moment = time.time() if now is None else now
+        return self.zerogpu_token if moment < self.token_expires else ""
+
+    def without_secrets(self) -> Self:
+        """The same conversation without its token, for exports."""
+        return replace(self, zerogpu_token="", token_expires=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The conversation as a JSON object with a version; tokens included, so not for export."""
+        return {"version": self.VERSION, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote, of this or an older version.
+
+        Raises:
+            ValueError: written by a newer version, or by something else.
+        """
+        version = data.get("version", 1)
+        if not isinstance(version, int):
+            raise ValueError(f"a conversation without a version: {version!r}")  # noqa: TRY004 - data
+        if version > cls.VERSION:
+            raise ValueError(f"conversation of version {version}, newer than {cls.VERSION}")
+        names = ("session_hash", "zerogpu_uuid", "zerogpu_token", "token_expires", "space")
+        return cls(**{name: data[name] for name in names if name in data})
+
+
+Response = Text | Reasoning | ImageResponse | JsonConversation
+"""Everything that a provider may yield."""

@@ -1,0 +1,181 @@
+"""What concerns stored data: counting, showing, handing out, deleting it; and the doctor."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from bot.actions import Action, Button, Verb
+from bot.files import File
+from bot.i18n import Words
+from bot.models import ChannelKey, Counts, IncomingMessage, Person
+from bot.turns.commands import Export, Forget, Privacy, Stats
+from bot.turns.inbox import Notice
+from bot.turns.settings import Preferences
+
+PERSON, CHANNEL = "person", "channel"
+
+
+class RecordStore(Protocol):
+    """Stored data as a whole.
+
+    Raises:
+        StorageError: from any method, when the database cannot be used.
+    """
+
+    async def counts(self, channel: ChannelKey | None, person: Person | None) -> Counts:
+        """What is stored of a channel, a person, or a person in a channel."""
+        ...
+
+    async def archive(self, channel: ChannelKey) -> bytes:
+        """A ZIP with all of a channel: Markdown, JSON and the pictures."""
+        ...
+
+    async def forget_person(self, person: Person) -> Counts:
+        """Delete all turns of a person in all channels, and pictures that nobody else needs.
+
+        Returns:
+            What was deleted.
+        """
+        ...
+
+    async def forget_channel(self, channel: ChannelKey) -> Counts:
+        """Delete a channel with all that belongs to it. Returns what was deleted."""
+        ...
+
+
+class DataRequests:
+    """Answers `/stats`, `/privacy`, `/export`, `/forget` and `/doctor`.
+
+    Args:
+        store: the data.
+        preferences: how long it is kept.
+        examine: what the doctor finds: a mark (✓, · or ✗) and a sentence, one after the other.
+        unfinished: whether a turn of this channel or person is on its way.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        preferences: Preferences,
+        examine: Callable[[], AsyncIterator[str]],
+        unfinished: Callable[[ChannelKey | None, Person | None], bool],
+    ) -> None:
+        self._store = store
+        self._preferences = preferences
+        self._examine = examine
+        self._unfinished = unfinished
+
+    async def answer(
+        self,
+        message: IncomingMessage,
+        command: Stats | Privacy | Export | Forget,
+        admin: bool,
+        words: Words,
+    ) -> Notice:
+        """Answer a command.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        match command:
+            case Stats():
+                return Notice(await self._stats(message, words))
+            case Privacy():
+                return Notice(await self._privacy(message, words))
+            case Export():
+                return await self._export(message, admin, words)
+            case Forget():
+                return await self._offer(message, admin, words)
+
+    async def forget(
+        self, message: IncomingMessage, whose: str, admin: bool, words: Words
+    ) -> Notice:
+        """Delete, after the press of the button that says so. Raises as `answer`."""
+        if whose == CHANNEL and not admin:
+            return Notice(words("forget-not-yours"))
+        of_channel = whose == CHANNEL
+        if self._unfinished(
+            message.channel if of_channel else None, None if of_channel else message.person
+        ):
+            return Notice(words("forget-busy"))
+        if of_channel:
+            gone = await self._store.forget_channel(message.channel)
+            self._preferences.forget()
+        else:
+            gone = await self._store.forget_person(message.person)
+        key = "forget-done-channel" if of_channel else "forget-done-person"
+        text = words(key, turns=gone.turns, pictures=gone.pictures, size=_size(gone.size))
+        return Notice(text, replaces=True)
+
+    async def examine(self, *, admin: bool, words: Words) -> Notice:
+        """Answer `/doctor`. Raises as `answer`."""
+        if not admin:
+            return Notice(words("doctor-not-yours"))
+        lines = [line async for line in self._examine()]
+        return Notice("\n".join(lines))
+
+    async def _stats(self, message: IncomingMessage, words: Words) -> str:
+        here = await self._store.counts(message.channel, None)
+        mine = await self._store.counts(message.channel, message.person)
+        if not here.turns:
+            return words("stats-nothing")
+        lines = [
+            words("stats-here", questions=here.questions, drawings=here.drawings),
+            words("stats-people", people=here.people),
+            words("stats-pictures", pictures=here.pictures, size=_size(here.size)),
+            words("stats-mine", questions=mine.questions, drawings=mine.drawings),
+        ]
+        return "\n".join(f"- {line}" for line in lines)
+
+    async def _privacy(self, message: IncomingMessage, words: Words) -> str:
+        settings = await self._preferences.of(message.channel, message.server)
+        here = await self._store.counts(message.channel, None)
+        mine = await self._store.counts(None, message.person)
+        kept = "privacy-kept-days" if settings.retention else "privacy-kept-for-ever"
+        return "\n".join(
+            [
+                words("privacy-what"),
+                "",
+                "- " + words("privacy-here", turns=here.turns, pictures=here.pictures),
+                "- " + words("privacy-mine", turns=mine.turns, pictures=mine.pictures),
+                "- " + words(kept, days=settings.retention),
+                "",
+                words("privacy-how"),
+            ]
+        )
+
+    async def _export(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
+        here = await self._store.counts(message.channel, None)
+        if not here.turns:
+            return Notice(words("export-nothing"))
+        if here.people > 1 and not admin:
+            return Notice(words("export-not-yours"))
+        data = await self._store.archive(message.channel)
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        name = f"{re.sub(r'[^A-Za-z0-9-]', '_', str(message.channel))}-{day}.zip"
+        file = File(data, "application/zip", name)
+        return Notice(words("export-here", turns=here.turns), files=(file,))
+
+    async def _offer(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
+        mine = await self._store.counts(None, message.person)
+        lines = [words("forget-offer"), "", "- " + words("forget-mine", turns=mine.turns)]
+        buttons = [
+            (Button(Action(Verb.FORGET, PERSON), words("forget-button-person"), danger=True),)
+        ]
+        if admin:
+            here = await self._store.counts(message.channel, None)
+            lines.append("- " + words("forget-here", turns=here.turns))
+            buttons.append(
+                (Button(Action(Verb.FORGET, CHANNEL), words("forget-button-channel"), danger=True),)
+            )
+        return Notice("\n".join(lines), buttons=tuple(buttons))
+
+
+def _size(count: int) -> str:
+    """Bytes as people read them."""
+    if count < 1_000_000:  # noqa: PLR2004 - from here on megabytes say more
+        return f"{max(1, round(count / 1000)) if count else 0} kB"
+    return f"{count / 1_000_000:.1f} MB"

@@ -1,0 +1,170 @@
+"""Who may ask a Space next: people take turns, and a short question does not wait for drawings.
+
+First come, first served would let one person with ten requests hold everybody up. So each person
+who waits gets one request, then the next person; a newcomer goes before those who had one already.
+A question takes seconds and a drawing of five pictures a minute, so questions go first, and after
+`QUESTIONS` of them one drawing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from bot.models import Ahead, Imagine, Turn
+
+QUESTIONS = 3
+"""Questions that go before a waiting drawing."""
+
+KEEP_FREE_FROM = 3
+"""From this many places on, one is kept free of drawings."""
+
+HEARSAY = 30.0
+"""Seconds for which the length of a Space's queue is worth telling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request that waits.
+
+    Attributes:
+        number: in order of arrival.
+        person: who asks.
+        drawing: it draws, and takes long.
+    """
+
+    number: int
+    person: str
+    drawing: bool
+
+
+def order(waiting: Sequence[Ticket], served: Mapping[str, int], row: int) -> list[Ticket]:
+    """In which order requests go if no other comes.
+
+    Args:
+        waiting: in order of arrival.
+        served: when each person was served last; larger is later, missing is never.
+        row: questions that went since the last drawing.
+    """
+    questions = _in_turns([each for each in waiting if not each.drawing], served)
+    drawings = _in_turns([each for each in waiting if each.drawing], served)
+    result: list[Ticket] = []
+    while questions and drawings:
+        if row < QUESTIONS:
+            result.append(questions.pop(0))
+            row += 1
+        else:
+            result.append(drawings.pop(0))
+            row = 0
+    return result + questions + drawings
+
+
+def _in_turns(waiting: Sequence[Ticket], served: Mapping[str, int]) -> list[Ticket]:
+    """One of each person, whoever waited longest for being served first; then the next of each."""
+    rounds: dict[str, int] = defaultdict(int)
+    keyed = []
+    for ticket in waiting:
+        keyed.append((rounds[ticket.person], served.get(ticket.person, -1), ticket.number, ticket))
+        rounds[ticket.person] += 1
+    return [each[-1] for each in sorted(keyed, key=lambda each: each[:-1])]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    ticket: Ticket
+    granted: bool = False
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Scheduler:
+    """Lets as many requests through as the Spaces take at once.
+
+    Args:
+        places: how many that is at the moment; 0 for any number.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, places: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._places = places
+        self._clock = clock
+        self._numbers = itertools.count()
+        self._waiting: list[_Waiting] = []
+        self._served: dict[str, int] = {}
+        self._row = 0
+        self._running: dict[bool, int] = {True: 0, False: 0}
+        self._heard: tuple[int, float] | None = None
+
+    @asynccontextmanager
+    async def through(self, turn: Turn, on_move: Callable[[Ahead], None]) -> AsyncIterator[None]:
+        """Wait for a place and keep it for the block.
+
+        Args:
+            turn: whose request it is.
+            on_move: told what is ahead, now and whenever that changes. Not called for a request
+                that goes at once.
+
+        Cancelling: the place, or the wait for it, is given up.
+        """
+        drawing = isinstance(turn.command, Imagine)
+        mine = _Waiting(Ticket(next(self._numbers), str(turn.person), drawing))
+        self._waiting.append(mine)
+        try:
+            self._admit()
+            while not mine.granted:
+                on_move(self._ahead(mine.ticket))
+                mine.moved.clear()
+                await mine.moved.wait()
+            yield
+        finally:
+            if mine.granted:
+                self._running[drawing] -= 1
+            else:
+                self._waiting.remove(mine)
+            self._admit()
+
+    def heard(self, queue: int) -> None:
+        """A request learnt how long the Space's own queue is."""
+        self._heard = (queue, self._clock())
+
+    def _admit(self) -> None:
+        """Let all through for whom there is a place now, and tell the others."""
+        while (chosen := self._next()) is not None:
+            self._waiting.remove(chosen)
+            chosen.granted = True
+            drawing = chosen.ticket.drawing
+            self._running[drawing] += 1
+            self._row = 0 if drawing else self._row + 1
+            self._served[chosen.ticket.person] = next(self._numbers)
+            chosen.moved.set()
+        if not self._waiting and not any(self._running.values()):
+            self._served.clear()  # nobody is owed anything
+        for other in self._waiting:
+            other.moved.set()
+
+    def _next(self) -> _Waiting | None:
+        places, running = self._places(), sum(self._running.values())
+        if places and running >= places:
+            return None
+        keep = 1 if places >= KEEP_FREE_FROM else 0
+        full = bool(places) and self._running[True] >= places - keep
+        by_ticket = {each.ticket: each for each in self._waiting}
+        for ticket in order(list(by_ticket), self._served, self._row):
+            if not (ticket.drawing and full):
+                return by_ticket[ticket]
+        return None
+
+    def _ahead(self, ticket: Ticket) -> Ahead:
+        coming = order([each.ticket for each in self._waiting], self._served, self._row)
+        before = coming[: coming.index(ticket)]
+        mine = sum(each.person == ticket.person for each in before)
+        queue = None
+        if self._heard is not None and self._clock() - self._heard[1] < HEARSAY:
+            queue = self._heard[0]
+        return Ahead(len(before), mine, here=False, space_queue=queue)

@@ -1,0 +1,180 @@
+"""What people read while they wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.actions import MOST_BYTES, Action, Verb
+from bot.files import File
+from bot.i18n import Catalogue
+from bot.models import Ahead, Answer, TurnState
+from bot.provider.responses import Reasoning, Stage, Text
+from bot.reply.render import Page, Phase, ReplyState, bar, buttons, contents, status
+from bot.reply.surface import Mood
+from tests.scripted_surface import PLAIN
+
+WORDS = Catalogue().words()
+PAGE = Page(PLAIN, len, WORDS)
+PARKED = (
+    "⏸ The Space's free GPU time is used up for now. "
+    "I go on by myself in about 12 min; /stop ends it."
+)
+FILES = tuple(File(b"%d" % n, "image/png", f"{n}.png", "fox") for n in range(12))
+
+
+def after(*responses: Reasoning | Text) -> ReplyState:
+    state = ReplyState()
+    for response in responses:
+        state = state.with_response(response, 100.0)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (ReplyState(), "⏳ Got it…"),
+        (ReplyState(ahead=Ahead(2, 1)), "⏳ 2 ahead in this chat, 1 of them yours"),
+        (ReplyState(ahead=Ahead(1, 1)), "⏳ 1 ahead in this chat, it is yours"),
+        (ReplyState(ahead=Ahead(3, 0)), "⏳ 3 ahead in this chat"),
+        (ReplyState(ahead=Ahead(2, 1, here=False)), "⏳ 2 ahead of you, 1 of them yours"),
+        (
+            ReplyState(ahead=Ahead(1, 0, here=False, space_queue=7)),
+            "⏳ 1 ahead of you · 7 in the Space's own queue",
+        ),
+        (ReplyState(ahead=Ahead(0, 0, here=False)), "⏳ You are next"),
+        (ReplyState(phase=Phase.PARKED, parked_until=820.0), PARKED),
+        (after(Reasoning(Stage.CONNECTING)), "⏳ Asking the Space…"),
+        (
+            after(Reasoning(Stage.QUEUED, rank=2, queue_size=7, eta=41.3)),
+            "⏳ Place 3 of 7 in the Space's queue · about 40 s",
+        ),
+        (after(Reasoning(Stage.QUEUED, rank=0)), "⏳ Place 1 in the Space's queue"),
+        (after(Reasoning(Stage.RUNNING)), "⚙️ Working…"),
+        (
+            after(Reasoning(Stage.RUNNING, index=3, length=6, note="Sampling")),
+            "▰▰▰▰▰▰▱▱▱▱▱▱ 50% · Sampling 3/6",
+        ),
+        (
+            after(Reasoning(Stage.RUNNING, fraction=0.25, note="Decoding")),
+            "▰▰▰▱▱▱▱▱▱▱▱▱ 25% · Decoding",
+        ),
+        (after(Reasoning(Stage.RUNNING, eta=130)), "⚙️ Working… · about 2 min"),
+        (after(Reasoning(Stage.FETCHING)), "📥 Fetching the pictures…"),
+        (
+            replace(after(Reasoning(Stage.RUNNING)), resumed=True),
+            "↻ Restarted; your request goes on.\n⚙️ Working…",
+        ),
+    ],
+)
+def test_each_stage_has_its_words(state: ReplyState, says: str) -> None:
+    """One line, two at most, and always what is true now."""
+    assert status(state, 100.0, WORDS) == says
+
+
+def test_a_log_line_does_not_hide_the_steps() -> None:
+    """What the Space says stands under what it does."""
+    state = after(
+        Reasoning(Stage.RUNNING, index=1, length=2, note="Sampling"),
+        Reasoning(Stage.RUNNING, note="Successfully acquired a GPU", level="success"),
+    )
+    assert "50%" in status(state, 100.0, WORDS)
+    assert status(state, 100.0, WORDS).endswith("\nSuccessfully acquired a GPU")
+
+
+def test_an_estimate_counts_down_and_never_below_zero() -> None:
+    """A wrong estimate disappears instead of lying."""
+    state = after(Reasoning(Stage.RUNNING, eta=20))
+    assert status(state, 110.0, WORDS).endswith("about 10 s")
+    assert status(state, 130.0, WORDS) == "⚙️ Working…"
+
+
+@given(st.floats(allow_nan=False))
+def test_a_bar_has_always_the_same_width(share: float) -> None:
+    """Nothing jumps."""
+    assert len(bar(share)) == 12
+
+
+def test_a_long_note_is_cut_and_stays_on_its_line() -> None:
+    """A Space can log anything."""
+    line = status(after(Reasoning(Stage.RUNNING, note="x\n" * 500, level="info")), 100.0, WORDS)
+    assert len(line.splitlines()) == 2
+    assert line.endswith("…")
+
+
+def test_ten_files_a_message() -> None:
+    """More pictures than fit make another message."""
+    answer = Answer(TurnState.DONE, "Foxes")
+    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=FILES)
+    made = contents(state, PAGE, 0.0, fresh=True)
+    assert [len(content.files) for content in made] == [10, 2]
+    assert made[0].text == "Foxes"
+
+
+def test_a_caption_that_is_too_long_stands_alone() -> None:
+    """Pictures follow it instead."""
+    answer = Answer(TurnState.DONE, "x" * 1500)
+    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=FILES[:5])
+    made = contents(state, replace(PAGE, limits=replace(PLAIN, caption=1024)), 0.0, fresh=True)
+    assert [(len(content.text), len(content.files)) for content in made] == [(1500, 0), (0, 5)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "mood"),
+    [
+        (TurnState.DONE, Mood.DONE),
+        (TurnState.FAILED, Mood.FAILED),
+        (TurnState.CANCELLED, Mood.STOPPED),
+    ],
+)
+def test_the_end_has_its_mood(outcome: TurnState, mood: Mood) -> None:
+    """Done, failed and stopped can be told apart."""
+    state = ReplyState(phase=Phase.FINAL, answer=Answer(outcome, "x"))
+    assert {content.mood for content in contents(state, PAGE, 0.0, fresh=False)} == {mood}
+
+
+def test_an_empty_answer_still_says_something() -> None:
+    """No platform takes an empty message."""
+    state = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "\n"))
+    assert contents(state, PAGE, 0.0, fresh=True)[0].text.strip()
+
+
+def rows_of(state: ReplyState, page: Page = PAGE) -> list[list[Verb]]:
+    made = contents(state, page, 0.0, fresh=True, rows=buttons(state, "turn", WORDS))
+    return [[button.action.verb for row in each.buttons for button in row] for each in made]
+
+
+def test_what_can_be_done_stands_under_it() -> None:
+    """Stop while it works, try again after a failure, variations under a drawing."""
+    page = replace(PAGE, limits=replace(PLAIN, buttons=True))
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    failed = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.FAILED, "No."))
+    told = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Yes."))
+    assert rows_of(ReplyState(), page) == [[Verb.STOP]]
+    assert rows_of(failed, page) == [[Verb.RETRY]]
+    assert rows_of(told, page) == [[]]
+    (under,) = rows_of(drawn, page)
+    assert under[:2] == [Verb.AGAIN, Verb.EDIT]
+    assert under.count(Verb.FULL) == 5
+    assert rows_of(drawn) == [[]]
+
+
+def test_where_pictures_take_no_buttons_they_get_a_message_of_their_own() -> None:
+    """As under a Telegram album."""
+    limits = replace(PLAIN, buttons=True, buttons_with_files=False)
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    pictures, below = rows_of(drawn, replace(PAGE, limits=limits))
+    assert not pictures
+    assert Verb.AGAIN in below
+
+
+def test_every_action_fits_where_platforms_keep_it() -> None:
+    """Telegram takes 64 bytes; ids have ten characters."""
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    for row in buttons(drawn, "a" * 10, WORDS):
+        for button in row:
+            assert len(str(button.action).encode()) <= MOST_BYTES
+            assert Action.parse(str(button.action)) == button.action
