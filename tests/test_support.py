@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.support import Backoff, BackgroundTasks, TooManyBytes, read_bounded, write_durably
+from bot.support import BackgroundTasks, Backoff, TooManyBytes, read_bounded, write_durably
 
 
 @given(first=st.floats(0.001, 100), highest=st.floats(0.001, 1000), count=st.integers(1, 30))
