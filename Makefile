@@ -17,13 +17,14 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
        PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format figures clean
+.PHONY: help demo test check lint docs format figures clean
 
 help:
 	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
 	@echo "make test     all tests; one file: make test ARGS=tests/test_config.py"
-	@echo "make check    linter, formatter, types, import table, migrations"
+	@echo "make check    linter, formatter, types, import table, migrations, documentation"
 	@echo "make lint     what of that is quick"
+	@echo "make docs     the documentation as pages in site/, strictly"
 	@echo "make format   let the formatter and the linter change the files"
 	@echo "make figures  how large bot/ is, and how many functions one photo question runs through"
 	@echo "make clean    remove $(VENV) and all caches; your data stays"
@@ -38,10 +39,14 @@ check: lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m bot.storage
+	$(BIN)/mkdocs build --quiet --strict
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+docs: $(VENV)/.dev
+	$(BIN)/mkdocs build --strict
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format
@@ -51,7 +56,7 @@ figures: $(VENV)/.dev
 	$(BIN)/python benchmarks/structure.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Whoever develops has all that the demo needs: with .dev newer, .demo is only marked again.
