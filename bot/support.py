@@ -8,9 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+from structlog.stdlib import BoundLogger
+
+from bot.errors import StorageError
 
 _T = TypeVar("_T")
 
@@ -68,6 +73,30 @@ class BackgroundTasks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextmanager
+def skipped_when_broken(log: BoundLogger, event: str, **fields: object) -> Iterator[None]:
+    """Handle one event of a platform: a fault in it costs that event and no other.
+
+    The one place where faults of handlers end; they are logged with their traceback. A
+    `StorageError` passes, because then nothing was written down and the event is to be handled
+    again.
+
+    Args:
+        log: of the module whose event it is.
+        event: what the line in the log says, e.g. `"update skipped"`.
+        fields: what else it says.
+
+    Raises:
+        StorageError: nothing could be written down.
+    """
+    try:
+        yield
+    except StorageError:
+        raise
+    except Exception:
+        log.exception(event, **fields)
 
 
 async def read_bounded(chunks: AsyncIterable[bytes], max_bytes: int) -> bytes:
