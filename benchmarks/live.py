@@ -25,7 +25,7 @@ from _support import Figure, one_core, p95, resident, spread, verdict
 from bot.models import Address
 from bot.platforms.discord.surface import LIMITS as DISCORD
 from bot.platforms.telegram.client import make_bot
-from bot.platforms.telegram.surface import Discoveries, TelegramSurface
+from bot.platforms.telegram.surface import ServerState, TelegramSurface
 from bot.reply.surface import Limits
 
 BEYOND_TRIP = 0.05
@@ -38,7 +38,7 @@ def telegram_limits(*, private: bool) -> Limits:
     """Those of a Telegram chat."""
     data = {"chat_id": 1, "thread_id": None, "reply_to": 1, "private": private, "draft_id": 1}
     bot = make_bot("1:none", "http://127.0.0.1:9")
-    return TelegramSurface(bot, Address("telegram", "1", data), Discoveries()).limits
+    return TelegramSurface(bot, Address("telegram", "1", data), ServerState()).limits
 
 
 def now() -> float:

@@ -9,7 +9,7 @@ from telegram import Bot
 
 from bot.files import File
 from bot.models import Address
-from bot.platforms.telegram.surface import Discoveries, TelegramSurface
+from bot.platforms.telegram.surface import ServerState, TelegramSurface
 from tests.servers.telegram_world import Chat
 
 Make = Callable[..., TelegramSurface]
@@ -17,7 +17,7 @@ Make = Callable[..., TelegramSurface]
 
 def making(bot: Bot) -> Make:
     """Make a surface for a chat; all share what they learn about the server."""
-    known = Discoveries()
+    known = ServerState()
 
     def surface(
         chat: Chat, *, reply_to: int | None = None, thread: int | None = None, client: Bot = bot

@@ -13,7 +13,7 @@ from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefuse
 from bot.models import Ask, Attachment, ChannelKey
 from bot.platforms.telegram import client
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.timing import Backoff, Timing
+from bot.platforms.telegram.updates import Backoff, Timing
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
 from bot.turns.inbox import Notice

@@ -19,7 +19,7 @@ from telegram.error import (
 )
 
 from bot.platforms.telegram.client import make_bot
-from bot.platforms.telegram.refusals import seconds_to_wait
+from bot.platforms.telegram.errors import seconds_to_wait
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import picture
 from tests.servers.telegram_world import Refusal

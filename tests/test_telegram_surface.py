@@ -33,7 +33,7 @@ from bot.errors import (
 )
 from bot.i18n import Catalogue
 from bot.platforms.telegram.client import make_bot
-from bot.platforms.telegram.refusals import Request, surface_error
+from bot.platforms.telegram.errors import Request, surface_error
 from bot.reply.surface import Content, Mood
 from bot.turns.answers import reason
 from tests.servers.telegram import TOKEN, TelegramServer

@@ -15,8 +15,8 @@ import pytest
 
 from bot.errors import AdapterError, TokenRefused
 from bot.models import Ask
-from bot.platforms.telegram.intake import ALLOWED
-from bot.platforms.telegram.sources import addresses, is_allowed
+from bot.platforms.telegram.handlers import ALLOWED
+from bot.platforms.telegram.webhook import addresses, is_allowed
 from tests.servers import web_bot
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import (

@@ -18,7 +18,7 @@ from PIL import Image
 
 from bot.models import IncomingMessage
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.timing import Timing
+from bot.platforms.telegram.updates import Timing
 from bot.platforms.telegram.webhook import Hook
 from bot.turns.commands import Command
 from bot.turns.inbox import Notice

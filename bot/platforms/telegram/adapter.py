@@ -19,20 +19,17 @@ from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
 from bot.platforms.adapter import run_when_connected
 from bot.platforms.telegram import menus
-from bot.platforms.telegram.activity import Activity
 from bot.platforms.telegram.client import make_bot, trust_for
-from bot.platforms.telegram.discoveries import Discoveries
 from bot.platforms.telegram.files import fetch
-from bot.platforms.telegram.incoming import PLATFORM
-from bot.platforms.telegram.inline import INLINE, Inline
-from bot.platforms.telegram.inline_surface import InlineSurface
-from bot.platforms.telegram.intake import ALLOWED, Intake
+from bot.platforms.telegram.handlers import ALLOWED, ChatAdmins, Handlers
+from bot.platforms.telegram.inline import INLINE, Inline, InlineSurface
 from bot.platforms.telegram.notices import Notices
+from bot.platforms.telegram.parsing import PLATFORM
 from bot.platforms.telegram.polling import REFUSED, Polling
 from bot.platforms.telegram.redaction import redacted
-from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.surface import TelegramSurface
-from bot.platforms.telegram.timing import DEFAULT_TIMING, Backoff, Timing
+from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.surface import Activity, TelegramSurface
+from bot.platforms.telegram.updates import DEFAULT_TIMING, Backoff, Timing
 from bot.platforms.telegram.webhook import Hook, Webhook
 from bot.turns.inbox import Inbox
 
@@ -87,7 +84,7 @@ class TelegramAdapter:
         self._folds = folds
         self._inline = inline
         self._language = language
-        self._known = Discoveries(remembers=inline)
+        self._known = ServerState(remembers=inline)
         self._stack = AsyncExitStack()
         self._bot: Bot | None = None
         self._web: httpx.AsyncClient | None = None
@@ -141,7 +138,7 @@ class TelegramAdapter:
         if self._notices is None:
             raise RuntimeError("open() comes first")
         inline = Inline(bot, inbox, self._known) if self._inline else None
-        intake = Intake(bot, inbox, self._known, self._notices, Rights(bot), inline)
+        intake = Handlers(bot, inbox, self._known, self._notices, ChatAdmins(bot), inline)
         publish = partial(menus.publish, bot, self._catalogue)
         async with AsyncExitStack() as stack:
             if inline is not None:

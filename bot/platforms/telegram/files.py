@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
 
 import httpx
 import stamina
+from PIL import Image
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError, TelegramError
 
 from bot.errors import ImageTooLarge, ImageUnreadable
+from bot.files import File
 from bot.models import Attachment
 
 _GONE = "Telegram does not have this picture any more. Please send it again."
@@ -81,3 +86,48 @@ def _passes(error: Exception) -> bool:
 
 def _too_large(limit: int) -> ImageTooLarge:
     return ImageTooLarge(f"The picture is too large; I take up to {limit / 1_000_000:g} MB.")
+
+
+MAX_PHOTO_BYTES = 10_000_000
+"""A larger file is taken as a document only (Bot API, `sendPhoto`)."""
+
+_AS_IT_IS = frozenset({"image/jpeg", "image/png"})
+_QUALITY = 95
+"""Telegram compresses photos again, so a first loss must stay invisible."""
+
+
+async def as_photos(files: Sequence[File]) -> list[File]:
+    """The same pictures in a format that is certainly taken as a photo.
+
+    The Bot API does not promise that WebP is; that and anything else but JPEG and PNG becomes JPEG,
+    in a thread. A picture that Pillow cannot read stays as it is.
+    """
+    return [await asyncio.to_thread(_as_photo, file) for file in files]
+
+
+def fit_for_photos(files: Sequence[File]) -> bool:
+    """Whether none has too many bytes to be a photo."""
+    return all(len(file.data) <= MAX_PHOTO_BYTES for file in files)
+
+
+def _as_photo(file: File) -> File:
+    if file.media_type in _AS_IT_IS:
+        return file
+    jpeg = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(file.data)) as picture:
+            _flat(picture).save(jpeg, "JPEG", quality=_QUALITY, subsampling=0)
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return file
+    name = PurePath(file.name).with_suffix(".jpg").name
+    return replace(file, data=jpeg.getvalue(), name=name, media_type="image/jpeg")
+
+
+def _flat(picture: Image.Image) -> Image.Image:
+    """Without transparency, on white: JPEG has none."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    seen = picture.convert("RGBA")
+    ground = Image.new("RGBA", seen.size, "white")
+    ground.alpha_composite(seen)
+    return ground.convert("RGB")

@@ -11,9 +11,12 @@ from telegram import (
     BotCommandScope,
     BotCommandScopeAllGroupChats,
     BotCommandScopeDefault,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
 )
 from telegram.error import TelegramError
 
+from bot.actions import MOST_BYTES, Button, Rows
 from bot.i18n import Catalogue
 from bot.turns.commands import WORDS
 
@@ -46,3 +49,26 @@ async def _publish(bot: Bot, catalogue: Catalogue, scope: BotCommandScope, langu
             await bot.set_my_commands(menu, scope, code)
     except TelegramError as error:
         _log.warning("command menu not set", scope=scope.type, language=language, error=str(error))
+
+
+def keyboard(rows: Rows) -> InlineKeyboardMarkup | None:
+    """The keyboard for some rows of buttons; `None` for none.
+
+    An action that is too long for Telegram loses its button: the message would be refused whole.
+    """
+    fitting = [[_button(button) for button in row if _fits(button)] for row in rows]
+    shown = [row for row in fitting if row]
+    return InlineKeyboardMarkup(shown) if shown else None
+
+
+def _fits(button: Button) -> bool:
+    return len(str(button.action).encode()) <= MOST_BYTES
+
+
+def _button(button: Button) -> InlineKeyboardButton:
+    # Servers and apps that know no styles pass over this one.
+    return InlineKeyboardButton(
+        button.label,
+        callback_data=str(button.action),
+        style="danger" if button.danger else None,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -12,16 +13,22 @@ import structlog
 from telegram import Bot, ForceReply, Message
 from telegram.error import TelegramError
 
-from bot.errors import DeliveryUnknown, RateLimited, SurfaceError, SurfaceUnavailable
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+    SurfaceUnavailable,
+)
 from bot.files import File
 from bot.models import Address
-from bot.platforms.telegram.discoveries import Discoveries
+from bot.platforms.telegram.client import ChatClient
 from bot.platforms.telegram.entities import Rendered, render, utf16_length
-from bot.platforms.telegram.keyboards import keyboard
-from bot.platforms.telegram.place import Place
-from bot.platforms.telegram.refusals import Request, is_too_late, translated
-from bot.platforms.telegram.timing import Backoff, Timing
-from bot.platforms.telegram.whispers import Listener, whisper
+from bot.platforms.telegram.errors import Request, is_too_late, translated
+from bot.platforms.telegram.menus import keyboard
+from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.updates import Backoff, Timing
 from bot.turns.inbox import Notice
 
 _log = structlog.get_logger(__name__)
@@ -44,7 +51,7 @@ class Notices:
         timing: how long to wait after a failure.
     """
 
-    def __init__(self, bot: Bot, known: Discoveries, timing: Timing) -> None:
+    def __init__(self, bot: Bot, known: ServerState, timing: Timing) -> None:
         self._bot = bot
         self._known = known
         self._timing = timing
@@ -114,7 +121,7 @@ class Notices:
 
     async def deliver(self, address: Address, notice: Notice) -> bool:
         """Send a notice now; returns whether Telegram took all of it."""
-        place = Place(self._bot, address, self._known)
+        place = ChatClient(self._bot, address, self._known)
         shown, markup = place.render(notice.text), keyboard(notice.buttons)
         files = list(notice.files)
         if len(files) == 1 and shown.length <= _CAPTION:
@@ -129,14 +136,14 @@ class Notices:
         return sent
 
     async def _help(self, address: Address, notice: Notice) -> None:
-        shown = Place(self._bot, address, self._known).render(notice.text)
+        shown = ChatClient(self._bot, address, self._known).render(notice.text)
         if shown.length > _CAPTION or notice.buttons or notice.files:
             await self.deliver(address, notice)
             return
         known = self._known.example
         photo = await asyncio.to_thread(_example) if known is None else known
 
-        async def send(place: Place) -> Message:
+        async def send(place: ChatClient) -> Message:
             message = await place.send_photo(photo, _EXAMPLE, shown)
             if message.photo:
                 self._known.example = message.photo[-1].file_id
@@ -168,7 +175,9 @@ class Notices:
         if listener is not None and notice.private and plain and listener.occasion not in deaf:
             said = await self._send(
                 address,
-                lambda place: whisper(place, place.render(notice.text), listener, self._known),
+                lambda place: send_ephemeral(
+                    place, place.render(notice.text), listener, self._known
+                ),
             )
             if said or listener.occasion not in deaf:
                 return  # not said is given up here: it is not for all to read
@@ -182,7 +191,7 @@ class Notices:
                 _log.info("press not answered", error=str(error))
 
     async def _replace(self, address: Address, pressed: int, notice: Notice) -> bool:
-        async def edit(place: Place) -> None:
+        async def edit(place: ChatClient) -> None:
             markup = keyboard(notice.buttons)
             await place.edit_text(pressed, place.render(notice.text), markup)
 
@@ -196,11 +205,11 @@ class Notices:
     async def _send(
         self,
         address: Address,
-        send: Callable[[Place], Awaitable[Message | None]],
+        send: Callable[[ChatClient], Awaitable[Message | None]],
         request: Request = Request.CREATE,
     ) -> bool:
         """Make a request, again if it is safe; false if Telegram refused."""
-        place, backoff = Place(self._bot, address, self._known), Backoff(self._timing)
+        place, backoff = ChatClient(self._bot, address, self._known), Backoff(self._timing)
         for _ in range(_TRIES):
             try:
                 with translated(request):
@@ -223,7 +232,7 @@ class Notices:
         return False
 
 
-async def _send_bare(file: File, place: Place) -> Message:
+async def _send_bare(file: File, place: ChatClient) -> Message:
     """A file with nothing said about it."""
     return await place.send_file(file.data, file.name, Rendered(""), None)
 
@@ -239,3 +248,54 @@ def _alert(notice: Notice) -> str:
 def _example() -> bytes:
     """A drawing of the stand-in, as an example of what comes of a prompt."""
     return resources.files(__package__).joinpath(_EXAMPLE).read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom a notice concerns.
+
+    Attributes:
+        person: a user id.
+        query_id: of the press that it answers; `None` where it answers a message.
+    """
+
+    person: int
+    query_id: str | None = None
+
+    @property
+    def occasion(self) -> str:
+        """What Telegram may allow apart from each other."""
+        return "message" if self.query_id is None else "press"
+
+    def parameters(self) -> dict[str, Any]:
+        """For `sendMessage`; python-telegram-bot 22.8 does not name them yet."""
+        aim: dict[str, Any] = {"receiver_user_id": self.person}
+        if self.query_id is not None:
+            aim["callback_query_id"] = self.query_id
+        return {"ephemeral_message_parameters": aim}
+
+
+async def send_ephemeral(
+    place: ChatClient, shown: Rendered, listener: Listener, known: ServerState
+) -> Message | None:
+    """Say something to one person of a group.
+
+    A server that refuses it, or does not know what it is and says it to all, is remembered in
+    `known`, so that nobody asks it again on such an occasion.
+
+    Returns:
+        The message, if everybody sees it.
+
+    Raises:
+        SurfaceError: it was not said; unless it was refused, another try may help.
+    """
+    try:
+        with translated(Request.CREATE):
+            message = await place.send_text(shown, special=listener.parameters())
+    except (ContentRefused, SurfaceForbidden):
+        known.without_whispers.add(listener.occasion)
+        raise
+    if "ephemeral_message_id" in message.api_kwargs:
+        return None
+    known.without_whispers.add(listener.occasion)
+    return message

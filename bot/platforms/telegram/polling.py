@@ -18,12 +18,9 @@ from telegram import Bot, Update
 from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import StorageError, TokenRefused
-from bot.platforms.telegram.albums import Album, Albums
-from bot.platforms.telegram.intake import BROKEN, Intake
-from bot.platforms.telegram.lines import Lines
-from bot.platforms.telegram.refusals import is_unknown_method, seconds_to_wait
-from bot.platforms.telegram.timing import Backoff, Timing
-from bot.platforms.telegram.updates import lines_of
+from bot.platforms.telegram.errors import is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.handlers import BROKEN, Handlers
+from bot.platforms.telegram.updates import Album, Albums, Backoff, SerialQueue, Timing, lines_of
 
 _log = structlog.get_logger(__name__)
 
@@ -60,13 +57,13 @@ class Polling:
         timing: see there.
     """
 
-    def __init__(self, bot: Bot, intake: Intake, allowed: Sequence[str], timing: Timing) -> None:
+    def __init__(self, bot: Bot, intake: Handlers, allowed: Sequence[str], timing: Timing) -> None:
         self._bot = bot
         self._intake = intake
         self._allowed = allowed
         self._timing = timing
         self._albums = Albums(timing.album)
-        self._lines = Lines()
+        self._lines = SerialQueue()
         self._pending: dict[int, _Pending] = {}
         self._webhook = True
         self._seen_until = 0

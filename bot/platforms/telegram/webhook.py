@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
+import json
+import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
-from telegram import Bot, WebhookInfo
+from telegram import Bot, Message, Update, WebhookInfo
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
-from bot.errors import AdapterError, TokenRefused
-from bot.platforms.telegram.deliveries import Deliveries
-from bot.platforms.telegram.intake import Intake
+from bot.errors import AdapterError, StorageError, TokenRefused
+from bot.platforms.telegram.errors import is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.handlers import BROKEN, Handlers
 from bot.platforms.telegram.polling import REFUSED
-from bot.platforms.telegram.refusals import is_unknown_method, seconds_to_wait
-from bot.platforms.telegram.sources import Network, addresses, is_allowed
-from bot.platforms.telegram.spool import Spool
-from bot.platforms.telegram.timing import Backoff, Timing
-from bot.platforms.telegram.updates import is_update
+from bot.platforms.telegram.updates import (
+    Album,
+    Albums,
+    Backoff,
+    SerialQueue,
+    Timing,
+    is_update,
+    lines_of,
+    readable,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +76,7 @@ class Webhook:
         self._url = hook.url
         self._secret = (hook.secret or secrets.token_urlsafe(32)).encode()
         self._sources = hook.sources
-        self._spool = Spool(hook.spool)
+        self._spool = UpdateJournal(hook.spool)
         self._allowed = allowed
         self._timing = timing
         self._deliveries: Deliveries | None = None
@@ -78,7 +88,7 @@ class Webhook:
         """What the server must have. Whoever asks is checked here, and needs no other pass."""
         return [web.post(urlsplit(self._url).path or "/", self._receive)]
 
-    async def run(self, bot: Bot, intake: Intake, ready: Callable[[bool], None]) -> None:
+    async def run(self, bot: Bot, intake: Handlers, ready: Callable[[bool], None]) -> None:
         """Have updates delivered until cancelled, and watch that they are.
 
         Args:
@@ -199,3 +209,252 @@ class Webhook:
             self._warned = now
             _log.warning("somebody else called the webhook", why=why, remote=request.remote)
         return web.Response(status=status)
+
+
+_REMEMBERED: Final = 1000
+"""Committed updates that are known again when their acknowledgement was lost."""
+
+
+class Deliveries:
+    """Updates on their way to be committed: each chat's in order, all chats side by side.
+
+    Args:
+        bot: initialised client.
+        intake: commits updates.
+        spool: keeps the items of albums.
+        timing: how long to wait for what.
+    """
+
+    def __init__(self, bot: Bot, intake: Handlers, spool: UpdateJournal, timing: Timing) -> None:
+        self._bot = bot
+        self._intake = intake
+        self._spool = spool
+        self._timing = timing
+        self._albums = Albums(timing.album)
+        self._lines = SerialQueue()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._done: deque[int] = deque(maxlen=_REMEMBERED)
+        self._arriving: Counter[str | None] = Counter()
+        self._closed = False
+
+    async def recall(self) -> None:
+        """Take up the albums that an earlier process did not commit any more."""
+        for data in await asyncio.to_thread(self._spool.kept):
+            update = Update.de_json(readable(data), self._bot)
+            if update.message is not None:
+                await self._collect(update.update_id, update.message)
+
+    async def take(self, data: dict[str, Any]) -> bool:
+        """Commit an update, unless it is known; false if Telegram shall bring it again.
+
+        Cancelling: it is committed all the same, and known when it comes again.
+        """
+        update_id: int = data["update_id"]
+        if update_id in self._done:
+            return True
+        task = self._running.get(update_id)
+        if task is None:
+            if self._closed:
+                return False
+            task = self._running[update_id] = self._begin(data)
+            task.add_done_callback(lambda _: self._running.pop(update_id, None))
+        await asyncio.wait([task])
+        if task.cancelled() or isinstance(task.exception(), StorageError):
+            return False
+        task.result()  # a fault that is no update's
+        return True
+
+    async def close(self) -> None:
+        """Commit nothing more. What was not acknowledged comes again; open albums are kept."""
+        self._closed = True
+        await self._lines.close()
+
+    def _begin(self, data: dict[str, Any]) -> asyncio.Task[None]:
+        update = Update.de_json(readable(data), self._bot)
+        message = update.message
+        if message is not None and message.media_group_id is not None:
+            self._arriving[message.media_group_id] += 1
+            return self._lines.add(lines_of(update), partial(self._arrive, data, message))
+        if message is not None:
+            for group, album in self._albums.before(message):
+                self._finish(group, album)
+        return self._lines.add(lines_of(update), partial(self._commit, update))
+
+    async def _commit(self, update: Update) -> None:
+        try:
+            await self._intake.take(update)
+        except StorageError as error:
+            _log.error("update cannot be stored", error=str(error))
+            raise
+        except BROKEN:
+            _log.exception("update skipped", update=update.update_id)
+        self._done.append(update.update_id)
+
+    async def _arrive(self, data: dict[str, Any], message: Message) -> None:
+        try:
+            await self._keep(data, message)
+        finally:
+            self._arriving[message.media_group_id] -= 1
+            self._arriving += Counter()  # without those at zero
+
+    async def _keep(self, data: dict[str, Any], message: Message) -> None:
+        update_id: int = data["update_id"]
+        try:
+            await asyncio.to_thread(self._spool.keep, data)
+        except StorageError as error:
+            _log.error("update cannot be kept", error=str(error))
+            raise
+        await self._collect(update_id, message)
+        self._done.append(update_id)
+
+    async def _collect(self, update_id: int, message: Message) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self._albums.add(update_id, message, now):
+            _log.info("item of an album came too late", update=update_id)
+            await asyncio.to_thread(self._spool.drop, [update_id])
+            return
+        # At once if it is full; but not before this item counts as arrived.
+        loop.call_soon(self._finish_complete, now)
+        due = now + self._timing.album
+        loop.call_at(due, self._finish_complete, due)
+
+    def _finish_complete(self, now: float) -> None:
+        if not self._closed:
+            for group, album in self._albums.complete(now):
+                if not self._arriving[group]:  # else its timer begins anew
+                    self._finish(group, album)
+
+    def _finish(self, group: str, album: Album) -> None:
+        self._albums.close(group)
+        items = album.messages
+        first = Update(min(album.items), message=items[0])
+        self._lines.add(lines_of(first), partial(self._commit_album, list(album.items), items))
+
+    async def _commit_album(self, update_ids: Sequence[int], items: Sequence[Message]) -> None:
+        """Try until it is committed: Telegram does not bring it again."""
+        backoff = Backoff(self._timing)
+        while True:
+            try:
+                await self._intake.messages(items)
+            except StorageError as error:
+                pause = backoff.next()
+                _log.error("album cannot be stored", error=str(error), next_try=pause)
+                await asyncio.sleep(pause)
+                continue
+            except BROKEN:
+                _log.exception("update skipped", update=update_ids[0])
+            break
+        await asyncio.to_thread(self._spool.drop, update_ids)
+
+
+_OWNER_ONLY = 0o600
+"""What people wrote is in there."""
+
+
+class UpdateJournal:
+    """A folder of updates. All of it blocks.
+
+    Args:
+        folder: made when it is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def keep(self, update: dict[str, Any]) -> None:
+        """Write an update down; when this returns, it outlives a crash of the machine.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = self._path(update["update_id"])
+        draft = path.with_suffix(".new")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                json.dump(update, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            self._sync()
+        except OSError as error:
+            raise StorageError(
+                f"{self._folder} cannot be written to ({error.strerror}). Check its disk and owner."
+            ) from error
+
+    def drop(self, update_ids: Iterable[int]) -> None:
+        """Forget updates. One that stays is committed again later, which changes nothing."""
+        for update_id in update_ids:
+            try:
+                self._path(update_id).unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("update not forgotten", update=update_id, error=str(error))
+
+    def kept(self) -> list[dict[str, Any]]:
+        """All updates in their order; a file that cannot be read is passed over."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            try:
+                update = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                _log.warning("kept update cannot be read", file=path.name, error=str(error))
+                continue
+            if is_update(update):
+                found.append(update)
+        return sorted(found, key=lambda update: update["update_id"])
+
+    def _path(self, update_id: int) -> Path:
+        return self._folder / f"{update_id}.json"
+
+    def _sync(self) -> None:
+        """Make the new name in the folder last, too."""
+        number = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_allowed(networks: Sequence[Network], remote: str | None, forwarded: Sequence[str]) -> bool:
+    """Whether a delivery comes from one of these networks, as far as can be told.
+
+    Args:
+        networks: where it may come from; none: from anywhere.
+        remote: the address at the other end of the connection; `None` where there is none.
+        forwarded: the addresses in `X-Forwarded-For`, in their order. Only those are believed that
+            a proxy of one's own wrote: from the last one back to the first of the internet.
+    """
+    if not networks:
+        return True
+    for text in (*([] if remote is None else [remote]), *reversed(forwarded)):
+        address = _address(text)
+        if address is None:
+            return False
+        if any(address in network for network in networks):
+            return True
+        if address.is_global:
+            return False
+    return True  # the proxy does not say who its client is; the secret has to do
+
+
+def addresses(headers: Sequence[str]) -> list[str]:
+    """The addresses in all `X-Forwarded-For` headers of a request."""
+    return [part for header in headers for each in header.split(",") if (part := each.strip())]
+
+
+def _address(text: str) -> _Address | None:
+    host = text.partition("]")[0].lstrip("[")
+    if host.count(":") == 1:  # an IPv4 address with a port
+        host = host.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

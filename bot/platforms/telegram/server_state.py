@@ -15,7 +15,7 @@ _PEOPLE, _PICTURES = 1000, 20
 
 
 @dataclass(slots=True)
-class Discoveries:
+class ServerState:
     """Shared by all surfaces of an adapter, and gone when the process ends.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,14 +14,16 @@ from telegram.error import TelegramError
 from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
 from bot.models import Address, Ask, ChannelKey, IncomingMessage
-from bot.platforms.telegram.discoveries import Discoveries
-from bot.platforms.telegram.incoming import PLATFORM, Wish, read
 from bot.platforms.telegram.inline import Inline
-from bot.platforms.telegram.notices import Notices
-from bot.platforms.telegram.presses import read_press
-from bot.platforms.telegram.prompts import changed, question
-from bot.platforms.telegram.rights import Rights
-from bot.platforms.telegram.whispers import Listener
+from bot.platforms.telegram.notices import Listener, Notices
+from bot.platforms.telegram.parsing import (
+    PLATFORM,
+    ParsedMessage,
+    parse_message,
+    parse_press,
+    with_new_prompt,
+)
+from bot.platforms.telegram.server_state import ServerState
 from bot.turns.commands import Command, CommandError, Export, Forget, Help, ShowSettings
 from bot.turns.inbox import Inbox, Notice
 
@@ -54,7 +57,7 @@ _MANAGING = frozenset({Verb.SET, Verb.FORGET, Verb.STOP, Verb.DELETE})
 _GONE = frozenset({ChatMember.LEFT, ChatMember.BANNED})
 
 
-class Intake:
+class Handlers:
     """Takes in updates that the client library has read.
 
     Args:
@@ -70,9 +73,9 @@ class Intake:
         self,
         bot: Bot,
         inbox: Inbox,
-        known: Discoveries,
+        known: ServerState,
         notices: Notices,
-        rights: Rights,
+        rights: ChatAdmins,
         inline: Inline | None = None,
     ) -> None:
         self._bot = bot
@@ -115,7 +118,7 @@ class Intake:
             self._known.saw(item.chat_id, item.message_id)
         if (new := items[0].migrate_to_chat_id) is not None:
             await self._move(items[0].chat_id, new)
-        wish = read(items, self._bot.bot)
+        wish = parse_message(items, self._bot.bot)
         if wish is None:
             return False
         try:
@@ -127,7 +130,7 @@ class Intake:
         return True
 
     async def _edited(self, message: Message) -> None:
-        wish = read([message], self._bot.bot)
+        wish = parse_message([message], self._bot.bot)
         if wish is None or wish.command is None:
             return
         try:
@@ -138,7 +141,7 @@ class Intake:
         files = () if message.media_group_id else wish.message.attachments
         await self._inbox.edited(replace(wish.message, attachments=files), command)
 
-    async def _understood(self, wish: Wish) -> Command:
+    async def _understood(self, wish: ParsedMessage) -> Command:
         """The command of a wish; the answer to a question for a new prompt becomes a drawing.
 
         Raises:
@@ -151,9 +154,9 @@ class Intake:
         drawing = await self._inbox.drawing(wish.draws)
         if drawing is None:
             raise CommandError("press-gone")
-        return changed(drawing, wish.command.question)
+        return with_new_prompt(drawing, wish.command.question)
 
-    async def _carry_out(self, wish: Wish, command: Command) -> None:
+    async def _carry_out(self, wish: ParsedMessage, command: Command) -> None:
         message = wish.message
         if wish.draws is not None:
             # Whoever answers must be who was asked.
@@ -176,7 +179,7 @@ class Intake:
             self._notices.say(message.address, notice, _listener(message))
 
     async def _pressed(self, query: CallbackQuery) -> None:
-        press = read_press(query)
+        press = parse_press(query)
         if press is None:
             self._notices.acknowledge(query.id)
             return
@@ -211,7 +214,9 @@ class Intake:
             return Notice(words("press-gone"))
         private = message.address.data["private"]
         person = None if private else query.from_user
-        self._notices.ask(message.address, *question(words, drawing, action.target, person))
+        self._notices.ask(
+            message.address, *new_prompt_question(words, drawing, action.target, person)
+        )
         return None
 
     async def _with_rights(self, message: IncomingMessage) -> IncomingMessage:
@@ -267,3 +272,55 @@ def _listener(message: IncomingMessage) -> Listener | None:
     """Whom an answer to a message concerns; nobody that Telegram knows where a channel wrote it."""
     person = message.person.id
     return Listener(int(person)) if person.isdecimal() else None
+
+
+_REMEMBERED = 300.0
+"""Seconds for which an answer counts; rights change seldom."""
+_MOST = 1000
+"""Answers that are remembered."""
+_PATIENCE = 10.0
+"""Seconds that Telegram may take."""
+_ADMINS = frozenset({ChatMember.OWNER, ChatMember.ADMINISTRATOR})
+
+
+class ChatAdmins:
+    """Asks Telegram who administers a group, and remembers it for some minutes.
+
+    Args:
+        bot: initialised client.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, bot: Bot, clock: Callable[[], float] = time.monotonic) -> None:
+        self._bot = bot
+        self._clock = clock
+        self._found: dict[tuple[int, str], tuple[float, bool]] = {}
+
+    async def manages(self, message: IncomingMessage) -> bool:
+        """Whether the person administers the chat. In private everybody does; when in doubt, no."""
+        data = message.address.data
+        chat: int = data["chat_id"]
+        who = message.person.id
+        if data["private"] or who == str(chat):
+            return True  # who writes as the group itself is an administrator that stays unnamed
+        if who.startswith("-"):
+            return False  # somebody who writes as a channel; nobody knows who
+        until, answer = self._found.get((chat, who), (0.0, False))
+        if until > self._clock():
+            return answer
+        found = await self._ask(chat, int(who))
+        if found is None:
+            return False
+        self._found.pop((chat, who), None)
+        self._found[chat, who] = (self._clock() + _REMEMBERED, found)
+        if len(self._found) > _MOST:
+            del self._found[next(iter(self._found))]
+        return found
+
+    async def _ask(self, chat: int, who: int) -> bool | None:
+        try:
+            member = await self._bot.get_chat_member(chat, who, read_timeout=_PATIENCE)
+        except TelegramError as error:
+            _log.warning("rights not known", chat=chat, error=str(error))
+            return None
+        return member.status in _ADMINS
