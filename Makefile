@@ -17,7 +17,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
        PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint docs format figures clean
+.PHONY: help demo test check lint docs format figures dist clean
 
 help:
 	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
@@ -27,6 +27,7 @@ help:
 	@echo "make docs     the documentation as pages in site/, strictly"
 	@echo "make format   let the formatter and the linter change the files"
 	@echo "make figures  how large bot/ is, and how many functions one photo question runs through"
+	@echo "make dist     source distribution and wheel in dist/, as a release has them"
 	@echo "make clean    remove $(VENV) and all caches; your data stays"
 
 demo: $(VENV)/.demo
@@ -54,6 +55,10 @@ format: $(VENV)/.dev
 
 figures: $(VENV)/.dev
 	$(BIN)/python benchmarks/structure.py $(ARGS)
+
+dist: $(VENV)/.dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build
 
 clean:
 	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
