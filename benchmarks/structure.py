@@ -9,9 +9,9 @@ set side by side. What counts:
 - *one importer*: a file, no `__init__.py`, that exactly one other file of `bot/` imports, at any
   depth of indentation. `from bot.a import b` imports `bot/a/b.py` where that is a file, and
   `bot/a/__init__.py` or `bot/a.py` otherwise.
-- *broad handlers*: `except:`, `except Exception`, `except BaseException`, and tuples of more than
-  eight types, which are one of these in disguise. A tuple that has a name counts like one written
-  out, if the name stands in the same file.
+- *broad handlers*: `except:`, `except Exception`, `except BaseException`, and more than eight types
+  at once, which are one of these in disguise; the same in `suppress(…)`. A tuple that got a name in
+  any module of `bot/` counts like one written out.
 - *one-line docstrings*: of functions and classes.
 - *functions per photo question*: the bot runs as `janus-bot run` against the project's Telegram
   server (`tests/servers`) and an offline Space. Once it is connected and idle, somebody sends a
@@ -41,7 +41,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,31 +119,51 @@ def _importers(sources: Sequence[_Source]) -> dict[str, set[str]]:
     return importers
 
 
-def _broad_handlers(source: _Source) -> Iterator[str]:
-    """The place of each, with what it catches."""
-    tuples = {
+def _tuples(tree: ast.Module) -> dict[str, ast.Tuple]:
+    """The tuples to which a module gives names."""
+    return {
         target.id: node.value
-        for node in source.tree.body
+        for node in tree.body
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Tuple)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
+
+
+def _caught(expression: ast.expr, tuples: Mapping[str, ast.Tuple]) -> Iterator[str]:
+    """The types that an `except` names, tuples with names written out."""
+    match expression:
+        case ast.Tuple(elts=elements):
+            for element in elements:
+                yield from _caught(element, tuples)
+        case ast.Starred(value=value):
+            yield from _caught(value, tuples)
+        case ast.BinOp(left=left, right=right):
+            yield from _caught(left, tuples)
+            yield from _caught(right, tuples)
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in tuples:
+            yield from _caught(tuples[name], tuples)
+        case _:
+            yield ast.unparse(expression)
+
+
+def _broad_handlers(source: _Source, tuples: Mapping[str, ast.Tuple]) -> Iterator[str]:
+    """The place of each, with what it catches."""
     for node in ast.walk(source.tree):
-        if not isinstance(node, ast.ExceptHandler):
-            continue
-        where = f"{source.path}:{node.lineno}"
-        caught: ast.expr | None = node.type
-        if isinstance(caught, ast.Name):
-            caught = tuples.get(caught.id, caught)
-        if caught is None:
-            yield f"{where}  bare"
-            continue
-        types = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-        names = [ast.unparse(each) for each in types]
-        if _BROAD.intersection(names):
-            yield f"{where}  {ast.unparse(caught)}"
-        elif len(names) > MAX_TYPES:
-            yield f"{where}  {len(names)} types"
+        match node:
+            case ast.ExceptHandler(type=None):
+                yield f"{source.path}:{node.lineno}  bare"
+                continue
+            case ast.ExceptHandler(type=ast.expr() as expression):
+                types = set(_caught(expression, tuples))
+            case ast.Call(func=ast.Name(id="suppress") | ast.Attribute(attr="suppress")):
+                types = {name for each in node.args for name in _caught(each, tuples)}
+            case _:
+                continue
+        if broad := _BROAD & types:
+            yield f"{source.path}:{node.lineno}  {broad.pop()}"
+        elif len(types) > MAX_TYPES:
+            yield f"{source.path}:{node.lineno}  {len(types)} types"
 
 
 def _one_line_docstrings(source: _Source) -> int:
@@ -168,7 +188,12 @@ def _show_files(sources: Sequence[_Source], *, names: bool) -> None:
     importers = _importers(sources)
     only = [each for each in sources if not each.is_package and len(importers[each.module]) == 1]
     small = [each for each in only if each.lines < SMALL_LINES]
-    broad = [place for source in sources for place in _broad_handlers(source)]
+    tuples = {name: each for source in sources for name, each in _tuples(source.tree).items()}
+    broad = [
+        place
+        for source in sources
+        for place in _broad_handlers(source, {**tuples, **_tuples(source.tree)})
+    ]
     functions = sorted((each for source in sources for each in _functions(source)), reverse=True)
     figures = {
         "files": len(sources),
@@ -185,7 +210,7 @@ def _show_files(sources: Sequence[_Source], *, names: bool) -> None:
     for place in broad:
         print(f"    {place}")
     if names:
-        print("files with one importer")
+        print("each of those with one importer")
         for each in only:
             print(f"    {each.lines:>5}  {each.path}  by {importers[each.module].copy().pop()}")
     print("longest files")
