@@ -359,7 +359,7 @@ def test_missing_python_is_told(tmp_path: Path) -> None:
 def test_make_alone_lists_what_can_be_made() -> None:
     """Without a target, make explains itself and does nothing."""
     said = make().stdout
-    for target in ("demo", "test", "check", "lint", "format", "clean"):
+    for target in ["demo", "test", "check", "lint", "docs", "format", "figures", "dist", "clean"]:
         assert f"make {target} " in said
 
 
