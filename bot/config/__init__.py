@@ -5,6 +5,6 @@ called `JANUS_BOT_` + section + `__` + key, and wins over the file; a list is wr
 """
 
 from bot.config.loading import DEFAULT_FILE, load
-from bot.config.schema import Config, SpaceSection, is_loopback
+from bot.config.schema import Config, SpaceSection
 
-__all__ = ["DEFAULT_FILE", "Config", "SpaceSection", "is_loopback", "load"]
+__all__ = ["DEFAULT_FILE", "Config", "SpaceSection", "load"]

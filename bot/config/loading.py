@@ -319,8 +319,8 @@ def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
         if space.hf_token.get_secret_value() and not space.on_hugging_face:
             host = urlsplit(space.url).hostname
             warnings.append(
-                f"[[spaces]] no. {number}: hf_token is ignored, because {host} is not a host of"
-                " Hugging Face reached over https."
+                f"[[spaces]] no. {number}: hf_token is ignored, because the url is not that of a"
+                f" host of Hugging Face, over https and with nothing but its name: {host}."
             )
             spaces.append(space.model_copy(update={"hf_token": NO_SECRET}))
         else:

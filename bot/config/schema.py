@@ -27,29 +27,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.hosts import is_hugging_face, is_loopback
+
 PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
 NO_SECRET = SecretStr("")
 
-
-_HUGGING_FACE = re.compile(r"(?:.+\.)?(?:huggingface\.co|hf\.space|hf\.co)", re.IGNORECASE)
-
 _WEB_CHAT = ("/api", "/files", "/healthz", "/login", "/metrics", "/pictures", "/readyz", "/static")
 """What the first part of a path can be on the bot's own HTTP server."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens on `host`."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost"
-
-
-def is_hugging_face(url: str) -> bool:
-    """Whether requests to `url` reach a host of Hugging Face, and encrypted."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" and _HUGGING_FACE.fullmatch(parts.hostname or "") is not None
 
 
 def _check_url(url: str, *schemes: str) -> str:
@@ -201,7 +186,7 @@ class SpaceSection(Section):
 
     @property
     def on_hugging_face(self) -> bool:
-        """Whether requests go to Hugging Face's hosts, and encrypted."""
+        """Whether an `hf_token` may be sent along."""
         return bool(self.id) or is_hugging_face(self.url)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 from collections.abc import Collection
 
@@ -19,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from bot.errors import AdapterError
+from bot.hosts import is_loopback
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.parsing import Languages
 
@@ -42,17 +42,6 @@ _HEADERS = {
 }
 
 log = structlog.get_logger(__name__)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host name or address."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:
