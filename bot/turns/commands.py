@@ -169,7 +169,7 @@ def parse(text: str) -> Command | None:
     rest = text.lstrip()[match.end() :].strip()
     match word:
         case "imagine":
-            return _imagine(rest)
+            return parse_drawing(rest)
         case "ask":
             return Ask(rest)
         case "settings":
@@ -202,7 +202,12 @@ _OPTION = re.compile(r"(?:^|\s)(?:--|\u2014)(seed|guidance)(?:\s+|=)(\S+)", re.I
 """Phones turn two hyphens into a dash, so that is read as well."""
 
 
-def _imagine(rest: str) -> Imagine:
+def parse_drawing(rest: str) -> Imagine:
+    """Read what follows `/imagine`: a prompt, and `--seed` and `--guidance` anywhere in it.
+
+    Raises:
+        CommandError: no prompt, or a value that cannot be used.
+    """
     values = {name.lower(): value for name, value in _OPTION.findall(rest)}
     prompt = _OPTION.sub(" ", rest).strip()
     seed = guidance = None

@@ -1,6 +1,6 @@
 """The web chat, and the pages for operators beside it."""
 
 from bot.platforms.web.adapter import WebAdapter
-from bot.platforms.web.files import Archive, UploadLimits
+from bot.platforms.web.files import UploadLimits
 
-__all__ = ["Archive", "UploadLimits", "WebAdapter"]
+__all__ = ["UploadLimits", "WebAdapter"]

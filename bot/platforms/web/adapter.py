@@ -15,33 +15,34 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from bot.errors import AdapterError
 from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
-from bot.platforms.web.events import Events, LiveRooms
-from bot.platforms.web.files import Archive, Downloads, UploadLimits, UploadStore
+from bot.platforms.web.events import Events
+from bot.platforms.web.files import Downloads, UploadLimits, UploadStore
 from bot.platforms.web.guard import Guard
 from bot.platforms.web.handlers import Chat
-from bot.platforms.web.pages import Markup, Pages
-from bot.platforms.web.parsing import PLATFORM, Languages
-from bot.platforms.web.surface import WebSurface
-from bot.turns.inbox import Inbox
+from bot.platforms.web.pages import Pages
+from bot.platforms.web.parsing import Languages
+from bot.platforms.web.surface import PLATFORM, LiveRooms, WebSurface, WebTarget
+from bot.turns.dispatcher import Dispatcher
+from bot.turns.transcripts import Transcripts
 
-SHUTDOWN_SECONDS = 2.0
-"""How long requests under way may take at the end; event streams end at once."""
-SWEEP_SECONDS = 3600.0
+_SHUTDOWN_TIMEOUT_SECONDS = 2.0
+"""For requests under way at the end; event streams end at once."""
+_SWEEP_SECONDS = 3600.0
 
 log = structlog.get_logger(__name__)
 
 
 class WebAdapter:
-    """A `bot.platforms.adapter.Adapter` that serves the chat page, and who watches the bot.
+    """A `bot.platforms.adapter.Adapter` that serves the chat page, health checks and metrics.
 
     Args:
         host: address to bind.
         port: 0 for any free one.
         access_token: asked for everywhere but at `/healthz` and `/readyz`; empty: never.
-        archive: transcripts and pictures.
+        transcripts: what was said before, and pictures.
         health: adapter name → connected, for every enabled adapter.
         metrics: Prometheus' text format.
-        spool: folder for uploads until they are fetched.
+        folder: for uploads and downloads.
         stand_in: shown above the chat when no real model answers: a sentence, or the key of one in
             the catalogue; empty: none.
         names: further host names, under which a proxy on this machine publishes the chat.
@@ -57,10 +58,10 @@ class WebAdapter:
     def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default
         self,
         *,
-        archive: Archive,
+        transcripts: Transcripts,
         health: Callable[[], Mapping[str, bool]],
         metrics: Callable[[], bytes],
-        spool: Path,
+        folder: Path,
         host: str = "127.0.0.1",
         port: int = 8080,
         access_token: str = "",
@@ -78,21 +79,19 @@ class WebAdapter:
         self._metrics = metrics
         self._extra = extra
         self._rooms = LiveRooms()
-        self._markup = Markup()
-        self._spool = UploadStore(spool, limits)
-        self._handouts = Downloads(spool / "handouts")
+        self._uploads = UploadStore(folder, limits)
+        self._downloads = Downloads(folder / "downloads")
         pages = Pages.load(banner=stand_in, limits=limits)
         languages = Languages(catalogue or Catalogue(), language)
         self._guard = Guard(
             host=host, access_token=access_token, names=names, pages=pages, languages=languages
         )
         self._chat = Chat(
-            archive=archive,
+            transcripts=transcripts,
+            uploads=self._uploads,
+            downloads=self._downloads,
             rooms=self._rooms,
-            spool=self._spool,
-            handouts=self._handouts,
             pages=pages,
-            markup=self._markup,
             languages=languages,
         )
         self._events = Events(self._rooms, languages)
@@ -100,7 +99,6 @@ class WebAdapter:
 
     @property
     def name(self) -> str:
-        """`"web"`."""
         return PLATFORM
 
     @property
@@ -121,10 +119,10 @@ class WebAdapter:
             self._application(),
             access_log=None,
             handler_cancellation=True,
-            shutdown_timeout=SHUTDOWN_SECONDS,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT_SECONDS,
         )
         self._runner = runner
-        await asyncio.to_thread(self._handouts.clear)
+        await asyncio.to_thread(self._downloads.clear)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._host, self._port).start()
@@ -134,8 +132,8 @@ class WebAdapter:
         self._port = int(runner.addresses[0][1])
         log.info("web chat open", url=self.url)
 
-    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
-        """Take messages in until cancelled, and clean the spool once an hour.
+    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+        """Take messages in until cancelled, and remove old files once an hour.
 
         Cancelling: messages are answered with 503 from here on; streams and surfaces go on.
         """
@@ -143,16 +141,15 @@ class WebAdapter:
         ready(True)
         try:
             while True:
-                removed = await asyncio.to_thread(self._spool.sweep)
-                self._handouts.sweep()
-                log.debug("spool swept", removed=removed)
-                await asyncio.sleep(SWEEP_SECONDS)
+                removed = await asyncio.to_thread(self._uploads.sweep)
+                self._downloads.sweep()
+                log.debug("old uploads removed", removed=removed)
+                await asyncio.sleep(_SWEEP_SECONDS)
         finally:
             self._chat.inbox = None
             ready(False)
 
     async def advice(self) -> Sequence[str]:
-        """As `bot.platforms.adapter.Adapter.advice`: nothing."""
         return ()
 
     async def close(self) -> None:
@@ -164,13 +161,10 @@ class WebAdapter:
 
     def surface(self, address: Address) -> WebSurface:
         """The surface of a reply, in whichever process its address was made."""
-        data = address.data
-        return WebSurface(
-            self._rooms, self._markup, room=str(data["room"]), reply_id=str(data["reply"])
-        )
+        return WebSurface(self._rooms, WebTarget.from_address(address))
 
     async def tell(self, person: Person, text: str) -> bool:  # noqa: ARG002 - the port's signature
-        """As `Adapter.tell`: a room of the web chat is all that there is."""
+        """Never: a visitor is nowhere but in the rooms of the web chat."""
         return False
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:  # noqa: ARG002 - the port's signature
@@ -180,7 +174,7 @@ class WebAdapter:
             ImageTooLarge: more than `limit` bytes; not read.
             ImageUnreadable: it is not there any more.
         """
-        return await self._spool.fetch(attachment, limit)
+        return await self._uploads.fetch(attachment, limit)
 
     def _application(self) -> web.Application:
         guarded = self._guard.middleware()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import asdict
 
 import structlog
 from aiohttp import web
@@ -12,20 +12,29 @@ from aiohttp import web
 from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
 from bot.i18n import Words
-from bot.models import Ask, IncomingMessage, JsonObject
-from bot.platforms.web import notices, presses, transcript, visitors
-from bot.platforms.web.events import LiveRooms
-from bot.platforms.web.files import Archive, Downloads, Form, FormRefused, UploadStore
-from bot.platforms.web.pages import Markup, Pages
-from bot.platforms.web.parsing import Languages
+from bot.models import IncomingMessage, JsonObject, Notice
+from bot.platforms.web.files import Downloads, UploadStore
+from bot.platforms.web.pages import Pages
+from bot.platforms.web.parsing import (
+    ROOM,
+    FormRefused,
+    Languages,
+    channel_of,
+    incoming_message,
+    read_form,
+    read_press,
+    remember,
+)
+from bot.platforms.web.surface import LiveRooms
+from bot.platforms.web.transcript import notice_to_json, turn_to_json
 from bot.turns import answers
-from bot.turns.commands import Command, CommandError, parse
-from bot.turns.inbox import Inbox, Notice
+from bot.turns.commands import CommandError
+from bot.turns.dispatcher import Dispatcher
+from bot.turns.transcripts import Transcripts
 
-TURNS_SHOWN = 100
+MAX_TURNS_SHOWN = 100
 
 _PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
-_COMMAND = re.compile(r"/[a-z_]+(?:\s|$)", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
@@ -34,54 +43,49 @@ class Chat:
     """The handlers of the chat.
 
     Args:
-        archive: what was said before.
-        spool: takes uploads in.
+        transcripts: what was said before.
+        uploads: takes files in.
+        downloads: gives files out.
         rooms: what is being said.
-        handouts: gives files out.
         pages: the files of the page.
-        markup: renders Markdown.
         languages: for what is said to visitors.
 
     Attributes:
         inbox: where messages go; `None` while the bot takes none.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword per part
+    def __init__(
         self,
         *,
-        archive: Archive,
+        transcripts: Transcripts,
+        uploads: UploadStore,
+        downloads: Downloads,
         rooms: LiveRooms,
-        spool: UploadStore,
-        handouts: Downloads,
         pages: Pages,
-        markup: Markup,
         languages: Languages,
     ) -> None:
-        self._archive = archive
+        self._transcripts = transcripts
+        self._uploads = uploads
+        self._downloads = downloads
         self._rooms = rooms
-        self._spool = spool
-        self._handouts = handouts
         self._pages = pages
-        self._markup = markup
         self._languages = languages
-        self._answers = Answers(markup, handouts)
-        self.inbox: Inbox | None = None
+        self.inbox: Dispatcher | None = None
 
     def routes(self) -> list[web.RouteDef]:
-        """What to add to the application."""
         return [
             web.get("/", self._index),
             web.get("/static/{name}", self._static),
-            web.get(f"{visitors.ROOM}/turns", self._turns),
-            web.post(f"{visitors.ROOM}/messages", self._message),
-            web.post(f"{visitors.ROOM}/presses", self._press),
+            web.get(f"{ROOM}/turns", self._turns),
+            web.post(f"{ROOM}/messages", self._message),
+            web.post(f"{ROOM}/presses", self._press),
             web.get("/pictures/{key:[0-9a-f]{64}}", self._picture),
             web.get("/files/{key:[0-9a-f]{32}}", self._file),
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
         response = self._pages.index(self._languages.words(request))
-        visitors.remember(request, response)
+        remember(request, response)
         return response
 
     async def _static(self, request: web.Request) -> web.Response:
@@ -90,32 +94,29 @@ class Chat:
     async def _turns(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         try:
-            turns = await self._archive.turns(visitors.channel_of(request), TURNS_SHOWN)
-            removed = await self._archive.removed(turns)
+            turns = await self._transcripts.turns(channel_of(request), MAX_TURNS_SHOWN)
+            removed = await self._transcripts.removed(turns)
             if self.inbox is not None:
                 # As the live replies here: a room can have a language of its own.
-                words = await self.inbox.words(visitors.incoming(request, "-", self._languages))
+                words = await self.inbox.words(incoming_message(request, "-", self._languages))
         except StorageError as error:
-            return refusal(503, reason(error, words))
-        shown = [
-            transcript.to_json(turn, self._markup, words, removed=turn.id in removed)
-            for turn in turns
-        ]
-        body = {"turns": shown, "complete": len(turns) < TURNS_SHOWN}
+            return _refusal(503, _reason(error, words))
+        shown = [turn_to_json(turn, words, removed=turn.id in removed) for turn in turns]
+        body = {"turns": shown, "complete": len(turns) < MAX_TURNS_SHOWN}
         return web.json_response(body, headers={"Cache-Control": "no-store"})
 
     async def _picture(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         try:
-            data, media_type = await self._archive.picture(request.match_info["key"])
+            file = await self._transcripts.picture(request.match_info["key"])
         except KeyError:
-            return refusal(404, words("press-picture-gone"))
+            return _refusal(404, words("press-picture-gone"))
         except StorageError as error:
-            return refusal(503, reason(error, words))
-        safe = media_type in _PICTURE_TYPES
+            return _refusal(503, _reason(error, words))
+        safe = file.media_type in _PICTURE_TYPES
         return web.Response(
-            body=data,
-            content_type=media_type if safe else "application/octet-stream",
+            body=file.data,
+            content_type=file.media_type if safe else "application/octet-stream",
             headers={
                 # Its name is the hash of its bytes, so it never changes.
                 "Cache-Control": "private, max-age=31536000, immutable",
@@ -126,50 +127,48 @@ class Chat:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         try:
-            return self._handouts.response(request.match_info["key"])
+            return self._downloads.response(request.match_info["key"])
         except KeyError:
-            return refusal(404, self._languages.words(request)("web-file-gone"))
+            return _refusal(404, self._languages.words(request)("web-file-gone"))
 
     async def _message(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         if self.inbox is None:
-            return refusal(503, words("restarting"))
+            return _refusal(503, words("restarting"))
         try:
-            form = await self._spool.receive(request)
+            form = await read_form(request, self._uploads)
         except FormRefused as refused:
-            return refusal(refused.status, refused.said_in(words))
-        message = visitors.incoming(request, form.message_id, self._languages, form.attachments)
+            return _refusal(refused.status, refused.said_in(words))
+        message = incoming_message(request, form.message_id, self._languages, form.attachments)
         try:
-            command = _command(form)
+            command = form.command()
         except CommandError as error:
-            self._spool.discard(form.attachments)
-            return await misused(self.inbox, message, error, words)
+            self._uploads.discard(form.attachments)
+            return await _misused(self.inbox, message, error, words)
         # Whatever happens now, the files stay: the turn may have been written down before.
-        return await self._answers.after(
-            self.inbox, message, self.inbox.handle(message, command), words
-        )
+        return await self._answer(self.inbox, message, self.inbox.handle(message, command), words)
 
     async def _press(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         if self.inbox is None:
-            return refusal(503, words("restarting"))
+            return _refusal(503, words("restarting"))
         try:
-            press = await presses.receive(request)
+            press = await read_press(request)
         except FormRefused as refused:
-            return refusal(refused.status, refused.said_in(words))
-        message = visitors.incoming(request, press.id, self._languages)
+            return _refusal(refused.status, refused.said_in(words))
+        message = incoming_message(request, press.id, self._languages)
         try:
             action = Action.parse(press.action)
         except ValueError:
             log.info("unknown button", action=press.action)
-            return await self._answers.after(self.inbox, message, gone(self.inbox, message), words)
+            return await self._answer(self.inbox, message, _gone(self.inbox, message), words)
         if action.verb is Verb.EDIT:
             return await self._edit(self.inbox, message, action.target, words)
         doing = self._carry_out(self.inbox, message, action)
-        return await self._answers.after(self.inbox, message, doing, words)
+        return await self._answer(self.inbox, message, doing, words)
 
     async def _carry_out(
-        self, inbox: Inbox, message: IncomingMessage, action: Action
+        self, inbox: Dispatcher, message: IncomingMessage, action: Action
     ) -> Notice | None:
         notice = await inbox.press(message, action)
         if action.verb is Verb.FORGET and notice is not None and notice.replaces:
@@ -178,52 +177,27 @@ class Chat:
         return notice
 
     async def _edit(
-        self, inbox: Inbox, message: IncomingMessage, turn_id: str, words: Words
+        self, inbox: Dispatcher, message: IncomingMessage, turn_id: str, words: Words
     ) -> web.Response:
-        """Hand the request of a drawing back to be changed: who sends it then, draws it."""
+        """Hand a drawing back to be changed: whoever sends it then, draws it."""
         try:
-            turns = await self._archive.turns(message.channel, TURNS_SHOWN)
+            turns = await self._transcripts.turns(message.channel, MAX_TURNS_SHOWN)
             here = any(turn.id == turn_id for turn in turns)
             drawing = await inbox.drawing(turn_id) if here else None
         except StorageError as error:
-            return refusal(503, reason(error, words))
+            return _refusal(503, _reason(error, words))
         if drawing is None:
-            return await self._answers.after(inbox, message, gone(inbox, message), words)
-        return taken(message, compose=transcript.question(drawing))
+            return await self._answer(inbox, message, _gone(inbox, message), words)
+        return _taken(message, compose=asdict(drawing))
 
-
-def _command(form: Form) -> Command:
-    """What a message asks for.
-
-    Raises:
-        CommandError: a command that nobody knows, or with a value that cannot be used.
-    """
-    command = parse(form.text)
-    if command is None and _COMMAND.match(form.text):
-        raise CommandError("unknown-command")
-    return command or Ask(form.text)
-
-
-class Answers:
-    """Makes answers of what the bot says at once.
-
-    Args:
-        markup: renders Markdown.
-        handouts: gives files out.
-    """
-
-    def __init__(self, markup: Markup, handouts: Downloads) -> None:
-        self._markup = markup
-        self._handouts = handouts
-
-    async def after(
+    async def _answer(
         self,
-        inbox: Inbox,
+        inbox: Dispatcher,
         message: IncomingMessage,
         answer: Awaitable[Notice | None],
         words: Words,
     ) -> web.Response:
-        """Wait for what the bot says, and tell the page.
+        """Wait for what the bot says at once, and tell the page.
 
         Args:
             inbox: knows the language of the room.
@@ -233,52 +207,48 @@ class Answers:
         """
         try:
             notice = await answer
-            said = (
-                None
-                if notice is None
-                else await notices.to_json(notice, self._markup, self._handouts)
-            )
+            said = None if notice is None else await notice_to_json(notice, self._downloads)
         except CommandError as error:
-            return await misused(inbox, message, error, words)
+            return await _misused(inbox, message, error, words)
         except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))
-            return refusal(503, reason(error, words))
-        return taken(message, notice=said)
+            return _refusal(503, _reason(error, words))
+        return _taken(message, notice=said)
 
 
-def taken(
-    message: IncomingMessage, notice: JsonObject | None = None, compose: str | None = None
+def _taken(
+    message: IncomingMessage, notice: JsonObject | None = None, compose: JsonObject | None = None
 ) -> web.Response:
     """Tell the page that something was taken in.
 
     Args:
         message: what.
         notice: what the bot says at once.
-        compose: a message to be changed and sent by the person.
+        compose: a drawing to be changed and sent by the person.
     """
     body = {"message": message.message_id, "notice": notice, "compose": compose}
     return web.json_response(body, status=202)
 
 
-def refusal(status: int, text: str) -> web.Response:
+def _refusal(status: int, text: str) -> web.Response:
     """Tell the page, in a sentence for the person, why something was not taken in."""
     return web.json_response({"error": text}, status=status)
 
 
-async def misused(
-    inbox: Inbox, message: IncomingMessage, error: CommandError, words: Words
+async def _misused(
+    inbox: Dispatcher, message: IncomingMessage, error: CommandError, words: Words
 ) -> web.Response:
     """Tell how a command is written."""
     with suppress(StorageError):
         words = await inbox.words(message)
-    return refusal(422, error.said_in(words))
+    return _refusal(422, error.said_in(words))
 
 
-async def gone(inbox: Inbox, message: IncomingMessage) -> Notice:
+async def _gone(inbox: Dispatcher, message: IncomingMessage) -> Notice:
     """The answer to a press of a button that means nothing any more."""
     return Notice((await inbox.words(message))("press-gone"))
 
 
-def reason(error: BotError | OSError, words: Words) -> str:
+def _reason(error: BotError | OSError, words: Words) -> str:
     """What went wrong behind the chat, for people; the log has the rest."""
     return answers.reason(error if isinstance(error, BotError) else StorageError(), words)

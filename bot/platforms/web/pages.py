@@ -1,4 +1,4 @@
-"""The files of the page, read once from the package, and the two pages made from them.
+"""The files of the page, the two pages made from templates, and Markdown as HTML.
 
 What people read on them comes from the catalogue: `${key}` in a template, and `say("key")` in the
 scripts, which find their sentences as JSON in the page.
@@ -14,17 +14,20 @@ import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from bot.i18n import Words
 from bot.platforms.web.files import UploadLimits
 from bot.turns.commands import WORDS
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 MEDIA_TYPES = {
     ".css": "text/css",
@@ -41,6 +44,9 @@ SAID = (
     "try-again unreachable working"
 )
 """What the scripts say, without `web-`."""
+
+_LINK_SCHEMES = frozenset({"http", "https", "mailto"})
+_ALIGNMENT = re.compile(r"text-align:\s*(left|center|right)")
 
 _FILLED_IN = {name: f"{{{name}}}" for name in ("name", "number", "what")}
 """Values that only the page knows; it puts them in place of these marks."""
@@ -215,23 +221,36 @@ def _page(text: str, status: int = 200) -> web.Response:
     )
 
 
-_LINK_SCHEMES = frozenset({"http", "https", "mailto"})
-_ALIGNMENT = re.compile(r"text-align:\s*(left|center|right)")
+def markdown_html(text: str) -> str:
+    """HTML of a Markdown text, safe to put into the page."""
+    return _render(_markdown().parse(text)) if text else ""
 
 
-class Markup:
-    """A Markdown renderer; one is enough for everybody."""
+def inline_html(text: str) -> str:
+    """HTML of one line of Markdown: no paragraph around it, no blocks in it; safe as well."""
+    return _render(_markdown().parseInline(text)) if text else ""
 
-    def __init__(self) -> None:
-        self._parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
-        self._parser.enable(["table", "strikethrough"]).disable("image")
-        self._parser.validateLink = _is_safe_link  # type: ignore[method-assign] # its documented hook
 
-    def html(self, text: str) -> str:
-        """HTML of a Markdown text, safe to put into the page."""
-        tokens = self._parser.parse(text)
-        _harden(tokens)
-        return str(self._parser.renderer.render(tokens, self._parser.options, {}))
+@cache
+def _markdown() -> MarkdownIt:
+    """A parser for the model's text, which is untrusted.
+
+    HTML in it is escaped, pictures in it are not loaded, and links lead to the web or to a mail
+    program and nowhere else. Nothing emits a `style` attribute, which the page's content security
+    policy would refuse.
+    """
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - 40 ms, and only the page needs it
+
+    parser = MarkdownIt("commonmark", {"html": False, "breaks": True})
+    parser.enable(["table", "strikethrough"]).disable("image")
+    parser.validateLink = _is_safe_link  # type: ignore[method-assign] # its documented hook
+    return parser
+
+
+def _render(tokens: Sequence[Token]) -> str:
+    _harden(tokens)
+    parser = _markdown()
+    return str(parser.renderer.render(tokens, parser.options, {}))
 
 
 def _is_safe_link(url: str) -> bool:

@@ -1,23 +1,73 @@
-"""Which language a visitor reads: what the browser asks for, as far as the bot speaks it."""
+"""What a request says: whose it is, which language they read, what they wrote or pressed.
+
+A browser is a person, and a room belongs to whoever knows its address.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
 
-from aiohttp import web
+import structlog
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from bot.actions import MOST_BYTES
 from bot.i18n import Catalogue, Words
-from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person
-from bot.platforms.web.files import MESSAGE_ID, FormRefused
+from bot.models import Ask, Attachment, ChannelKey, Imagine, IncomingMessage, Person
+from bot.platforms.web.files import UploadLimits, UploadStore
+from bot.platforms.web.surface import PLATFORM, WebTarget
+from bot.support import TooManyBytes, read_bounded
+from bot.turns.commands import Command, CommandError, imagine, parse, parse_drawing
 
-_MOST_WANTED = 20
-_RANGE = re.compile(
+ROOM = "/api/rooms/{room:[A-Za-z0-9_-]{8,64}}"
+"""The path under which everything about one room is."""
+
+_COOKIE = "janus_visitor"
+_COOKIE_SECONDS = 365 * 24 * 3600
+_VISITOR_ID = re.compile(r"[0-9a-f]{32}")
+_NAME = "You"
+"""The name of every visitor. The page never shows it; the model is told, in the same word whatever
+the language."""
+
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""What a page may call its messages and presses."""
+_FIELDS = frozenset({"id", "text", "prompt", "seed", "guidance"})
+_COMMAND = re.compile(r"/[a-z_]+(?:\s|$)", re.IGNORECASE)
+
+_CHUNK_BYTES = 64 * 1024
+_MAX_PRESS_BYTES = 1024
+_PRESS_TIMEOUT_SECONDS = 10.0
+
+_MAX_LANGUAGES = 20
+_LANGUAGE = re.compile(
     r"\s*([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?)\s*)?"
 )
+
+log = structlog.get_logger(__name__)
+
+
+class FormRefused(Exception):
+    """A message or a press that is not taken.
+
+    Args:
+        status: the HTTP status that says so; also an attribute.
+        key: of the sentence for the person.
+        most: a number in that sentence.
+    """
+
+    def __init__(self, status: int, key: str, most: int = 0) -> None:
+        super().__init__(key)
+        self.status = status
+        self._key = key
+        self._most = most
+
+    def said_in(self, words: Words) -> str:
+        return words(self._key, most=self._most)
 
 
 class Languages:
@@ -38,7 +88,7 @@ class Languages:
         Returns:
             If the bot speaks none, the favourite one; if the browser names none, `""`.
         """
-        tags = wanted(request.headers.get("Accept-Language", ""))
+        tags = accepted_languages(request.headers.get("Accept-Language", ""))
         return next((tag for tag in tags if self._speaks(tag)), tags[0] if tags else "")
 
     def words(self, request: web.Request) -> Words:
@@ -49,11 +99,11 @@ class Languages:
         return _base(self._catalogue.words(tag).language) == _base(tag)
 
 
-def wanted(header: str) -> list[str]:
+def accepted_languages(header: str) -> list[str]:
     """The tags of an `Accept-Language` header, favourites first; what is malformed is left out."""
     found = []
-    for part in header.split(",")[:_MOST_WANTED]:
-        match = _RANGE.fullmatch(part)
+    for part in header.split(",")[:_MAX_LANGUAGES]:
+        match = _LANGUAGE.fullmatch(part)
         quality = float(match[2] or 1) if match else 0.0
         if match and quality > 0:
             found.append((quality, match[1]))
@@ -65,23 +115,12 @@ def _base(tag: str) -> str:
     return tag.partition("-")[0].lower()
 
 
-PLATFORM = "web"
-ROOM = "/api/rooms/{room:[A-Za-z0-9_-]{8,64}}"
-"""Under which everything about one room is."""
-
-_COOKIE = "janus_visitor"
-_COOKIE_SECONDS = 365 * 24 * 3600
-_VISITOR_ID = re.compile(r"[0-9a-f]{32}")
-_NAME = "You"
-"""Of every visitor; the page never shows it. Told to the model, so the same in all languages."""
-
-
 def channel_of(request: web.Request) -> ChannelKey:
     """The room that a request is about."""
     return ChannelKey(PLATFORM, (request.match_info["room"],))
 
 
-def incoming(
+def incoming_message(
     request: web.Request,
     message_id: str,
     languages: Languages,
@@ -92,12 +131,11 @@ def incoming(
     Nobody guesses the address of a room, so everybody in it may manage it.
     """
     channel = channel_of(request)
-    room = channel.ids[0]
     return IncomingMessage(
         channel=channel,
         person=Person(PLATFORM, _visitor(request), _NAME, languages.tag(request)),
         message_id=message_id,
-        address=Address(PLATFORM, room, {"room": room, "reply": message_id}),
+        address=WebTarget(channel.ids[0], message_id).to_address(),
         attachments=attachments,
         moderator=True,
     )
@@ -116,20 +154,144 @@ def remember(request: web.Request, response: web.Response) -> None:
 
 
 def _visitor(request: web.Request) -> str:
-    """The browser, or the address of a program. It limits; it proves nothing."""
+    """The browser, or the address of a program. Limits count by it; it proves nothing."""
     cookie = request.cookies.get(_COOKIE, "")
     if _VISITOR_ID.fullmatch(cookie):
         return cookie
     return f"address-{request.remote or 'unknown'}".replace(":", "-")
 
 
-_MOST_BODY = 1024
-_SECONDS = 10.0
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A message as the page sent it.
+
+    Attributes:
+        message_id: the page's id of it, the same when it is sent again.
+        text: what was written, without space around it.
+        drawing: a drawing that was handed back to be changed, in place of a text.
+        attachments: what was added, in order; the files are in the upload store.
+    """
+
+    message_id: str
+    text: str
+    drawing: Imagine | None
+    attachments: tuple[Attachment, ...]
+
+    def command(self) -> Command:
+        """What the message asks for.
+
+        Raises:
+            CommandError: a command that nobody knows, or with a value that cannot be used.
+        """
+        if self.drawing is not None:
+            # An option that was typed into the prompt goes before the one that stood beside it.
+            typed, beside = parse_drawing(self.drawing.prompt), self.drawing
+            seed = beside.seed if typed.seed is None else typed.seed
+            guidance = beside.guidance if typed.guidance is None else typed.guidance
+            return imagine(typed.prompt, seed, guidance)
+        command = parse(self.text)
+        if command is None and _COMMAND.match(self.text):
+            raise CommandError("unknown-command")
+        return command or Ask(self.text)
+
+
+async def read_form(request: web.Request, uploads: UploadStore) -> Form:
+    """Read a multipart message, counting while it comes in. Its files go into the upload store.
+
+    Raises:
+        FormRefused: too much, too slow, or not such a form.
+
+    Cancelling: files read so far are removed.
+    """
+    limits = uploads.limits
+    if request.content_type != "multipart/form-data":
+        raise FormRefused(415, "web-form-type")
+    if (request.content_length or 0) > limits.total_bytes:
+        raise _too_large(limits)
+    attachments: list[Attachment] = []
+    try:
+        async with asyncio.timeout(limits.seconds):
+            fields = await _read_fields(request, uploads, attachments)
+        return _form(fields, tuple(attachments))
+    except TimeoutError:
+        uploads.discard(attachments)
+        raise FormRefused(408, "web-form-slow") from None
+    except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
+        # What aiohttp raises for a multipart body that is broken in one way or another.
+        uploads.discard(attachments)
+        log.info("broken form", reason=str(error))
+        raise FormRefused(400, "web-form-broken") from None
+    except BaseException:
+        uploads.discard(attachments)
+        raise
+
+
+async def _read_fields(
+    request: web.Request, uploads: UploadStore, attachments: list[Attachment]
+) -> dict[str, str]:
+    limits = uploads.limits
+    fields: dict[str, str] = {}
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader) or part.name not in (*_FIELDS, "file"):
+            raise FormRefused(400, "web-form-fields")
+        if part.name != "file":
+            try:
+                data = await read_bounded(_chunks(part), limits.text_bytes)
+            except TooManyBytes:
+                raise FormRefused(413, "web-form-text", limits.text_bytes // 1024) from None
+            # A form sends every line end as CR LF, whatever was typed.
+            text = data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+            fields[part.name] = text.strip()
+        elif len(attachments) >= limits.files:
+            raise FormRefused(413, "web-form-pictures", limits.files)
+        else:
+            await _keep_file(part, uploads, attachments)
+    return fields
+
+
+async def _keep_file(
+    part: BodyPartReader, uploads: UploadStore, attachments: list[Attachment]
+) -> None:
+    name = (part.filename or "picture")[:200]
+    attachment = uploads.new(name, part.headers.get("Content-Type"))
+    # Listed before it is there, so that whatever happens from here on removes the file.
+    attachments.append(attachment)
+    try:
+        size = await uploads.write(attachment, _chunks(part))
+    except TooManyBytes:
+        raise _too_large(uploads.limits) from None
+    attachments[-1] = replace(attachment, size=size)
+
+
+async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(_CHUNK_BYTES):
+        yield chunk
+
+
+def _too_large(limits: UploadLimits) -> FormRefused:
+    return FormRefused(413, "web-form-picture", limits.file_bytes // 1024**2)
+
+
+def _form(fields: dict[str, str], attachments: tuple[Attachment, ...]) -> Form:
+    text, prompt = fields.get("text", ""), fields.get("prompt", "")
+    if not text and not prompt and not attachments:
+        raise FormRefused(422, "web-form-empty")
+    message_id = fields.get("id") or secrets.token_urlsafe(16)
+    if _ID.fullmatch(message_id) is None:
+        raise FormRefused(400, "web-form-id")
+    drawing = None
+    if prompt:
+        seed, guidance = fields.get("seed"), fields.get("guidance")
+        drawing = Imagine(
+            prompt, int(seed) if seed else None, float(guidance) if guidance else None
+        )
+    return Form(message_id, text, drawing, attachments)
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A press.
+    """A press of a button.
 
     Attributes:
         id: the page's id of it, the same when it is sent again.
@@ -140,34 +302,29 @@ class Press:
     action: str
 
 
-async def receive(request: web.Request) -> Press:
+async def read_press(request: web.Request) -> Press:
     """Read a press.
 
     Raises:
-        FormRefused: it is none.
+        FormRefused: it is not one.
     """
     # No page of another origin can send this type without asking first.
     if request.content_type != "application/json":
         raise FormRefused(415, "web-press-form")
-    if (request.content_length or 0) > _MOST_BODY:
-        raise FormRefused(413, "web-press-form")
     try:
-        async with asyncio.timeout(_SECONDS):
-            body = await request.json()
+        async with asyncio.timeout(_PRESS_TIMEOUT_SECONDS):
+            body = await read_bounded(request.content.iter_any(), _MAX_PRESS_BYTES)
+        match json.loads(body):
+            case {"id": str(press_id), "action": str(action)}:
+                pass
+            case _:
+                raise FormRefused(400, "web-press-form")
+    except TooManyBytes:
+        raise FormRefused(413, "web-press-form") from None
     except TimeoutError:
         raise FormRefused(408, "web-press-form") from None
     except (ValueError, RecursionError, web.RequestPayloadError):
         raise FormRefused(400, "web-press-form") from None
-    press_id, action = _fields(body)
-    if MESSAGE_ID.fullmatch(press_id) is None or len(action.encode()) > MOST_BYTES:
+    if _ID.fullmatch(press_id) is None or len(action.encode()) > MOST_BYTES:
         raise FormRefused(400, "web-press-form")
     return Press(press_id, action)
-
-
-def _fields(body: object) -> tuple[str, str]:
-    if not isinstance(body, dict):
-        raise FormRefused(400, "web-press-form")
-    press_id, action = body.get("id"), body.get("action")
-    if not isinstance(press_id, str) or not isinstance(action, str):
-        raise FormRefused(400, "web-press-form")
-    return press_id, action

@@ -1,16 +1,74 @@
-"""One reply in a room of the web chat."""
+"""One reply in a room of the web chat, and the newest states of all of them for the open pages.
+
+The truth is in the archive. Here is only what has changed since, in memory, and a page that
+connects gets all of it.
+"""
 
 from __future__ import annotations
 
-from bot.errors import PreviewUnsupported
-from bot.platforms.web.events import LiveMessage, LiveRooms, Picture
-from bot.platforms.web.pages import Markup
-from bot.platforms.web.status import read, unmarked
-from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search
+import asyncio
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from typing import Self
 
+from cachetools import FIFOCache
+
+from bot.actions import Rows
+from bot.errors import PreviewUnsupported
+from bot.models import Address, JsonObject
+from bot.platforms.web.pages import inline_html, markdown_html
+from bot.platforms.web.transcript import Picture, rows_to_json
+from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Status
+
+PLATFORM = "web"
+MAX_FINISHED = 256
+"""Finished replies remembered, so that a late edit finds the messages beside it."""
 LIMITS = Limits(
     text=20_000, caption=20_000, files=10, interval=0.1, moods=True, rate=1e6, buttons=True
 )
+
+
+@dataclass(frozen=True, slots=True)
+class WebTarget:
+    """Where a reply is shown.
+
+    Attributes:
+        room: as in the address of the page.
+        reply: the `message_id` of the request that it answers.
+    """
+
+    room: str
+    reply: str
+
+    def to_address(self) -> Address:
+        return Address(PLATFORM, self.room, asdict(self))
+
+    @classmethod
+    def from_address(cls, address: Address) -> Self:
+        return cls(str(address.data["room"]), str(address.data["reply"]))
+
+
+@dataclass(frozen=True, slots=True)
+class WebReceipt:
+    """How a message is found again, also by a process that did not create it.
+
+    Attributes:
+        message: the nonce that it was created with.
+        order: where it stands in its reply, from 0.
+    """
+
+    message: str
+    order: int
+
+    def to_json(self) -> Receipt:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, receipt: Receipt) -> Self:
+        return cls(str(receipt["message"]), int(receipt["order"]))
 
 
 class WebSurface:
@@ -22,15 +80,12 @@ class WebSurface:
     Cancelling: nothing is waited for, so a call is made entirely or not at all.
     """
 
-    def __init__(self, rooms: LiveRooms, markup: Markup, *, room: str, reply_id: str) -> None:
+    def __init__(self, rooms: LiveRooms, target: WebTarget) -> None:
         self._rooms = rooms
-        self._markup = markup
-        self._room = room
-        self._reply_id = reply_id
+        self._target = target
 
     @property
     def limits(self) -> Limits:
-        """What the page takes; never changes."""
         return LIMITS
 
     @property
@@ -52,29 +107,29 @@ class WebSurface:
 
     async def create(self, content: Content, nonce: str) -> Receipt:
         """Show a new message; the same nonce shows the same message again."""
-        order = self._rooms.place(self._room, self._reply_id, nonce)
-        receipt: Receipt = {"message": nonce, "order": order}
+        order = self._rooms.place(self._target.room, self._target.reply, nonce)
+        receipt = WebReceipt(nonce, order).to_json()
         await self.edit(receipt, content)
         return receipt
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Make a message show `content`, wherever the process that created it has gone."""
-        status = read(content.text) if content.mood is Mood.WORKING else None
-        text = unmarked(content.text, content.mood)
+        at = WebReceipt.from_json(receipt)
         message = LiveMessage(
-            id=str(receipt["message"]),
-            order=int(receipt["order"]),
-            html=self._markup.html(text) if status is None else "",
+            id=at.message,
+            order=at.order,
+            html=markdown_html(content.text),
+            note=markdown_html(content.note),
+            status=content.status,
             pictures=tuple(Picture(file.key, file.name, file.alt) for file in content.files),
             mood=content.mood,
-            status=status,
             buttons=content.buttons,
         )
-        self._rooms.put(self._room, self._reply_id, message)
+        self._rooms.put(self._target.room, self._target.reply, message)
 
     async def delete(self, receipt: Receipt) -> None:
-        """Remove a message."""
-        self._rooms.remove(self._room, self._reply_id, str(receipt["message"]))
+        message = WebReceipt.from_json(receipt).message
+        self._rooms.remove(self._target.room, self._target.reply, message)
 
     async def preview(self, content: Content) -> None:  # noqa: ARG002 - the port's signature
         """Never: an edit is as cheap.
@@ -83,3 +138,188 @@ class WebSurface:
             PreviewUnsupported: always.
         """
         raise PreviewUnsupported("The web chat has no drafts.")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMessage:
+    """One message of a reply: what `bot.reply.surface.Content` says, as the page shows it.
+
+    Attributes:
+        id: the nonce that it was created with.
+        order: where it stands in the reply, from 0.
+        html: the text, safe to show.
+        note: likewise.
+    """
+
+    id: str
+    order: int
+    html: str = ""
+    note: str = ""
+    status: Status | None = None
+    pictures: tuple[Picture, ...] = ()
+    mood: Mood = Mood.WORKING
+    buttons: Rows = ()
+
+    def to_json(self) -> JsonObject:
+        return {
+            "id": self.id,
+            "html": self.html,
+            "note": self.note,
+            "status": _status_to_json(self.status) if self.status else None,
+            "pictures": [picture.to_json() for picture in self.pictures],
+            "mood": self.mood.value,
+            "buttons": rows_to_json(self.buttons),
+        }
+
+
+def _status_to_json(status: Status) -> JsonObject:
+    return {
+        "activity": status.activity.value,
+        "html": inline_html(status.text),
+        "share": status.share,
+        "remaining": status.remaining,
+        "note": inline_html(status.note),
+        "resumed": inline_html(status.resumed),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class LiveReply:
+    """One reply: a whole state, so that the newest replaces any other.
+
+    Attributes:
+        id: the `message_id` of the request that it answers.
+        version: grows with every change in the process.
+        messages: in order; none once they are deleted.
+    """
+
+    id: str
+    version: int
+    messages: tuple[LiveMessage, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is being worked on any more."""
+        return all(message.mood is not Mood.WORKING for message in self.messages)
+
+    def to_json(self) -> JsonObject:
+        return {"reply": self.id, "messages": [message.to_json() for message in self.messages]}
+
+
+class Watch:
+    """One open page of a room. A page that reads slowly misses states, never the newest one."""
+
+    def __init__(self, replies: tuple[LiveReply, ...]) -> None:
+        self._pending = {reply.id: reply for reply in replies}
+        self._changed = asyncio.Event()
+        self.closed = False
+
+    def offer(self, reply: LiveReply) -> None:
+        """Replace what is pending for this reply."""
+        self._pending[reply.id] = reply
+        self._changed.set()
+
+    def close(self) -> None:
+        """End the stream of this page."""
+        self.closed = True
+        self._changed.set()
+
+    async def wait(self) -> None:
+        """Wait for a change or for the end.
+
+        Cancelling: nothing is lost; the next call returns at once if something has changed.
+        """
+        await self._changed.wait()
+
+    def take(self) -> list[LiveReply]:
+        """What has changed since the last call, oldest change first."""
+        pending = sorted(self._pending.values(), key=lambda reply: reply.version)
+        self._pending = {}
+        if not self.closed:
+            self._changed.clear()
+        return pending
+
+
+class LiveRooms:
+    """The replies of all rooms that have not reached the archive for good."""
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(4)
+        self._version = 0
+        self._working: dict[tuple[str, str], LiveReply] = {}
+        self._finished = FIFOCache[tuple[str, str], LiveReply](MAX_FINISHED)
+        self._watches: dict[str, set[Watch]] = {}
+
+    @property
+    def watching(self) -> int:
+        """Open pages, in all rooms."""
+        return sum(len(watches) for watches in self._watches.values())
+
+    def event_id(self, reply: LiveReply) -> str:
+        """The id of the event that tells this state; means nothing after a restart."""
+        return f"{self.epoch}-{reply.version}"
+
+    def version_of(self, event_id: str) -> int:
+        """The version that a page has seen; 0 if the id is of another process or of nobody."""
+        epoch, _, version = event_id.partition("-")
+        known = epoch == self.epoch and version.isascii() and version.isdigit()
+        return int(version) if known and len(version) < len(str(2**63)) else 0
+
+    def put(self, room: str, reply_id: str, message: LiveMessage) -> None:
+        """Add a message to a reply, or replace the one with the same id."""
+        others = [m for m in self._messages(room, reply_id) if m.id != message.id]
+        messages = sorted((*others, message), key=lambda m: m.order)
+        self._publish(room, LiveReply(reply_id, self._version, tuple(messages)))
+
+    def remove(self, room: str, reply_id: str, message_id: str) -> None:
+        """Take a message out of a reply."""
+        left = tuple(m for m in self._messages(room, reply_id) if m.id != message_id)
+        self._publish(room, LiveReply(reply_id, self._version, left))
+
+    def place(self, room: str, reply_id: str, message_id: str) -> int:
+        """The order of a message: the one it has, or the next free one of its reply."""
+        places = {m.id: m.order for m in self._messages(room, reply_id)}
+        return places.get(message_id, 1 + max(places.values(), default=-1))
+
+    @contextmanager
+    def watch(self, room: str, seen: int = 0) -> Iterator[Watch]:
+        """Watch a room, beginning with all states newer than version `seen`."""
+        replies = chain(self._working.items(), self._finished.items())
+        watch = Watch(
+            tuple(reply for (where, _), reply in replies if where == room and reply.version > seen)
+        )
+        self._watches.setdefault(room, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[room].discard(watch)
+            if not self._watches[room]:
+                del self._watches[room]
+
+    def forget_finished(self) -> None:
+        """Forget all finished replies: the archive alone says what there still is of them."""
+        self._finished.clear()
+
+    def close(self) -> None:
+        """End every stream."""
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.close()
+
+    def _messages(self, room: str, reply_id: str) -> tuple[LiveMessage, ...]:
+        key = room, reply_id
+        reply = self._working.get(key) or self._finished.get(key)
+        return reply.messages if reply is not None else ()
+
+    def _publish(self, room: str, reply: LiveReply) -> None:
+        self._version += 1
+        reply = replace(reply, version=self._version)
+        key = room, reply.id
+        self._working.pop(key, None)
+        self._finished.pop(key, None)
+        if reply.finished:
+            self._finished[key] = reply
+        else:
+            self._working[key] = reply
+        for watch in self._watches.get(room, ()):
+            watch.offer(reply)

@@ -1,62 +1,51 @@
-"""What the bot says at once, and the buttons under its messages, as the page reads them."""
+"""Turns, notices and buttons as the page reads them: JSON."""
 
 from __future__ import annotations
 
-from typing import assert_never
+from dataclasses import dataclass
 
-from bot.actions import Action, Button, Rows, Verb, under_drawing
+from bot.actions import Rows
 from bot.i18n import Words
-from bot.models import Answer, Ask, Imagine, JsonObject, Turn, TurnState
-from bot.platforms.web.events import Picture
+from bot.models import Answer, Ask, Imagine, JsonObject, Notice, Turn
 from bot.platforms.web.files import Downloads
-from bot.platforms.web.pages import Markup
-from bot.platforms.web.status import unmarked
-from bot.reply.surface import Mood
-from bot.turns.inbox import Notice
+from bot.platforms.web.pages import markdown_html
+from bot.reply.render import MOODS, under_answer
 
 
-def rows_to_json(rows: Rows) -> list[list[JsonObject]]:
-    """Rows of buttons."""
-    return [
-        [
-            {"action": str(button.action), "label": button.label, "danger": button.danger}
-            for button in row
-        ]
-        for row in rows
-    ]
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as the page shows it.
 
-
-async def notice_to_json(notice: Notice, markup: Markup, handouts: Downloads) -> JsonObject:
-    """A notice; its files can be fetched from now on.
-
-    Raises:
-        OSError: the files cannot be kept.
+    Attributes:
+        key: SHA-256 in hexadecimal, by which the archive finds it.
+        name: file name for saving; empty: the page makes one up.
+        alt: what it shows.
     """
-    return {
-        "html": markup.html(notice.text),
-        "private": notice.private,
-        "buttons": rows_to_json(notice.buttons),
-        "files": [await handouts.add(file) for file in notice.files],
-        "replaces": notice.replaces,
-    }
+
+    key: str
+    name: str
+    alt: str
+
+    def to_json(self) -> JsonObject:
+        return {"url": f"/pictures/{self.key}", "name": self.name, "alt": self.alt}
 
 
-def turn_to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = False) -> JsonObject:
+def turn_to_json(turn: Turn, words: Words, *, removed: bool = False) -> JsonObject:
     """One turn: what was asked, and what it came to if it has come to something.
 
     Args:
         turn: in any state.
-        markup: renders Markdown.
         words: the language of descriptions and buttons.
         removed: its reply was removed, so what it came to is not shown any more.
     """
-    answer = None if removed or turn.answer is None else _answer(turn, turn.answer, markup, words)
+    answer = None if removed or turn.answer is None else _answer(turn, turn.answer, words)
     mine = words("web-your-picture")
     return {
         "message": turn.message_id,
         "turn": turn.id,
         "at": turn.accepted_at,
-        "question": question(turn.command),
+        "question": _question(turn.command),
+        "draws": isinstance(turn.command, Imagine),
         "pictures": [Picture(key, "", mine).to_json() for key in turn.pictures],
         "attachments": [attachment.name for attachment in turn.attachments],
         "answer": answer,
@@ -64,20 +53,16 @@ def turn_to_json(turn: Turn, markup: Markup, words: Words, *, removed: bool = Fa
     }
 
 
-def question(command: Ask | Imagine) -> str:
-    """A command as it would be typed."""
-    match command:
-        case Ask():
-            return command.question
-        case Imagine():
-            seed = f" --seed {command.seed}" if command.seed is not None else ""
-            guidance = f" --guidance {command.guidance:g}" if command.guidance is not None else ""
-            return f"/imagine {command.prompt}{seed}{guidance}"
-        case _:
-            assert_never(command)
+def _question(command: Ask | Imagine) -> str:
+    """A command as it would be typed, for reading only."""
+    if isinstance(command, Ask):
+        return command.question
+    seed = f" --seed {command.seed}" if command.seed is not None else ""
+    guidance = f" --guidance {command.guidance:g}" if command.guidance is not None else ""
+    return f"/imagine {command.prompt}{seed}{guidance}"
 
 
-def _answer(turn: Turn, answer: Answer, markup: Markup, words: Words) -> JsonObject:
+def _answer(turn: Turn, answer: Answer, words: Words) -> JsonObject:
     count = len(answer.pictures)
     subject = turn.command.prompt if isinstance(turn.command, Imagine) else ""
     pictures = [
@@ -88,27 +73,36 @@ def _answer(turn: Turn, answer: Answer, markup: Markup, words: Words) -> JsonObj
         )
         for number, key in enumerate(answer.pictures, 1)
     ]
-    mood = _mood(answer.outcome)
+    text = answer.text if answer.text.strip() or answer.note else words("answer-none")
     return {
-        "html": markup.html(unmarked(answer.text, mood)),
+        "html": markdown_html(text),
+        "note": markdown_html(answer.note),
         "pictures": [picture.to_json() for picture in pictures],
-        "mood": mood.value,
-        "buttons": rows_to_json(_buttons(turn.id, answer, words)),
+        "mood": MOODS[answer.outcome].value,
+        "buttons": rows_to_json(under_answer(answer, turn.id, count, words)),
     }
 
 
-def _buttons(turn_id: str, answer: Answer, words: Words) -> Rows:
-    """As `bot.reply.render.buttons` puts them under the reply."""
-    if answer.outcome is TurnState.FAILED:
-        return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
-    return under_drawing(turn_id, len(answer.pictures), words) if answer.pictures else ()
+async def notice_to_json(notice: Notice, downloads: Downloads) -> JsonObject:
+    """A notice; its files can be fetched from now on.
+
+    Raises:
+        OSError: the files cannot be kept.
+    """
+    return {
+        "html": markdown_html(notice.text),
+        "private": notice.private,
+        "buttons": rows_to_json(notice.buttons),
+        "files": [await downloads.add(file) for file in notice.files],
+        "replaces": notice.replaces,
+    }
 
 
-def _mood(outcome: TurnState) -> Mood:
-    match outcome:
-        case TurnState.FAILED:
-            return Mood.FAILED
-        case TurnState.CANCELLED:
-            return Mood.STOPPED
-        case _:
-            return Mood.DONE
+def rows_to_json(rows: Rows) -> list[list[JsonObject]]:
+    return [
+        [
+            {"action": str(button.action), "label": button.label, "danger": button.danger}
+            for button in row
+        ]
+        for row in rows
+    ]
