@@ -69,9 +69,15 @@ class BackgroundTasks:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def close(self) -> None:
-        """Cancel all of them and wait for their end. Their errors are dropped."""
+    async def close(self, grace_seconds: float = 0.0) -> None:
+        """Cancel all of them and wait for their end. Their errors are dropped.
+
+        Args:
+            grace_seconds: that they get to end by themselves first.
+        """
         tasks = list(self._tasks)
+        if tasks and grace_seconds:
+            await asyncio.wait(tasks, timeout=grace_seconds)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
