@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.i18n import code, literal
 from bot.platforms.telegram.entities import render
-from bot.platforms.web.pages import Markup
+from bot.platforms.web.pages import markdown_html
 
 MARKUP = [
     *"\\`*_~|<>[]()#-+=!:@&.$",
@@ -40,7 +40,7 @@ def tags(page: str) -> list[str]:
 def test_nothing_formats_or_links_on_the_page(text: str) -> None:
     """Between other words or alone, it is one paragraph with this text."""
     for words in (text, INSIDE.format(text)):
-        page = Markup().html(literal(words)).strip()
+        page = markdown_html(literal(words)).strip()
         assert tags(page) == (["<p>", "</p>"] if words else [])
         assert html.unescape(re.sub("<[^>]*>", "", page)) == " ".join(words.split(" "))
 
@@ -62,7 +62,7 @@ def test_nothing_formats_or_links_on_telegram(text: str) -> None:
 @example("a`b``c")
 def test_code_cannot_be_left(text: str) -> None:
     """Whatever backticks are in it."""
-    page = Markup().html(INSIDE.format(code(text))).strip()
+    page = markdown_html(INSIDE.format(code(text))).strip()
     assert tags(page) == ["<p>", "<code>", "</code>", "</p>"]
     assert html.unescape(re.sub("<[^>]*>", "", page)) == INSIDE.format(" ".join(text.split()))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bot.actions import Action, Button, Verb
 from bot.errors import AdapterError, ImageTooLarge, ImageUnreadable, PreviewUnsupported
 from bot.files import File
-from bot.i18n import Catalogue, Words
+from bot.i18n import Catalogue, Words, literal
 from bot.models import (
     Address,
     Ahead,
@@ -26,26 +26,34 @@ from bot.models import (
     ChannelKey,
     Imagine,
     IncomingMessage,
+    JsonObject,
     Person,
     Turn,
     TurnState,
 )
-from bot.platforms.web import UploadLimits, status, transcript
-from bot.platforms.web.events import FINISHED_KEPT, LiveMessage, LiveRooms
+from bot.platforms.web import UploadLimits, pages
 from bot.platforms.web.files import KEEP_UPLOADS_SECONDS, UploadStore
 from bot.platforms.web.guard import Guard
-from bot.platforms.web.pages import Markup, Pages
+from bot.platforms.web.pages import Pages, markdown_html
 from bot.platforms.web.parsing import Languages
-from bot.platforms.web.surface import WebSurface
+from bot.platforms.web.surface import (
+    LIMITS,
+    MAX_FINISHED,
+    LiveMessage,
+    LiveRooms,
+    WebReceipt,
+    WebSurface,
+    WebTarget,
+)
+from bot.platforms.web.transcript import turn_to_json
 from bot.provider.responses import Reasoning, Stage
-from bot.reply.render import MOODS, Phase, ReplyState, buttons
-from bot.reply.render import status as wording_of
-from bot.reply.surface import Content, Mood
+from bot.reply.render import Page, Phase, ReplyState, contents
+from bot.reply.surface import Activity, Content, Mood, Status
 
 ROOM = "room-of-the-test"
-MARKUP = Markup()
 CATALOGUE = Catalogue()
 ENGLISH = CATALOGUE.words("en")
+GOT_IT = Status(Activity.WAITING, "Got it…")
 EVERY_LANGUAGE = [CATALOGUE.words(each) for each in CATALOGUE.languages]
 in_every_language = pytest.mark.parametrize(
     "words", EVERY_LANGUAGE, ids=[each.language for each in EVERY_LANGUAGE]
@@ -59,10 +67,19 @@ class TagReader(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str]] = []
+        self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def text_of(html: str) -> str:
+    """What a browser shows of it."""
+    return read_html(html).text.strip()
 
 
 def read_html(html: str) -> TagReader:
@@ -92,7 +109,7 @@ def read_html(html: str) -> TagReader:
 )
 def test_markdown_is_harmless(text: str) -> None:
     """Whatever the model writes loads nothing, runs nothing and points nowhere but to the web."""
-    reader = read_html(MARKUP.html(text))
+    reader = read_html(markdown_html(text))
     assert not reader.tags & {"script", "img", "iframe", "b", "style", "form"}
     for name, value in reader.attributes:
         assert not name.startswith("on")
@@ -104,105 +121,26 @@ def test_markdown_is_harmless(text: str) -> None:
 @given(st.text())
 def test_markdown_of_any_text_is_harmless(text: str) -> None:
     """No text at all gets a script, an event handler or a style attribute into the page."""
-    reader = read_html(MARKUP.html(text))
+    reader = read_html(markdown_html(text))
     assert "script" not in reader.tags
     assert not [name for name, _ in reader.attributes if name.startswith("on") or name == "style"]
 
 
 def test_markdown_links_are_marked_as_foreign() -> None:
     """A link opens outside the chat and tells the other side nothing."""
-    html = MARKUP.html("[site](https://example.com/)")
+    html = markdown_html("[site](https://example.com/)")
     assert 'rel="noopener noreferrer nofollow"' in html
     assert 'target="_blank"' in html
 
 
 def test_markdown_table_alignment_needs_no_style_attribute() -> None:
     """Alignment survives as a class, because the page's policy refuses style attributes."""
-    html = MARKUP.html("| a |\n|--:|\n| 1 |")
+    html = markdown_html("| a |\n|--:|\n| 1 |")
     assert html.count('class="align-right"') == 2
 
 
-@pytest.mark.parametrize(
-    ("reasoning", "text", "progress"),
-    [
-        (Reasoning(Stage.QUEUED, rank=2, queue_size=7), "Place 3 of 7 in the Space's queue", None),
-        (Reasoning(Stage.RUNNING, index=288, length=576), "Working 288/576", 0.5),
-        (Reasoning(Stage.RUNNING, fraction=1.0, note="drawing"), "drawing", 1.0),
-        (Reasoning(Stage.RUNNING), "Working…", None),
-        (Reasoning(Stage.FETCHING), "Fetching the pictures…", None),
-    ],
-)
-def test_status_lines_are_recognised(
-    reasoning: Reasoning, text: str, progress: float | None
-) -> None:
-    """What the reply says while it works becomes words and a share for the progress bar."""
-    line = wording_of(ReplyState(phase=Phase.WORKING, progress=reasoning), 0.0, ENGLISH)
-    assert status.read(line) == status.Status(text, progress)
-
-
-WAITS = [
-    ReplyState(),
-    ReplyState(ahead=Ahead(0, 0)),
-    ReplyState(ahead=Ahead(3, 1, space_queue=9)),
-    ReplyState(ahead=Ahead(2, 2, here=False)),
-    ReplyState(phase=Phase.SUSPENDED),
-    ReplyState(phase=Phase.PARKED, parked_until=700.0),
-    ReplyState(phase=Phase.PARKED, resumed=True),
-    *(
-        ReplyState(phase=Phase.WORKING, progress=Reasoning(stage, fraction=0.25, eta=30.0))
-        for stage in Stage
-    ),
-]
-
-
-@in_every_language
-@pytest.mark.parametrize("state", WAITS)
-def test_status_lines_are_recognised_in_every_language(state: ReplyState, words: Words) -> None:
-    """Signs leave the words, whatever the language; the share and the pause are understood."""
-    read = status.read(wording_of(state, 0.0, words))
-    assert read is not None
-    assert re.match(r"[\w(]", read.text)
-    assert "%" not in read.text
-    running = state.progress is not None and state.progress.stage is Stage.RUNNING
-    assert read.progress == (0.25 if running else None)
-    assert read.paused == (state.phase is Phase.PARKED)
-
-
-@pytest.mark.parametrize("line", ["▰▰▱▱▱▱▱▱▱▱", "▰▰▱▱▱▱▱▱▱▱ %20 · x", "▰▰▱▱▱▱▱▱▱▱ 20\xa0% · x"])
-def test_shares_are_read_as_languages_write_them(line: str) -> None:
-    """The bar alone says enough."""
-    assert status.read(line) == status.Status("x" if "x" in line else "", 0.2)
-
-
-@pytest.mark.parametrize(
-    ("text", "mood", "shown"),
-    [
-        ("⚠️ The Space is asleep.", Mood.FAILED, "The Space is asleep."),
-        ("Part\n\n⚠️ Broken off.", Mood.FAILED, "Part\n\nBroken off."),
-        ("Part\n\n■ Stopped.", Mood.STOPPED, "Part\n\nStopped."),
-        ("⚠️ is a sign", Mood.DONE, "⚠️ is a sign"),
-        ("a ■ b", Mood.STOPPED, "a ■ b"),
-    ],
-)
-def test_signs_of_an_end_are_left_to_the_page(text: str, mood: Mood, shown: str) -> None:
-    """Only where the bot put them."""
-    assert status.unmarked(text, mood) == shown
-
-
-def test_status_after_a_restart_has_both_lines() -> None:
-    """The line about the restart and the line about the work are both kept."""
-    read = status.read("↻ Restarted; your request goes on.\n▰▰▱▱ 40% · Working")
-    assert read == status.Status("Restarted; your request goes on.\nWorking", 0.4)
-
-
-@pytest.mark.parametrize("text", ["A fox.", "40% of it is blue", "", "# Title"])
-def test_an_answer_is_no_status(text: str) -> None:
-    """The beginning of an answer is shown as Markdown and not as a status line."""
-    assert status.read(text) is None
-
-
 def surface_in(rooms: LiveRooms, reply: str = "message-1") -> WebSurface:
-    return WebSurface(rooms, MARKUP, room=ROOM, reply_id=reply)
+    return WebSurface(rooms, WebTarget(ROOM, reply))
 
 
 async def test_create_with_the_same_nonce_is_one_message() -> None:
@@ -219,7 +157,7 @@ async def test_create_with_the_same_nonce_is_one_message() -> None:
 
 async def test_edit_of_a_message_from_before_a_restart() -> None:
     """A receipt that went through JSON works in a process that never created the message."""
-    receipt = await surface_in(LiveRooms()).create(Content("⏳ Got it…"), "nonce-1")
+    receipt = await surface_in(LiveRooms()).create(Content(status=GOT_IT), "nonce-1")
     rooms = LiveRooms()
     file = File.with_key("ab" * 32, b"", "image/png").described("fox.png", "A fox")
     await surface_in(rooms).edit(json.loads(json.dumps(receipt)), Content("", (file,), Mood.DONE))
@@ -229,6 +167,19 @@ async def test_edit_of_a_message_from_before_a_restart() -> None:
     assert reply.messages[0].to_json()["pictures"] == [
         {"url": f"/pictures/{'ab' * 32}", "name": "fox.png", "alt": "A fox"}
     ]
+
+
+def test_targets_and_receipts_are_json() -> None:
+    """Both come back from the database as they went in, under the keys of older versions."""
+    target = WebTarget(ROOM, "message-1")
+    address = target.to_address()
+    assert address.data == {"room": ROOM, "reply": "message-1"}
+    assert address.chat == ROOM
+    stored = json.loads(json.dumps(address.data))
+    assert WebTarget.from_address(Address("web", ROOM, stored)) == target
+    receipt = WebReceipt("nonce-1", 2)
+    assert receipt.to_json() == {"message": "nonce-1", "order": 2}
+    assert WebReceipt.from_json(json.loads(json.dumps(receipt.to_json()))) == receipt
 
 
 async def test_delete_twice_and_no_previews() -> None:
@@ -260,14 +211,14 @@ async def test_a_slow_page_gets_the_newest_state_only() -> None:
 def test_finished_replies_are_forgotten_in_the_end() -> None:
     """Memory is bounded: old finished replies leave, what is being made stays."""
     rooms = LiveRooms()
-    rooms.put(ROOM, "working", LiveMessage("m", 0, "", (), Mood.WORKING))
-    for number in range(FINISHED_KEPT + 10):
-        rooms.put(ROOM, f"done-{number}", LiveMessage("m", 0, "", (), Mood.DONE))
+    rooms.put(ROOM, "working", LiveMessage("m", 0))
+    for number in range(MAX_FINISHED + 10):
+        rooms.put(ROOM, f"done-{number}", LiveMessage("m", 0, mood=Mood.DONE))
     with rooms.watch(ROOM) as watch:
         ids = {reply.id for reply in watch.take()}
     assert "working" in ids
     assert "done-9" not in ids
-    assert len(ids) == FINISHED_KEPT + 1
+    assert len(ids) == MAX_FINISHED + 1
 
 
 @given(st.text(max_size=40))
@@ -287,7 +238,7 @@ def turn(command: Ask | Imagine, answer: Answer | None) -> Turn:
 def test_transcript_of_a_drawing() -> None:
     """A drawing is shown as it was asked for, with its pictures described."""
     made = Answer(TurnState.DONE, "**five**", ("ab" * 32, "cd" * 32))
-    shown = transcript.to_json(turn(Imagine("a fox", 42, 6.5), made), MARKUP, ENGLISH)
+    shown = turn_to_json(turn(Imagine("a fox", 42, 6.5), made), ENGLISH)
     assert shown["question"] == "/imagine a fox --seed 42 --guidance 6.5"
     assert shown["answer"]["html"] == "<p><strong>five</strong></p>\n"
     assert shown["answer"]["pictures"][1]["alt"] == "a fox (2 of 2)"
@@ -299,8 +250,30 @@ def test_transcript_of_a_drawing() -> None:
 )
 def test_transcript_marks_how_a_turn_ended(outcome: TurnState, mood: str) -> None:
     """A failed or stopped answer does not look like a good one."""
-    shown = transcript.to_json(turn(Ask("why?"), Answer(outcome, "x")), MARKUP, ENGLISH)
+    shown = turn_to_json(turn(Ask("why?"), Answer(outcome, "x")), ENGLISH)
     assert shown["answer"]["mood"] == mood
+
+
+SIGNS = ["⏳ Wait", "▰▰▱ 40% · Working", "⚠️ Careful", "■ Stop", "⏸ Pause", "↻ Again"]
+
+
+def final(turn: Turn, words: Words) -> list[Content]:
+    """What the reply of a finished turn shows."""
+    assert turn.answer is not None
+    files = tuple(
+        File.with_key(key, b"", "image/png").described("x.png", "") for key in turn.answer.pictures
+    )
+    state = ReplyState(phase=Phase.FINAL, answer=turn.answer, files=files)
+    return contents(state, Page(LIMITS, len, words), 0.0, turn.id)
+
+
+async def live_json(content: Content) -> JsonObject:
+    """What an open page is told of a message that shows this."""
+    rooms = LiveRooms()
+    await surface_in(rooms).create(content, "nonce-1")
+    with rooms.watch(ROOM) as watch:
+        (message,) = watch.take()[0].to_json()["messages"]
+        return dict(message)
 
 
 @in_every_language
@@ -308,32 +281,87 @@ def test_transcript_marks_how_a_turn_ended(outcome: TurnState, mood: str) -> Non
     "answer",
     [
         Answer(TurnState.DONE, "text"),
+        Answer(TurnState.DONE, ""),
         Answer(TurnState.DONE, "pictures", ("ab" * 32,) * 3),
-        Answer(TurnState.FAILED, "⚠️ Broken."),
-        Answer(TurnState.CANCELLED, "■ Stopped."),
+        Answer(TurnState.FAILED, "", note="Broken."),
+        Answer(TurnState.FAILED, "Part", note="Broken *off*."),
+        Answer(TurnState.CANCELLED, "Part", note="Stopped."),
+        *(Answer(TurnState.DONE, text) for text in SIGNS),
+        *(Answer(TurnState.FAILED, f"{text}\n\n{text}", note="Broken.") for text in SIGNS),
+        *(Answer(TurnState.CANCELLED, text, note="Stopped.") for text in SIGNS),
     ],
 )
 async def test_transcript_shows_what_the_live_reply_did(answer: Answer, words: Words) -> None:
-    """After a reload a finished turn has the same text, mood and buttons."""
+    """After a reload a finished turn has the same text, note, mood and buttons, and all of them."""
     done = turn(Imagine("a fox"), answer)
-    files = tuple(
-        File.with_key(key, b"", "image/png").described("x.png", "") for key in answer.pictures
-    )
-    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=files)
-    rooms = LiveRooms()
-    live = Content(answer.text, files, MOODS[answer.outcome], buttons(state, done.id, words))
-    await surface_in(rooms).create(live, "nonce-1")
-    with rooms.watch(ROOM) as watch:
-        message = watch.take()[0].messages[0].to_json()
-    shown = transcript.to_json(done, MARKUP, words)["answer"]
-    for key in ("html", "mood", "buttons"):
+    (content,) = final(done, words)
+    message = await live_json(content)
+    shown = turn_to_json(done, words)["answer"]
+    for key in ("html", "note", "mood", "buttons"):
         assert shown[key] == message[key]
+    assert message["status"] is None
+    if answer.text:
+        assert text_of(message["html"]).split("\n") == answer.text.split("\n\n")
+    assert text_of(message["note"]) == answer.note.replace("*", "")
+
+
+@pytest.mark.parametrize("text", SIGNS)
+async def test_an_answer_is_no_status(text: str) -> None:
+    """The beginning of an answer is shown whole, whatever signs it begins with."""
+    state = ReplyState(phase=Phase.WORKING, text=text)
+    (content,) = contents(state, Page(LIMITS, len, ENGLISH), 0.0, "turn1")
+    message = await live_json(content)
+    assert message["status"] is None
+    assert message["mood"] == "working"
+    assert text_of(message["html"]) == text
+
+
+WAITS = [
+    ReplyState(),
+    ReplyState(ahead=Ahead(0, 0)),
+    ReplyState(ahead=Ahead(3, 1, space_queue=9)),
+    ReplyState(ahead=Ahead(2, 2, here=False)),
+    ReplyState(phase=Phase.SUSPENDED),
+    ReplyState(phase=Phase.PARKED, parked_until=700.0),
+    ReplyState(phase=Phase.PARKED, resumed=True),
+    *(
+        ReplyState(phase=Phase.WORKING, progress=Reasoning(stage, fraction=0.25, eta=30.0))
+        for stage in Stage
+    ),
+]
+
+
+@in_every_language
+@pytest.mark.parametrize("state", WAITS)
+async def test_a_status_is_told_in_fields(state: ReplyState, words: Words) -> None:
+    """Words without signs, the share as a number, the pause as an activity: in every language."""
+    (content,) = contents(state, Page(LIMITS, len, words), 0.0, "turn1")
+    message = await live_json(content)
+    status = message["status"]
+    assert message["html"] == ""
+    assert re.match(r"[\w(]", status["html"])
+    assert "%" not in status["html"]
+    running = state.progress is not None and state.progress.stage is Stage.RUNNING
+    assert status["share"] == (0.25 if running else None)
+    assert bool(status["remaining"]) == (state.progress is not None)
+    assert (status["activity"] == "paused") == (state.phase is Phase.PARKED)
+    assert bool(status["resumed"]) == state.resumed
+
+
+async def test_a_status_is_harmless() -> None:
+    """What a Space says in its log stands there as it is, on its line."""
+    note = literal("<b onclick=x> [a](javascript:b) **c**")
+    message = await live_json(Content(status=Status(Activity.WORKING, "Working", note=note)))
+    status = message["status"]
+    assert read_html(status["note"]).tags == set()
+    assert text_of(status["note"]) == "<b onclick=x> [a](javascript:b) **c**"
+    assert status["html"] == "Working"
 
 
 def test_transcript_of_a_removed_reply() -> None:
     """What a person removed does not come back with a reload."""
     answer = Answer(TurnState.DONE, "secret", ("ab" * 32,))
-    shown = transcript.to_json(turn(Imagine("a fox"), answer), MARKUP, ENGLISH, removed=True)
+    shown = turn_to_json(turn(Imagine("a fox"), answer), ENGLISH, removed=True)
     assert shown["removed"] is True
     assert shown["answer"] is None
 
@@ -344,7 +372,7 @@ async def test_live_buttons() -> None:
     surface = surface_in(rooms)
     assert surface.limits.buttons
     stop = Button(Action(Verb.STOP, "turn1"), "■ Stop", danger=True)
-    receipt = await surface.create(Content("⏳ Got it…", buttons=((stop,),)), "nonce-1")
+    receipt = await surface.create(Content(status=GOT_IT, buttons=((stop,),)), "nonce-1")
     with rooms.watch(ROOM) as watch:
         (message,) = watch.take()[0].to_json()["messages"]
         assert message["buttons"] == [
@@ -355,29 +383,29 @@ async def test_live_buttons() -> None:
     assert message["buttons"] == []
 
 
-async def test_spool_returns_what_it_keeps_and_forgets_the_old(tmp_path: Path) -> None:
+async def test_uploads_are_kept_for_a_day(tmp_path: Path) -> None:
     """An upload is there for a day, is never read beyond the limit, and then is gone politely."""
-    spool = UploadStore(tmp_path, UploadLimits())
+    uploads = UploadStore(tmp_path, UploadLimits())
     attachment = Attachment("fox.png", {"upload": "ab" * 16})
     path = tmp_path / ("ab" * 16)
     path.write_bytes(b"12345")
     other = tmp_path / "keep.me"
     other.write_bytes(b"not ours")
-    assert await spool.fetch(attachment, 5) == b"12345"
+    assert await uploads.fetch(attachment, 5) == b"12345"
     with pytest.raises(ImageTooLarge):
-        await spool.fetch(attachment, 4)
-    assert spool.sweep() == 0
+        await uploads.fetch(attachment, 4)
+    assert uploads.sweep() == 0
     old = path.stat().st_mtime - KEEP_UPLOADS_SECONDS - 1
     os.utime(path, (old, old))
     os.utime(other, (old, old))
-    assert spool.sweep() == 1
+    assert uploads.sweep() == 1
     assert other.exists()
     with pytest.raises(ImageUnreadable):
-        await spool.fetch(attachment, 5)
+        await uploads.fetch(attachment, 5)
 
 
 @pytest.mark.parametrize("upload", ["../../etc/passwd", "", "AB" * 16, "ab" * 17])
-async def test_spool_reads_nothing_but_uploads(tmp_path: Path, upload: str) -> None:
+async def test_the_upload_store_reads_nothing_but_uploads(tmp_path: Path, upload: str) -> None:
     """A source that this adapter did not write opens no file."""
     with pytest.raises(ImageUnreadable):
         await UploadStore(tmp_path, UploadLimits()).fetch(Attachment("x", {"upload": upload}), 100)
@@ -386,15 +414,15 @@ async def test_spool_reads_nothing_but_uploads(tmp_path: Path, upload: str) -> N
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "chat.example"])
 def test_an_open_address_needs_a_token(host: str) -> None:
     """Binding beyond the machine without a token is refused, and the key is named."""
-    pages = Pages.load(banner="", limits=UploadLimits())
+    made = Pages.load(banner="", limits=UploadLimits())
     languages = Languages(CATALOGUE, "en")
     with pytest.raises(AdapterError, match=r"\[http\] access_token"):
-        Guard(host=host, access_token="", names=(), pages=pages, languages=languages)
+        Guard(host=host, access_token="", names=(), pages=made, languages=languages)
 
 
 def test_the_page_loads_nothing_from_outside() -> None:
     """No file of the page names another server, and no HTML has script or style in it."""
-    folder = Path(transcript.__file__).parent / "static"
+    folder = Path(pages.__file__).parent / "static"
     own = {"http://www.w3.org/2000/svg"}
     for path in folder.iterdir():
         text = path.read_text(encoding="utf-8")

@@ -23,13 +23,13 @@ def bot() -> ScriptedBot:
 
 @pytest.fixture
 async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool") as adapter:
+    async with serving(bot, tmp_path / "files") as adapter:
         yield adapter
 
 
 @pytest.fixture
 async def locked(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool", access_token=TOKEN) as adapter:
+    async with serving(bot, tmp_path / "files", access_token=TOKEN) as adapter:
         yield adapter
 
 

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.i18n import Catalogue
-from bot.platforms.web import UploadLimits, WebAdapter, transcript
+from bot.platforms.web import UploadLimits, WebAdapter, pages
 from bot.platforms.web.pages import spoken
-from bot.platforms.web.parsing import wanted
+from bot.platforms.web.parsing import accepted_languages
 from bot.turns.commands import WORDS, Help
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, serving
 
-STATIC = Path(transcript.__file__).parent / "static"
+STATIC = Path(pages.__file__).parent / "static"
 CYRILLIC = re.compile("[\u0430-\u044f\u0451]", re.IGNORECASE)
 LATIN_ANYWHERE = re.compile(r"\b(?:Janus(?:-bot)?|JavaScript|Enter|Shift|Esc|Bearer|Space)\b")
 
@@ -32,7 +32,7 @@ def bot() -> ScriptedBot:
 
 @pytest.fixture
 async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool") as adapter:
+    async with serving(bot, tmp_path / "files") as adapter:
         yield adapter
 
 
@@ -70,13 +70,13 @@ def said_in(html: str) -> dict[str, Any]:
 )
 def test_what_a_browser_asks_for(header: str, tags: list[str]) -> None:
     """Favourites first; what is refused or malformed is left out."""
-    assert wanted(header) == tags
+    assert accepted_languages(header) == tags
 
 
 @given(st.text())
 def test_any_header_is_readable(header: str) -> None:
     """Nothing that a browser sends is a fault of the server."""
-    assert all(re.fullmatch(r"[A-Za-z0-9-]{2,35}", tag) for tag in wanted(header))
+    assert all(re.fullmatch(r"[A-Za-z0-9-]{2,35}", tag) for tag in accepted_languages(header))
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,6 @@ def test_the_scripts_have_no_sentences_of_their_own() -> None:
 
 def test_nothing_in_the_page_ends_its_script_element(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sentence with a tag in it stays a sentence."""
-    from bot.platforms.web import pages  # noqa: PLC0415 - patched below
-
     monkeypatch.setattr(pages, "spoken", lambda *_: {"x": "</script><b>"})
     made = pages.Pages.load(banner="</p><b>", limits=UploadLimits()).index(Catalogue().words())
     assert made.text is not None

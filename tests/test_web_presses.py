@@ -1,4 +1,4 @@
-"""Buttons and handed-out files of the web chat, over real HTTP."""
+"""Buttons and downloads of the web chat, over real HTTP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import pytest
 from bot.actions import Action, Button, Verb
 from bot.errors import StorageError
 from bot.files import File
-from bot.models import Imagine
+from bot.models import Imagine, Notice
 from bot.platforms.web import WebAdapter
 from bot.platforms.web.files import KEEP_DOWNLOADS_SECONDS, MAX_DOWNLOADS, Downloads
-from bot.turns.inbox import Notice
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"
@@ -30,7 +29,7 @@ def bot() -> ScriptedBot:
 
 @pytest.fixture
 async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool") as adapter:
+    async with serving(bot, tmp_path / "files") as adapter:
         yield adapter
 
 
@@ -155,7 +154,7 @@ async def test_a_prompt_to_be_changed(
     turn = await bot.next_turn()
     bot.drawings[turn.id] = Imagine("a fox", 42, 5.0)
     answer = await press(client, web, Action(Verb.EDIT, turn.id))
-    assert answer["compose"] == "/imagine a fox --seed 42 --guidance 5"
+    assert answer["compose"] == {"prompt": "a fox", "seed": 42, "guidance": 5.0}
     body = {"id": "press-0002", "action": f"edit:{turn.id}:"}
     async with client.post(presses_url(web, "another-room"), json=body) as response:
         answer = await response.json()
@@ -187,8 +186,8 @@ async def test_a_full_disk_is_told(
     client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, tmp_path: Path
 ) -> None:
     """A file that cannot be kept is an answer and no crash."""
-    (tmp_path / "spool").mkdir(exist_ok=True)
-    (tmp_path / "spool" / "handouts").write_text("in the way")
+    (tmp_path / "files").mkdir(exist_ok=True)
+    (tmp_path / "files" / "downloads").write_text("in the way")
     bot.press_notices.append(Notice("Here it is.", files=(ZIP,)))
     body = {"id": "press-0001", "action": "full:turn1:1"}
     async with client.post(presses_url(web), json=body) as response:
@@ -198,27 +197,27 @@ async def test_a_full_disk_is_told(
 
 async def test_names_of_files_cannot_break_out(tmp_path: Path) -> None:
     """Whatever a name has in it, header and path stay what they are."""
-    handouts = Downloads(tmp_path / "out")
-    kept = await handouts.add(File(b"x", "application/zip", '../a"\r\nX: y.zip'))
+    downloads = Downloads(tmp_path / "out")
+    kept = await downloads.add(File(b"x", "application/zip", '../a"\r\nX: y.zip'))
     assert kept["name"] == ".._a_X_y.zip"
     assert [path.parent for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "out"]
 
 
-async def test_handouts_grow_old(tmp_path: Path) -> None:
+async def test_downloads_grow_old(tmp_path: Path) -> None:
     """After some minutes a file is gone from the disk, and so is what came before too many."""
     now = time.monotonic()
-    handouts = Downloads(tmp_path / "out", clock=lambda: now)
-    kept = [await handouts.add(ZIP) for _ in range(MAX_DOWNLOADS + 1)]
+    downloads = Downloads(tmp_path / "out", clock=lambda: now)
+    kept = [await downloads.add(ZIP) for _ in range(MAX_DOWNLOADS + 1)]
     first, *_, key = [file["url"].rpartition("/")[2] for file in kept]
     with pytest.raises(KeyError):
-        handouts.response(first)
-    handouts.response(key)
+        downloads.response(first)
+    downloads.response(key)
     now += KEEP_DOWNLOADS_SECONDS
     with pytest.raises(KeyError):
-        handouts.response(key)
+        downloads.response(key)
     assert list((tmp_path / "out").iterdir()) == []
-    await handouts.add(ZIP)
-    handouts.clear()
+    await downloads.add(ZIP)
+    downloads.clear()
     assert not (tmp_path / "out").exists()
 
 

@@ -15,11 +15,10 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.errors import AdapterError, StorageError
-from bot.models import Ask, Imagine
+from bot.models import Ask, Imagine, Notice
 from bot.platforms.web import UploadLimits, WebAdapter
 from bot.reply.surface import Content
 from bot.turns.commands import Stop
-from bot.turns.inbox import Notice
 from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"
@@ -34,7 +33,7 @@ def bot() -> ScriptedBot:
 
 @pytest.fixture
 async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool") as adapter:
+    async with serving(bot, tmp_path / "files") as adapter:
         yield adapter
 
 
@@ -166,13 +165,13 @@ async def test_bad_messages_get_a_sentence(
 ) -> None:
     """Too much, too many, empty or malformed: a sentence, no turn, and no file left behind."""
     async with (
-        serving(bot, tmp_path / "spool", uploads=SMALL) as web,
+        serving(bot, tmp_path / "files", uploads=SMALL) as web,
         client.post(messages_url(web), data=body) as response,
     ):
         assert response.status == status
         assert sentence in (await response.json())["error"]
     assert bot.received == []
-    assert not list((tmp_path / "spool").glob("*"))
+    assert not list((tmp_path / "files").glob("*"))
 
 
 async def test_a_huge_upload_is_refused_while_it_comes_in(
@@ -186,19 +185,19 @@ async def test_a_huge_upload_is_refused_while_it_comes_in(
             yield b"x" * 16384
             await asyncio.sleep(0)
 
-    async with serving(bot, tmp_path / "spool", uploads=SMALL) as web:
+    async with serving(bot, tmp_path / "files", uploads=SMALL) as web:
         with aiohttp.MultipartWriter("form-data") as body:
             part = body.append(endless())
             part.set_content_disposition("form-data", name="file", filename="endless.png")
             async with client.post(messages_url(web), data=body) as response:
                 answered.set()
                 assert response.status == 413
-    assert not list((tmp_path / "spool").glob("*"))
+    assert not list((tmp_path / "files").glob("*"))
 
 
 async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) -> None:
     """A sender that stops in the middle does not hold the bot for ever."""
-    async with serving(bot, tmp_path / "spool", uploads=UploadLimits(seconds=0.2)) as web:
+    async with serving(bot, tmp_path / "files", uploads=UploadLimits(seconds=0.2)) as web:
         port = int(web.url.rstrip("/").rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -210,7 +209,7 @@ async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) ->
         assert b"408" in line
         writer.close()
         await writer.wait_closed()
-    assert not list((tmp_path / "spool").glob("*"))
+    assert not list((tmp_path / "files").glob("*"))
 
 
 @pytest.mark.parametrize(
@@ -372,7 +371,7 @@ async def test_stopping_takes_nothing_in_and_ends_streams(
     client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
 ) -> None:
     """Between `serve` and `close` replies are still shown; then all is closed."""
-    web = WebAdapter(archive=bot, spool=tmp_path, port=0, health=dict, metrics=lambda: b"")
+    web = WebAdapter(transcripts=bot, folder=tmp_path, port=0, health=dict, metrics=lambda: b"")
     await web.open()
     ready: asyncio.Queue[bool] = asyncio.Queue()
     serve = asyncio.create_task(web.serve(bot, ready.put_nowait))

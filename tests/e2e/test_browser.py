@@ -19,7 +19,7 @@ from bot.models import Ask, Imagine, TurnState
 from bot.platforms.web import WebAdapter
 from bot.reply.surface import Content
 from bot.turns.commands import Retry, Stop
-from bot.turns.inbox import Notice
+from bot.models import Notice
 from tests.servers.web_bot import ScriptedBot, picture, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -81,7 +81,7 @@ def bot() -> ScriptedBot:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "spool", stand_in="An offline stand-in answers.") as adapter:
+    async with serving(bot, tmp_path / "files", stand_in="An offline stand-in answers.") as adapter:
         yield adapter
 
 
@@ -322,7 +322,7 @@ async def test_after_a_restart_everything_is_there(
 ) -> None:
     """The page says that it reconnects, then shows what was said and what was finished since."""
     page = await context.new_page()
-    async with serving(bot, tmp_path / "spool") as web:
+    async with serving(bot, tmp_path / "files") as web:
         port = int(web.url.rstrip("/").rpartition(":")[2])
         await page.goto(web.url)
         await say(page, "first question")
@@ -335,7 +335,7 @@ async def test_after_a_restart_everything_is_there(
     await expect(page.locator("#connection")).to_be_visible(timeout=WAIT_MS)
     await say(page, "third question")
     await sees(page, "Not sent. The bot cannot be reached.")
-    async with serving(bot, tmp_path / "spool", port=port) as web:
+    async with serving(bot, tmp_path / "files", port=port) as web:
         await expect(page.locator("#connection")).to_be_hidden(timeout=WAIT_MS)
         await bot.finish(web, second, "second answer, after all")
         await sees(page, "second answer, after all")
@@ -386,7 +386,7 @@ async def test_login_in_the_browser(
     context: BrowserContext, bot: ScriptedBot, tmp_path: Path
 ) -> None:
     """A person without the token sees a small form; with it the chat opens and works."""
-    async with serving(bot, tmp_path / "spool", access_token="open sesame") as web:
+    async with serving(bot, tmp_path / "files", access_token="open sesame") as web:
         page = await context.new_page()
         await page.goto(web.url)
         await page.get_by_label("Access token").fill("open sesame")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,12 +15,12 @@ from PIL import Image, ImageDraw
 
 from bot.actions import Action, Verb
 from bot.files import File
-from bot.models import Answer, Ask, ChannelKey, Imagine, IncomingMessage, Turn, TurnState
+from bot.models import Answer, Ask, ChannelKey, Imagine, IncomingMessage, Notice, Turn, TurnState
 from bot.platforms.web import WebAdapter
-from bot.reply.render import MOODS, Phase, ReplyState, buttons
+from bot.reply.render import Page, Phase, ReplyState, contents
 from bot.reply.surface import Content, Receipt
 from bot.turns.commands import Command, Retry
-from bot.turns.inbox import Notice
+from bot.turns.transcripts import Transcripts
 from tests.scripted_inbox import RememberingInbox
 
 WAIT = 45.0
@@ -56,8 +55,8 @@ def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: s
 
 
 @dataclass
-class ScriptedBot(RememberingInbox):
-    """Inbox and archive in one, in memory.
+class ScriptedBot(RememberingInbox, Transcripts):
+    """Dispatcher and archive in one, in memory.
 
     Attributes:
         notice: what is answered to everything that starts no turn.
@@ -70,7 +69,7 @@ class ScriptedBot(RememberingInbox):
     commands: asyncio.Queue[Command] = field(default_factory=asyncio.Queue)
     accepted: asyncio.Queue[Turn] = field(default_factory=asyncio.Queue)
     stored: dict[str, Turn] = field(default_factory=dict)
-    pictures: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    pictures: dict[str, File] = field(default_factory=dict)
     receipts: dict[str, Receipt] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
 
@@ -105,19 +104,19 @@ class ScriptedBot(RememberingInbox):
         """The turns of a room."""
         return [turn for turn in self.stored.values() if turn.channel == channel][-limit:]
 
-    async def removed(self, turns: Sequence[Turn]) -> Collection[str]:
+    async def removed(self, turns: Sequence[Turn]) -> frozenset[str]:
         """The turns whose replies `remove` took away."""
-        return {turn.id for turn in turns} & self.gone
+        return frozenset(turn.id for turn in turns) & self.gone
 
-    async def picture(self, key: str) -> tuple[bytes, str]:
+    async def picture(self, key: str) -> File:
         """A stored picture."""
         return self.pictures[key]
 
     def keep(self, data: bytes, media_type: str = "image/png") -> str:
         """Store a picture; its key."""
-        key = hashlib.sha256(data).hexdigest()
-        self.pictures[key] = (data, media_type)
-        return key
+        file = File(data, media_type)
+        self.pictures[file.key] = file
+        return file.key
 
     async def next_turn(self) -> Turn:
         """Wait for the next turn."""
@@ -140,26 +139,28 @@ class ScriptedBot(RememberingInbox):
         self,
         web: WebAdapter,
         turn: Turn,
-        text: str,
+        text: str = "",
         pictures: Sequence[bytes] = (),
         outcome: TurnState = TurnState.DONE,
+        note: str = "",
     ) -> None:
         """Store an answer, then show it: the order in which the engine does it."""
         keys = tuple(self.keep(data) for data in pictures)
-        self.stored[turn.message_id] = replace(
-            turn, state=TurnState.DELIVERING, answer=Answer(outcome, text, keys)
-        )
+        answer = Answer(outcome, text, keys, note)
+        self.stored[turn.message_id] = replace(turn, state=TurnState.DELIVERING, answer=answer)
         files = tuple(
-            File(data, "image/png", f"picture-{number}.png", f"Picture {number}")
-            for number, (data, key) in enumerate(zip(pictures, keys, strict=True), 1)
+            self.pictures[key].described(f"picture-{number}.png", f"Picture {number}")
+            for number, key in enumerate(keys, 1)
         )
-        answer = Answer(outcome, text, keys)
-        rows = buttons(
-            ReplyState(phase=Phase.FINAL, answer=answer, uploads=files),
+        surface = web.surface(turn.address)
+        words = self.catalogue.words(turn.person.language)
+        (content,) = contents(
+            ReplyState(phase=Phase.FINAL, answer=answer, files=files),
+            Page(surface.limits, surface.measure, words),
+            0.0,
             turn.id,
-            self.catalogue.words(turn.person.language),
         )
-        await self.show(web, turn, Content(text, files, MOODS[outcome], rows))
+        await self.show(web, turn, content)
 
     async def remove(self, web: WebAdapter, turn: Turn) -> None:
         """Take the reply of a turn away."""
@@ -168,7 +169,7 @@ class ScriptedBot(RememberingInbox):
 
 
 @asynccontextmanager
-async def serving(bot: ScriptedBot, spool: Path, **settings: Any) -> AsyncIterator[WebAdapter]:
+async def serving(bot: ScriptedBot, folder: Path, **settings: Any) -> AsyncIterator[WebAdapter]:
     """A web adapter that is open and serves."""
     connected = {"web": False}
     settings = {
@@ -177,7 +178,7 @@ async def serving(bot: ScriptedBot, spool: Path, **settings: Any) -> AsyncIterat
         "port": 0,
         **settings,
     }
-    web = WebAdapter(archive=bot, spool=spool, **settings)
+    web = WebAdapter(transcripts=bot, folder=folder, **settings)
     await web.open()
     ready = asyncio.Event()
 
