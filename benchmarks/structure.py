@@ -367,10 +367,14 @@ async def _trace(checkout: Path, folder: Path) -> Path:
         watched = (__file__, str(checkout), "--watched", str(result))
         environment = {f"JANUS_BOT_{name}": value for name, value in settings.items()}
         async with _process(checkout, log, *watched, **environment) as bot:
-            try:
-                await _ask(telegram, bot)
-            except TimeoutError:
+            asked, ended = (
+                asyncio.ensure_future(each) for each in (_ask(telegram, bot), bot.wait())
+            )
+            await asyncio.wait((asked, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not asked.done() or isinstance(asked.exception(), TimeoutError):
+                asked.cancel()
                 sys.exit(log.read_text(errors="replace"))
+            await asked
     return result
 
 
