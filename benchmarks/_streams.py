@@ -20,7 +20,7 @@ from bot.provider.responses import Text
 from bot.reply.live_reply import LiveReplies
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content, Limits, Receipt
-from tests.scripted_surface import MemoryLedger, ScriptedSurface
+from tests.scripted_surface import MemorySegments, ScriptedSurface
 
 TRIP = 0.03
 """Seconds that a request takes."""
@@ -191,7 +191,7 @@ def open_replies() -> LiveReplies:
         return False
 
     return LiveReplies(
-        lambda address: address.data["stream"].surface, RateLimiter(_now), MemoryLedger(), tell
+        lambda address: address.data["stream"].surface, RateLimiter(_now), MemorySegments(), tell
     )
 
 

@@ -1,4 +1,4 @@
-"""Builds parts of the bot from the configuration, for the bot itself and for single commands."""
+"""The composition root: builds every part from the configuration and runs them together."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import asyncio
 import fcntl
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,35 +21,32 @@ from bot.builders import (
     open_spaces,
     policy,
 )
-from bot.commands.doctor import look_around
 from bot.config import Config
 from bot.errors import ConfigError, StorageError
 from bot.housekeeping import follow, keep_house
 from bot.i18n import Catalogue
 from bot.metrics import Metrics
-from bot.models import FINAL, Address, Attachment, ChannelKey, Person, Turn
 from bot.platforms.adapter import Adapter, Served
 from bot.platforms.web.adapter import WebAdapter
 from bot.provider import Spaces
-from bot.reply.live_reply import LiveReplies
 from bot.reply.rate_limiter import RateLimiter
-from bot.reply.surface import Surface
 from bot.storage import Database, Keeper, Pictures, Store
 from bot.supervisor import Supervisor
 from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
 from bot.turns.services import Services
-from bot.turns.settings import Preferences
+from bot.turns.settings import ChannelSettings
+from bot.turns.transcripts import Transcripts
 
 log = structlog.get_logger(__name__)
 
-MB = 1_000_000
-GRACE = 3.0
-"""Seconds that running turns get on SIGTERM. With the last words of the others and the closing of
+_MB = 1_000_000
+_GRACE_SECONDS = 3.0
+"""What running turns get on SIGTERM. With the last words of the others and the closing of
 connections the process ends within 10 s."""
 
-NO_TOKENS = (
+_NO_PLATFORM = (
     "No platform is configured: set [telegram] token (from @BotFather) or [discord] token (from "
     "the application's Bot page), or switch the web chat on with [http] enabled = true."
 )
@@ -96,7 +92,7 @@ class App:
         """
         config = self._config
         if not (has_platform(config) or config.http.enabled):
-            raise ConfigError(NO_TOKENS)
+            raise ConfigError(_NO_PLATFORM)
         for warning in config.warnings:
             log.warning(warning)
         with _data_folder(config.bot.data_dir), self._signals():
@@ -106,7 +102,7 @@ class App:
                 store = Store(database)
                 spaces = await stack.enter_async_context(open_spaces(config))
                 catalogue = Catalogue()
-                self._build_adapters(stack, _Archive(store, pictures), catalogue)
+                self._build_adapters(stack, Transcripts(store, pictures), catalogue)
                 web = self._adapters.get("web")
                 if isinstance(web, WebAdapter):
                     await web.open()  # first, because without its port there is nothing to serve
@@ -115,32 +111,20 @@ class App:
                     store=store,
                     pictures=pictures,
                     provider=spaces,
-                    replies=LiveReplies(
-                        self._surface, RateLimiter(time.monotonic), store, self._tell
-                    ),
-                    attachments=self,
-                    observer=self._metrics,
-                    preferences=Preferences(
+                    platforms=self._adapters,
+                    settings=ChannelSettings(
                         store, catalogue, defaults(config), config.bot.language
                     ),
-                    places=lambda: spaces.places,
+                    metrics=self._metrics,
+                    rate_limiter=RateLimiter(time.monotonic),
+                    slots=lambda: spaces.places,
                     quota_wait=config.provider.quota_wait,
                 )
                 refused = await self._serve(services, Keeper(database, pictures), spaces)
         return 1 if refused else 0
 
-    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.services.Attachments.fetch`."""
-        return await self._adapters[channel.platform].fetch(channel, attachment, limit)
-
-    def _surface(self, address: Address) -> Surface:
-        return self._adapters[address.platform].surface(address)
-
-    async def _tell(self, person: Person, text: str) -> bool:
-        return await self._adapters[person.platform].tell(person, text)
-
     def _build_adapters(
-        self, stack: AsyncExitStack, archive: _Archive, catalogue: Catalogue
+        self, stack: AsyncExitStack, transcripts: Transcripts, catalogue: Catalogue
     ) -> None:
         config = self._config
         adapters: list[Adapter] = []
@@ -148,10 +132,10 @@ class App:
         if config.http.enabled:
             adapters.append(
                 WebAdapter(
-                    archive=archive,
+                    transcripts=transcripts,
                     health=lambda: dict(self._connected),
                     metrics=self._metrics.exposition,
-                    spool=config.bot.data_dir / "uploads",
+                    folder=config.bot.data_dir / "uploads",
                     host=config.http.host,
                     port=config.http.port,
                     access_token=config.http.access_token.get_secret_value(),
@@ -178,39 +162,43 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             engine = Engine(services, lambda: dispatcher.policy, tasks)
             dispatcher = self._dispatcher(engine, services, keeper, spaces)
-            serving = Supervisor(self._adapters, self._metrics, engine.resume_later, self._stop.set)
-            self._connected = serving.connected
+            supervisor = Supervisor(
+                self._adapters, self._metrics, engine.resume_later, self._stop.set
+            )
+            self._connected = supervisor.connected
             self._metrics.count_unfinished(lambda: engine.unfinished)
             beside = [
-                tasks.create_task(serving.run(dispatcher), name="serving"),
+                tasks.create_task(supervisor.run(dispatcher), name="supervisor"),
                 tasks.create_task(
                     keep_house(
-                        keeper, services.preferences, self._config.storage.max_pictures_mb * MB
+                        keeper, services.settings, self._config.storage.max_pictures_mb * _MB
                     ),
-                    name="tidying",
+                    name="housekeeping",
                 ),
             ]
             if self._follow is not None:
-                following = follow(*self._follow, partial(_apply, dispatcher, services.preferences))
+                following = follow(*self._follow, partial(_apply, dispatcher, services.settings))
                 beside.append(tasks.create_task(following, name="configuration"))
             await self._stop.wait()
             log.info("stopping", unfinished=engine.unfinished)
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await engine.drain(GRACE)
+            await engine.drain(_GRACE_SECONDS)
         log.info("stopped")
-        return bool(serving.refused)
+        return bool(supervisor.refused)
 
     def _dispatcher(
         self, engine: Engine, services: Services, keeper: Keeper, spaces: Spaces
     ) -> Dispatcher:
         async def examine() -> AsyncIterator[str]:
+            from bot.commands.doctor import look_around  # noqa: PLC0415 - few ever ask
+
             async for finding in look_around(self._adapters, self._connected, spaces):
                 yield finding
 
-        records = DataRequests(keeper, services.preferences, examine, engine.is_busy)
-        return Dispatcher(engine, services, records, policy(self._config))
+        data_requests = DataRequests(keeper, services.settings, examine, engine.is_busy)
+        return Dispatcher(engine, services, data_requests, policy(self._config))
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -225,30 +213,11 @@ class App:
                 loop.remove_signal_handler(each)
 
 
-def _apply(dispatcher: Dispatcher, preferences: Preferences, config: Config) -> None:
+def _apply(dispatcher: Dispatcher, settings: ChannelSettings, config: Config) -> None:
     """Take over what can change while the bot runs."""
     dispatcher.policy = policy(config)
-    preferences.defaults = defaults(config)
-    preferences.language = config.bot.language
-
-
-@dataclass(frozen=True, slots=True)
-class _Archive:
-    """What the web page reads of the storage."""
-
-    store: Store
-    pictures: Pictures
-
-    async def turns(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
-        return await self.store.turns(channel, limit)
-
-    async def removed(self, turns: Sequence[Turn]) -> frozenset[str]:
-        ended = [turn.id for turn in turns if turn.state in FINAL]
-        return frozenset(ended) - await self.store.standing(ended)
-
-    async def picture(self, key: str) -> tuple[bytes, str]:
-        file = await self.pictures.get(key)
-        return file.data, file.media_type
+    settings.defaults = defaults(config)
+    settings.language = config.bot.language
 
 
 @contextmanager

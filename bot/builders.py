@@ -58,8 +58,8 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
                 shards=config.discord.shards,
                 shard_ids=config.discord.shard_ids,
                 spoiler=config.discord.spoiler,
-                restricted=config.discord.age_restricted_only,
-                keepsakes=config.discord.picture_format == "png",
+                age_restricted=config.discord.age_restricted_only,
+                recipe_in_png=config.discord.picture_format == "png",
                 catalogue=catalogue,
             )
         )

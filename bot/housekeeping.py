@@ -7,72 +7,40 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
 from bot.config import Config
 from bot.errors import ConfigError, StorageError
-from bot.turns.settings import Preferences
+from bot.storage import Keeper
+from bot.turns.settings import ChannelSettings
 
 log = structlog.get_logger(__name__)
 
-HOUR = 3600.0
-HOURS_A_DAY = 24
-GLANCE = 2.0
-"""Seconds between two looks at the configuration file."""
+HOUR_SECONDS = 3600.0
+_HOURS_A_DAY = 24
+GLANCE_SECONDS = 2.0
+"""Between two looks at the configuration file."""
 
 
-class Tidied(Protocol):
-    """Forgets old turns and pictures that are too many; see `bot.storage.Keeper`."""
-
-    async def expired(self, default_days: int) -> int:
-        """Delete the turns that are older than their channel keeps them, and lonely pictures.
-
-        Args:
-            default_days: for channels without a setting of their own; 0 for ever.
-
-        Returns:
-            How many turns were deleted.
-
-        Raises:
-            StorageError: the database cannot be used.
-        """
-        ...
-
-    async def trim(self, max_bytes: int) -> int:
-        """Remove the oldest pictures, until those that stay have at most so many bytes.
-
-        Args:
-            max_bytes: 0 for any number.
-
-        Returns:
-            How many were removed.
-
-        Raises:
-            StorageError: the database or the disk cannot be used.
-        """
-        ...
-
-
-async def keep_house(store: Tidied, preferences: Preferences, max_bytes: int) -> None:
+async def keep_house(keeper: Keeper, settings: ChannelSettings, max_bytes: int) -> None:
     """Delete what is too old, now and every day, and what is too much every hour, until cancelled.
 
     Args:
-        store: what is kept.
-        preferences: their default says how long.
+        keeper: what is kept.
+        settings: their default says how long.
         max_bytes: of all pictures together; 0 for any number.
     """
     for hour in itertools.count():
         try:
-            if hour % HOURS_A_DAY == 0:
-                count = await store.expired(preferences.defaults.retention)
+            if hour % _HOURS_A_DAY == 0:
+                count = await keeper.expired(settings.defaults.retention)
                 log.info("old requests forgotten", count=count)
-            if removed := await store.trim(max_bytes):
+            if removed := await keeper.trim(max_bytes):
                 log.warning("oldest pictures removed: storage.max_pictures_mb", count=removed)
         except StorageError as error:
             log.error("nothing forgotten now", reason=str(error))  # noqa: TRY400 - no bug
-        await asyncio.sleep(HOUR)
+        await asyncio.sleep(HOUR_SECONDS)
 
 
 async def follow(path: Path, load: Callable[[], Config], apply: Callable[[Config], None]) -> None:
@@ -87,7 +55,7 @@ async def follow(path: Path, load: Callable[[], Config], apply: Callable[[Config
     """
     before = _stamp(path)
     while True:
-        await asyncio.sleep(GLANCE)
+        await asyncio.sleep(GLANCE_SECONDS)
         now = _stamp(path)
         if now == before:
             continue

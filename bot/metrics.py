@@ -10,8 +10,6 @@ from bot.models import Ask, Turn, TurnState
 
 
 class Metrics:
-    """Implements `bot.turns.services.Observer`."""
-
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._turns = Counter(
@@ -38,7 +36,7 @@ class Metrics:
         )
 
     def turn_ended(self, turn: Turn, state: TurnState, seconds: float) -> None:
-        """As `bot.turns.services.Observer.turn_ended`."""
+        """A turn reached a final state, this long after it was accepted."""
         platform = turn.channel.platform
         kind = "ask" if isinstance(turn.command, Ask) else "imagine"
         self._turns.labels(platform, kind, str(state)).inc()

@@ -12,6 +12,9 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
+from bot.actions import Rows
+from bot.files import File
+
 JsonObject: TypeAlias = dict[str, Any]
 """What `json.loads` gives for an object."""
 
@@ -69,6 +72,11 @@ class Person:
     def __str__(self) -> str:
         """The written form that the configuration uses: `discord:123`, `telegram:456`."""
         return f"{self.platform}:{self.id}"
+
+
+def same_person(one: Person, other: Person) -> bool:
+    """Whether two are the same account. Names change; ids do not."""
+    return (one.platform, one.id) == (other.platform, other.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +176,7 @@ class TurnState(enum.StrEnum):
     ACCEPTED = "accepted"
     """Committed; nothing done yet."""
     QUEUED = "queued"
-    """Waits in the lane of its channel."""
+    """Waits in the queue of its channel, or for a slot at the Spaces."""
     RUNNING = "running"
     """The provider works on it."""
     DELIVERING = "delivering"
@@ -204,13 +212,15 @@ class Answer:
 
     Attributes:
         outcome: the state that the turn ends in once the reply is acknowledged.
-        text: Markdown; for a failed turn the sentence that explains it.
+        text: Markdown that the model wrote, or the bot in its place; may be empty.
         pictures: SHA-256 of the images made, in order, each in the picture store.
+        note: for a turn that failed or was stopped, a sentence that says so; shown below the text.
     """
 
     outcome: TurnState
     text: str
     pictures: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +316,21 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """One message of a reply, as far as is known.
+
+    Attributes:
+        receipt: how its surface finds it; `None` while nobody knows whether it was created.
+        digest: of what the platform acknowledged last, or was asked to create.
+        anchor: where to look for it while there is no receipt.
+    """
+
+    receipt: JsonObject | None
+    digest: str
+    anchor: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """One finished turn as history: what was asked and what was answered.
 
@@ -353,3 +378,22 @@ class Counts:
 def new_id() -> str:
     """A random id of ten characters, about 49 bits."""
     return "".join(secrets.choice(_ID_ALPHABET) for _ in range(10))
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An answer of the bot itself, at once, without a turn.
+
+    Attributes:
+        text: Markdown.
+        private: concerns only who asked; shown to nobody else where the platform can do that.
+        files: sent with it, or after it where that is not possible.
+        buttons: under it, in rows.
+        replaces: after a press: it takes the place of the message whose button was pressed.
+    """
+
+    text: str
+    private: bool = True
+    files: tuple[File, ...] = ()
+    buttons: Rows = ()
+    replaces: bool = False

@@ -10,7 +10,7 @@ import structlog
 from bot.errors import AdapterError
 from bot.metrics import Metrics
 from bot.platforms.adapter import Adapter
-from bot.turns.inbox import Inbox
+from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 
@@ -47,14 +47,14 @@ class Supervisor:
         self.connected = dict.fromkeys(adapters, False)
         self.refused: set[str] = set()
 
-    async def run(self, inbox: Inbox) -> None:
+    async def run(self, inbox: Dispatcher) -> None:
         """Serve until cancelled, or until every platform has refused the bot.
 
         Cancelling: adapters stop taking messages in; their surfaces go on working until closed.
         """
         await asyncio.gather(*(self._keep(adapter, inbox) for adapter in self._adapters.values()))
 
-    async def _keep(self, adapter: Adapter, inbox: Inbox) -> None:
+    async def _keep(self, adapter: Adapter, inbox: Dispatcher) -> None:
         """Serve one platform; the boundary between its faults and the rest of the bot."""
         with structlog.contextvars.bound_contextvars(platform=adapter.name):
             opened = adapter.name == "web"

@@ -19,7 +19,6 @@ from bot.i18n import Catalogue
 from bot.metrics import Metrics
 from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person, Turn, TurnState
 from bot.provider.responses import JsonConversation, Response
-from bot.reply.live_reply import LiveReplies
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content
 from bot.storage import Database, Keeper, Pictures, Store
@@ -28,7 +27,7 @@ from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
 from bot.turns.engine import Engine
 from bot.turns.services import Services
-from bot.turns.settings import Preferences, Settings
+from bot.turns.settings import ChannelSettings, Settings
 from tests.scripted_surface import ScriptedSurface
 
 NO_LIMITS = Allowance(0, 0, 0)
@@ -141,12 +140,22 @@ class ScriptedBot:
         await self.ended.wait_for(channel, count)
         return list(self.surface(channel).messages.values())
 
+
+@dataclass
+class ScriptedPlatform:
+    """A platform of scripted surfaces."""
+
+    bot: ScriptedBot
+
+    def surface(self, address: Address) -> ScriptedSurface:
+        return self.bot.surface(address.data["surface"])
+
     async def tell(self, person: Person, text: str) -> bool:
-        self.told.append((person, text))
+        self.bot.told.append((person, text))
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        data = self.files.get(attachment.source["file"])
+        data = self.bot.files.get(attachment.source["file"])
         if data is None:
             raise ImageUnreadable("The picture is not there any more. Please send it again.")
         return data
@@ -179,19 +188,23 @@ async def scripted_bot(
             files={},
             ended=Ended(),
         )
-        replies = LiveReplies(
-            lambda a: bot.surface(a.data["surface"]), RateLimiter(time.monotonic), store, bot.tell
-        )
-        preferences = Preferences(store, Catalogue(), settings or Settings(), "en")
+        channel_settings = ChannelSettings(store, Catalogue(), settings or Settings(), "en")
         services = Services(
-            store, pictures, bot.provider, replies, bot, bot.ended, preferences, **options
+            store,
+            pictures,
+            bot.provider,
+            {"test": ScriptedPlatform(bot)},
+            channel_settings,
+            bot.ended,
+            RateLimiter(time.monotonic),
+            **options,
         )
         policy = Policy(allowance, rules or Rules())
         bot.engine = Engine(services, lambda: bot.dispatcher.policy, tasks)
-        records = DataRequests(
-            Keeper(database, pictures), preferences, _examine, bot.engine.is_busy
+        data_requests = DataRequests(
+            Keeper(database, pictures), channel_settings, _examine, bot.engine.is_busy
         )
-        bot.dispatcher = Dispatcher(bot.engine, services, records, policy)
+        bot.dispatcher = Dispatcher(bot.engine, services, data_requests, policy)
         if resume:
             bot.engine.resume_later("test")
         try:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from bot.actions import Action
 from bot.i18n import Catalogue, Words
-from bot.models import ChannelKey, Imagine, IncomingMessage, Person
+from bot.models import ChannelKey, Imagine, IncomingMessage, Notice, Person
 from bot.turns.commands import Command
-from bot.turns.inbox import Notice
+from bot.turns.dispatcher import Dispatcher
 
 
-class RememberingInbox:
-    """The rest of `bot.turns.inbox.Inbox`: everything is written down, in memory.
+class RememberingInbox(Dispatcher):
+    """A dispatcher that begins nothing: everything is written down, in memory.
 
     `news` is called after each, so that tests can wait for it.
     """

@@ -8,7 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bot.errors import PreviewUnsupported, SurfaceError, SurfaceUnavailable
+from bot.models import Segment
+from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, RateLimitInfo, Receipt, Search
+from bot.storage.segments import SegmentStore
 
 PLAIN = Limits(text=2000, caption=2000, files=10, interval=0.0, moods=True, rate=1e9)
 
@@ -47,22 +50,22 @@ class ScriptedSurface:
         The first searches get no further than `cut_off_at`.
         """
         self.searches.append(search)
-        await search.turn()
+        await search.acquire()
         if self.cut_off_at:
             await search.leave(self.cut_off_at.popleft())
             async with self._changed:
                 self._changed.notify_all()
             raise SurfaceUnavailable("cut off")
-        there = self.finds and search.nonce in self.messages and not await search.known("?")
+        there = self.finds and search.nonce in self.messages and not await search.is_known("?")
         return {"ids": [search.nonce]} if there else None
 
     async def create(self, content: Content, nonce: str) -> Receipt:
-        async with _Call(self, "create", content.text) as effect:
+        async with _Call(self, "create", markdown(content)) as effect:
             effect(lambda: self.messages.__setitem__(nonce, content))
         return {"ids": [nonce]}
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        async with _Call(self, "edit", content.text) as effect:
+        async with _Call(self, "edit", markdown(content)) as effect:
             assert receipt["ids"][0] in self.messages
             effect(lambda: self.messages.__setitem__(receipt["ids"][0], content))
 
@@ -72,7 +75,7 @@ class ScriptedSurface:
 
     async def preview(self, content: Content) -> None:
         try:
-            async with _Call(self, "preview", content.text) as effect:
+            async with _Call(self, "preview", markdown(content)) as effect:
                 effect(lambda: self.drafts.append(content))
         except PreviewUnsupported:
             self.limits = replace(self.limits, previews=False)
@@ -85,7 +88,7 @@ class ScriptedSurface:
 
     @property
     def texts(self) -> list[str]:
-        return [content.text for content in self.messages.values()]
+        return [markdown(content) for content in self.messages.values()]
 
 
 class _Call:
@@ -120,16 +123,18 @@ class _Call:
             raise error
 
 
-class MemoryLedger:
-    """Keeps acknowledgements as storage does, for one test."""
+class MemorySegments(SegmentStore):
+    """Keeps acknowledgements as storage does, in memory."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, int], tuple[Receipt | None, str, Anchor | None]] = {}
 
-    async def segments(
-        self, turn_id: str
-    ) -> Sequence[tuple[int, Receipt | None, str, Anchor | None]]:
-        return [(key[1], *row) for key, row in sorted(self.rows.items()) if key[0] == turn_id]
+    async def segments(self, turn_id: str) -> Sequence[Segment]:
+        return [
+            Segment(receipt, digest, anchor or {})
+            for (turn, _), (receipt, digest, anchor) in sorted(self.rows.items())
+            if turn == turn_id
+        ]
 
     async def begin_segment(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
         self.rows[turn_id, index] = (None, digest, anchor)

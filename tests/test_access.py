@@ -93,4 +93,4 @@ def message(person: str = "1", *ids: str, **changes: str | tuple[str, ...]) -> I
 )
 def test_rules_let_in_whom_they_name(rules: Rules, message: IncomingMessage, enters: bool) -> None:
     """Denial wins, an empty list of the allowed is everybody, and admins always enter."""
-    assert rules.lets_in(message) is enters
+    assert rules.allows(message) is enters

@@ -14,8 +14,9 @@ import pytest
 from bot.actions import Action, Verb
 from bot.files import File, Recipe
 from bot.image.png_metadata import recipe_in
-from bot.models import Ask, Imagine, IncomingMessage, Turn, TurnState
+from bot.models import Ask, Imagine, IncomingMessage, Notice, Turn, TurnState
 from bot.provider.responses import ImageResponse, Text
+from bot.reply.render import markdown
 from bot.turns.access import Rules
 from bot.turns.commands import (
     Command,
@@ -28,7 +29,6 @@ from bot.turns.commands import (
     ShowSettings,
     Stats,
 )
-from bot.turns.inbox import Notice
 from bot.turns.settings import Settings
 from tests.scripted_bot import ANN, BOB, ScriptedBot, ScriptedProvider, png, scripted_bot
 from tests.scripted_surface import PLAIN, ScriptedSurface
@@ -253,7 +253,7 @@ async def test_a_running_turn_is_stopped_by_its_button(tmp_path: Path) -> None:
         assert notice is not None
         assert notice.text == "Stopping."
         (content,) = await bot.final()
-    assert content.text.endswith("■ Stopped.")
+    assert markdown(content).endswith("■ Stopped.")
     assert not content.buttons
 
 

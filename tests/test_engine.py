@@ -12,6 +12,7 @@ from bot.errors import MessageGone, QuotaExceeded, SpaceUnreachable
 from bot.files import File, Recipe
 from bot.models import Ask, ChannelKey, Imagine, TurnState
 from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Stage, Text
+from bot.reply.render import markdown
 from bot.reply.surface import Mood
 from bot.turns.access import Allowance
 from bot.turns.commands import Help, Reset, Retry, Stop
@@ -218,9 +219,9 @@ async def test_a_failure_says_what_and_what_now(
         await bot.dispatcher.handle(bot.message(), Ask("?"))
         (content,) = await bot.final()
         (turn,) = await bot.store.turns(ChannelKey("test", ("c",)), 9)
-    assert content.text.startswith(f"So far\n\n⚠️ {error}")
-    assert says in content.text
-    assert f"#{turn.id}" in content.text
+    assert markdown(content).startswith(f"So far\n\n⚠️ {error}")
+    assert says in markdown(content)
+    assert f"#{turn.id}" in markdown(content)
     assert turn.state is TurnState.FAILED
 
 
@@ -232,7 +233,7 @@ async def test_a_mistake_in_the_program_is_told_and_survived(tmp_path: Path) -> 
         await bot.final()
         await bot.dispatcher.handle(bot.message(), Ask("!"))
         contents = await bot.final(count=2)
-    assert "went wrong inside the bot" in contents[0].text
+    assert "went wrong inside the bot" in markdown(contents[0])
     assert contents[1].text == "Fine."
 
 
@@ -260,7 +261,7 @@ async def test_stop_keeps_what_was_written(tmp_path: Path) -> None:
         assert "Nothing of yours" in other.text
         await bot.dispatcher.handle(bot.message(), Stop())
         (content,) = await bot.final()
-    assert content.text == "Once upon\n\n■ Stopped."
+    assert markdown(content) == "Once upon\n\n■ Stopped."
     assert content.mood is Mood.STOPPED
     assert provider.open == 0
 

@@ -13,8 +13,9 @@ import pytest
 from bot.errors import QuotaExceeded, SurfaceForbidden
 from bot.models import Ask, Imagine, Turn, TurnState
 from bot.provider.responses import Reasoning, Stage, Text
+from bot.reply.render import markdown
 from bot.turns.commands import Retry, Stop
-from bot.turns.run import MAX_ATTEMPTS, TOO_OLD
+from bot.turns.run import MAX_AGE_SECONDS, MAX_ATTEMPTS
 from tests.scripted_bot import BOB, ScriptedBot, ScriptedProvider, png, scripted_bot
 from tests.scripted_surface import ScriptedSurface
 
@@ -63,7 +64,7 @@ async def test_a_parked_turn_can_be_stopped(tmp_path: Path) -> None:
         await bot.surface().until(shows("/stop"))
         await bot.dispatcher.handle(bot.message(), Stop())
         (content,) = await bot.final()
-    assert content.text == "■ Stopped."
+    assert markdown(content) == "■ Stopped."
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ async def test_not_every_quota_is_waited_for(
         await bot.dispatcher.handle(bot.message(), Ask("?"))
         (content,) = await bot.final()
         assert (await stored(bot)).state is TurnState.FAILED
-    assert QUOTA in content.text
+    assert QUOTA in markdown(content)
 
 
 async def test_a_parked_turn_survives_a_restart(tmp_path: Path) -> None:
@@ -200,12 +201,12 @@ async def test_where_the_bot_may_not_write_the_person_hears_it_elsewhere(tmp_pat
     assert "Attach Files" in text
     assert turn.state is TurnState.FAILED
     assert turn.answer is not None
-    assert "Attach Files" in turn.answer.text
+    assert "Attach Files" in turn.answer.note
 
 
 @pytest.mark.parametrize(
     ("age", "attempts", "says"),
-    [(TOO_OLD + 60, 1, "more than a day"), (60, MAX_ATTEMPTS, f"{MAX_ATTEMPTS} times")],
+    [(MAX_AGE_SECONDS + 60, 1, "more than a day"), (60, MAX_ATTEMPTS, f"{MAX_ATTEMPTS} times")],
 )
 async def test_what_should_not_be_tried_again_ends_with_a_word(
     age: float, attempts: int, says: str, tmp_path: Path
@@ -219,7 +220,7 @@ async def test_what_should_not_be_tried_again_ends_with_a_word(
         bot.engine.resume_later("test")
         (content,) = await bot.final()
         assert (await stored(bot)).state is TurnState.FAILED
-    assert says in content.text
+    assert says in markdown(content)
     assert not provider.calls
 
 
@@ -227,7 +228,7 @@ async def test_people_take_turns_across_channels(tmp_path: Path) -> None:
     """One person with requests in five channels does not keep another from the only place."""
     go = asyncio.Event()
     provider = ScriptedProvider([[go, Text("x")] for _ in range(6)])
-    async with scripted_bot(tmp_path, provider, places=lambda: 1) as bot:
+    async with scripted_bot(tmp_path, provider, slots=lambda: 1) as bot:
         for channel in "abcde":
             await bot.dispatcher.handle(bot.message(channel), Ask(channel))
         await bot.surface("e").until(shows("ahead of you, all yours"))

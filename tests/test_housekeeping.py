@@ -12,14 +12,15 @@ from bot.builders import defaults, policy
 from bot.config import Config, load
 from bot.errors import StorageError
 from bot.i18n import Catalogue
-from bot.turns.settings import Preferences, Settings
+from bot.storage import Database, Keeper, Store
+from bot.turns.settings import ChannelSettings, Settings
 
 
 async def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a restart; a mistake leaves what was."""
-    monkeypatch.setattr(housekeeping, "GLANCE", 0.01)
+    monkeypatch.setattr(housekeeping, "GLANCE_SECONDS", 0.01)
     path = tmp_path / "config.toml"
     path.write_text("[limits]\nturns_per_minute = 6\n")
     applied: asyncio.Queue[Config] = asyncio.Queue()
@@ -51,13 +52,16 @@ async def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(
 
 
 async def test_what_is_too_old_goes_daily_and_what_is_too_much_hourly(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """From the start on, and a full disk in between does not end it."""
-    monkeypatch.setattr(housekeeping, "HOUR", 0.0)
+    monkeypatch.setattr(housekeeping, "HOUR_SECONDS", 0.0)
     asked: asyncio.Queue[str] = asyncio.Queue(60)
 
-    class Kept:
+    class Kept(Keeper):
+        def __init__(self) -> None:
+            """Needs no database."""
+
         async def expired(self, default_days: int) -> int:
             await asked.put(f"older than {default_days} days")
             return 0
@@ -68,16 +72,9 @@ async def test_what_is_too_old_goes_daily_and_what_is_too_much_hourly(
                 raise StorageError("The disk is full.")
             return 1
 
-        async def settings(self, scope: str) -> dict[str, object]:
-            del scope
-            return {}
-
-        async def save_settings(self, scope: str, values: dict[str, object]) -> None:
-            del scope, values
-
-    kept = Kept()
-    preferences = Preferences(kept, Catalogue(), Settings(retention=30), "en")
-    task = asyncio.create_task(housekeeping.keep_house(kept, preferences, 5))
+    async with Database.open(tmp_path / "test.sqlite3") as database:
+        settings = ChannelSettings(Store(database), Catalogue(), Settings(retention=30), "en")
+    task = asyncio.create_task(housekeeping.keep_house(Kept(), settings, 5))
     async with asyncio.timeout(60):
         seen = [await asked.get() for _ in range(50)]
     day = ["older than 30 days", *["above 5 bytes"] * 24]

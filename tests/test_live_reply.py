@@ -28,7 +28,7 @@ from bot.reply import live_reply
 from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Mood
-from tests.scripted_surface import PLAIN, MemoryLedger, ScriptedSurface
+from tests.scripted_surface import PLAIN, MemorySegments, ScriptedSurface
 
 DONE = Answer(TurnState.DONE, "The answer.")
 WORDS = Catalogue().words()
@@ -39,11 +39,13 @@ PICTURES = [File(b"%d" % number, "image/png", f"fox-{number}.png", "a fox") for 
 @asynccontextmanager
 async def replying(
     surface: ScriptedSurface,
-    ledger: MemoryLedger | None = None,
+    segments: MemorySegments | None = None,
     on_lost: Callable[[SurfaceError], None] = lambda _: None,
 ) -> AsyncIterator[LiveReply]:
-    gate = RateLimiter(time.monotonic).gate(ADDRESS, surface.limits)
-    reply = LiveReply("turn", surface, gate, ledger or MemoryLedger(), words=WORDS, on_lost=on_lost)
+    limiter = RateLimiter(time.monotonic).chat(ADDRESS, surface.limits)
+    reply = LiveReply(
+        "turn", surface, limiter, segments or MemorySegments(), words=WORDS, on_lost=on_lost
+    )
     await reply.open()
     try:
         yield reply
@@ -146,13 +148,13 @@ async def test_where_there_are_no_nonces_a_lost_create_is_looked_for(stored: boo
 
 async def test_a_process_that_died_while_creating_leaves_no_second_message() -> None:
     """The next one looks for the message that nobody acknowledged."""
-    surface, ledger = ScriptedSurface(finds=True), MemoryLedger()
-    async with replying(surface, ledger):
+    surface, segments = ScriptedSurface(finds=True), MemorySegments()
+    async with replying(surface, segments):
         await surface.until(lambda s: bool(s.messages))
-    receipt, digest, _ = ledger.rows["turn", 0]
-    ledger.rows["turn", 0] = (None, digest, {"after": 0})  # as the first write before the create
+    receipt, digest, _ = segments.rows["turn", 0]
+    segments.rows["turn", 0] = (None, digest, {"after": 0})  # as the first write before the create
     assert receipt == {"ids": ["turn-0"]}
-    async with replying(surface, ledger) as reply:
+    async with replying(surface, segments) as reply:
         reply.resumed()
         await reply.finish(DONE, [])
     assert surface.texts == ["The answer."]
@@ -171,12 +173,12 @@ async def test_pictures_whose_answer_was_lost_come_once(stored: bool) -> None:
 
 async def test_a_search_that_was_cut_off_goes_on_from_there() -> None:
     """Also in the next process: a long search must end although bots die early."""
-    surface, ledger = ScriptedSurface(finds=True), MemoryLedger()
-    ledger.rows["turn", 0] = (None, "", {"after": 0})
+    surface, segments = ScriptedSurface(finds=True), MemorySegments()
+    segments.rows["turn", 0] = (None, "", {"after": 0})
     surface.cut_off_at.append({"after": 1})
-    async with replying(surface, ledger):
+    async with replying(surface, segments):
         await surface.until(lambda s: not s.cut_off_at)
-    async with replying(surface, ledger) as reply:
+    async with replying(surface, segments) as reply:
         await reply.finish(DONE, [])
     assert [search.anchor for search in surface.searches][:2] == [{"after": 0}, {"after": 1}]
     assert surface.texts == ["The answer."]
@@ -184,12 +186,12 @@ async def test_a_search_that_was_cut_off_goes_on_from_there() -> None:
 
 async def test_a_refused_create_leaves_nothing_to_look_for() -> None:
     """Only what is in doubt is kept."""
-    surface, ledger = ScriptedSurface(), MemoryLedger()
+    surface, segments = ScriptedSurface(), MemorySegments()
     surface.faults.append(SurfaceForbidden("blocked"))
-    async with replying(surface, ledger) as reply:
+    async with replying(surface, segments) as reply:
         with pytest.raises(SurfaceForbidden):
             await reply.finish(DONE, [])
-    assert not ledger.rows
+    assert not segments.rows
 
 
 async def test_a_deleted_message_means_stop() -> None:
@@ -218,12 +220,12 @@ async def test_a_refusal_for_good_ends_the_reply(error: SurfaceError) -> None:
 
 async def test_a_restart_goes_on_in_the_same_message() -> None:
     """The next process adopts the placeholder of the last one."""
-    surface, ledger = ScriptedSurface(), MemoryLedger()
-    async with replying(surface, ledger) as reply:
+    surface, segments = ScriptedSurface(), MemorySegments()
+    async with replying(surface, segments) as reply:
         reply.show(Reasoning(Stage.RUNNING))
         await reply.suspend()
     assert surface.texts == ["↻ The bot is restarting. Your request is kept and goes on by itself."]
-    async with replying(surface, ledger) as reply:
+    async with replying(surface, segments) as reply:
         reply.resumed()
         await surface.until(lambda s: any("Restarted" in text for text in s.texts))
         await reply.finish(DONE, [])
@@ -232,9 +234,9 @@ async def test_a_restart_goes_on_in_the_same_message() -> None:
 
 async def test_an_acknowledged_answer_is_not_sent_again() -> None:
     """A crash between acknowledgement and bookkeeping costs nothing."""
-    surface, ledger = ScriptedSurface(), MemoryLedger()
+    surface, segments = ScriptedSurface(), MemorySegments()
     for _ in range(2):
-        async with replying(surface, ledger) as reply:
+        async with replying(surface, segments) as reply:
             await reply.finish(Answer(TurnState.DONE, "Fox", ("0",)), PICTURES)
     creates = [text for kind, text in surface.requests if kind == "create"]
     assert len(creates) == 1
@@ -244,9 +246,9 @@ async def test_an_acknowledged_answer_is_not_sent_again() -> None:
 async def test_an_acknowledged_album_is_not_sent_again() -> None:
     """The same where pictures cannot join a message that is there already."""
     surface = ScriptedSurface(limits=replace(PLAIN, attach=False, previews=True))
-    ledger = MemoryLedger()
+    segments = MemorySegments()
     for _ in range(2):
-        async with replying(surface, ledger) as reply:
+        async with replying(surface, segments) as reply:
             await reply.finish(Answer(TurnState.DONE, "Fox", ("0",)), PICTURES)
     assert [kind for kind, _ in surface.requests if kind != "preview"] == ["create"]
 
@@ -285,11 +287,11 @@ async def test_a_placeholder_becomes_the_caption_and_pictures_follow() -> None:
 async def test_a_shorter_second_try_leaves_no_old_message() -> None:
     """A resumed turn whose answer is shorter removes what was streamed before."""
     limits = replace(PLAIN, text=256, caption=256)
-    surface, ledger = ScriptedSurface(limits=limits), MemoryLedger()
-    async with replying(surface, ledger) as reply:
+    surface, segments = ScriptedSurface(limits=limits), MemorySegments()
+    async with replying(surface, segments) as reply:
         reply.show(Text("word " * 150))
         await surface.until(lambda s: len(s.messages) > 2)
-    async with replying(surface, ledger) as reply:
+    async with replying(surface, segments) as reply:
         await reply.finish(DONE, [])
     assert surface.texts == ["The answer."]
 

@@ -13,8 +13,8 @@ from bot.files import File
 from bot.i18n import Catalogue
 from bot.models import Ahead, Answer, TurnState
 from bot.provider.responses import Reasoning, Stage, Text
-from bot.reply.render import Page, Phase, ReplyState, bar, buttons, contents, status
-from bot.reply.surface import Mood
+from bot.reply.render import Page, Phase, ReplyState, bar, buttons, contents, markdown, status
+from bot.reply.surface import Activity, Content, Mood, Status
 from tests.scripted_surface import PLAIN
 
 WORDS = Catalogue().words()
@@ -31,6 +31,11 @@ def after(*responses: Reasoning | Text) -> ReplyState:
     for response in responses:
         state = state.with_response(response, 100.0)
     return state
+
+
+def said(state: ReplyState, now: float) -> str:
+    """A status as chat platforms show it."""
+    return markdown(Content(status=status(state, now, WORDS)))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +77,7 @@ def after(*responses: Reasoning | Text) -> ReplyState:
 )
 def test_each_stage_has_its_words(state: ReplyState, says: str) -> None:
     """One line, two at most, and always what is true now."""
-    assert status(state, 100.0, WORDS) == says
+    assert said(state, 100.0) == says
 
 
 def test_a_log_line_does_not_hide_the_steps() -> None:
@@ -81,15 +86,15 @@ def test_a_log_line_does_not_hide_the_steps() -> None:
         Reasoning(Stage.RUNNING, index=1, length=2, note="Sampling"),
         Reasoning(Stage.RUNNING, note="Successfully acquired a GPU", level="success"),
     )
-    assert "50%" in status(state, 100.0, WORDS)
-    assert status(state, 100.0, WORDS).endswith("\nSuccessfully acquired a GPU")
+    assert "50%" in said(state, 100.0)
+    assert said(state, 100.0).endswith("\nSuccessfully acquired a GPU")
 
 
 def test_an_estimate_counts_down_and_never_below_zero() -> None:
     """A wrong estimate disappears instead of lying."""
     state = after(Reasoning(Stage.RUNNING, eta=20))
-    assert status(state, 110.0, WORDS).endswith("about 10 s")
-    assert status(state, 130.0, WORDS) == "⚙️ Working…"
+    assert said(state, 110.0).endswith("about 10 s")
+    assert said(state, 130.0) == "⚙️ Working…"
 
 
 @given(st.floats(allow_nan=False))
@@ -100,7 +105,7 @@ def test_a_bar_has_always_the_same_width(share: float) -> None:
 
 def test_a_long_note_is_cut_and_stays_on_its_line() -> None:
     """A Space can log anything."""
-    line = status(after(Reasoning(Stage.RUNNING, note="x\n" * 500, level="info")), 100.0, WORDS)
+    line = said(after(Reasoning(Stage.RUNNING, note="x\n" * 500, level="info")), 100.0)
     assert len(line.splitlines()) == 2
     assert line.endswith("…")
 
@@ -108,8 +113,8 @@ def test_a_long_note_is_cut_and_stays_on_its_line() -> None:
 def test_ten_files_a_message() -> None:
     """More pictures than fit make another message."""
     answer = Answer(TurnState.DONE, "Foxes")
-    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=FILES)
-    made = contents(state, PAGE, 0.0, fresh=True)
+    state = ReplyState(phase=Phase.FINAL, answer=answer, files=FILES)
+    made = contents(state, PAGE, 0.0, "turn")
     assert [len(content.files) for content in made] == [10, 2]
     assert made[0].text == "Foxes"
 
@@ -117,8 +122,8 @@ def test_ten_files_a_message() -> None:
 def test_a_caption_that_is_too_long_stands_alone() -> None:
     """Pictures follow it instead."""
     answer = Answer(TurnState.DONE, "x" * 1500)
-    state = ReplyState(phase=Phase.FINAL, answer=answer, uploads=FILES[:5])
-    made = contents(state, replace(PAGE, limits=replace(PLAIN, caption=1024)), 0.0, fresh=True)
+    state = ReplyState(phase=Phase.FINAL, answer=answer, files=FILES[:5])
+    made = contents(state, replace(PAGE, limits=replace(PLAIN, caption=1024)), 0.0, "turn")
     assert [(len(content.text), len(content.files)) for content in made] == [(1500, 0), (0, 5)]
 
 
@@ -133,24 +138,69 @@ def test_a_caption_that_is_too_long_stands_alone() -> None:
 def test_the_end_has_its_mood(outcome: TurnState, mood: Mood) -> None:
     """Done, failed and stopped can be told apart."""
     state = ReplyState(phase=Phase.FINAL, answer=Answer(outcome, "x"))
-    assert {content.mood for content in contents(state, PAGE, 0.0, fresh=False)} == {mood}
+    assert {content.mood for content in contents(state, PAGE, 0.0, "turn")} == {mood}
+
+
+@pytest.mark.parametrize(
+    "text", ["⏳ is an hourglass.", "▰▰▱ 66% · a bar", "⚠️ Careful!", "■ A box."]
+)
+def test_an_answer_is_never_taken_for_a_status(text: str) -> None:
+    """Signs are drawn from fields, not looked for in what the model wrote."""
+    writing = contents(after(Text(text)), PAGE, 0.0, "turn")
+    final = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, text))
+    assert writing == [Content(text)]
+    assert contents(final, PAGE, 0.0, "turn") == [Content(text, mood=Mood.DONE)]
+
+
+def test_a_status_is_data() -> None:
+    """What a page shows as a bar and what a chat shows as text come from the same fields."""
+    state = after(
+        Reasoning(Stage.RUNNING, index=3, length=8, note="Sampling", eta=41.0),
+        Reasoning(Stage.RUNNING, note="GPU acquired", level="info"),
+    )
+    assert status(state, 100.0, WORDS) == Status(
+        Activity.WORKING, "Working 3/8", share=0.38, remaining="about 40 s", note="GPU acquired"
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sign"), [(TurnState.FAILED, "⚠️ "), (TurnState.CANCELLED, "■ ")]
+)
+def test_how_it_ended_stands_below_what_was_written(outcome: TurnState, sign: str) -> None:
+    """As a field, which chats draw with its sign; alone where nothing was written."""
+    (both,) = contents(
+        ReplyState(phase=Phase.FINAL, answer=Answer(outcome, "Half of", note="It ended.")),
+        PAGE, 0.0, "turn",
+    )  # fmt: skip
+    assert (both.text, both.note) == ("Half of", "It ended.")
+    assert markdown(both) == f"Half of\n\n{sign}It ended."
+    alone = ReplyState(phase=Phase.FINAL, answer=Answer(outcome, "", note="It ended."))
+    assert markdown(contents(alone, PAGE, 0.0, "turn")[0]) == f"{sign}It ended."
+
+
+def test_a_note_that_does_not_fit_follows() -> None:
+    """No text is cut for it, and no message is too long."""
+    answer = Answer(TurnState.FAILED, "x" * 1870, note="It ended. " * 20)
+    made = contents(ReplyState(phase=Phase.FINAL, answer=answer), PAGE, 0.0, "turn")
+    assert [bool(content.text) for content in made] == [True, False]
+    assert all(len(markdown(content)) <= PLAIN.text for content in made)
 
 
 def test_an_empty_answer_still_says_something() -> None:
     """No platform takes an empty message."""
     state = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "\n"))
-    assert contents(state, PAGE, 0.0, fresh=True)[0].text.strip()
+    assert contents(state, PAGE, 0.0, "turn")[0].text.strip()
 
 
 def rows_of(state: ReplyState, page: Page = PAGE) -> list[list[Verb]]:
-    made = contents(state, page, 0.0, fresh=True, rows=buttons(state, "turn", WORDS))
+    made = contents(state, page, 0.0, "turn")
     return [[button.action.verb for row in each.buttons for button in row] for each in made]
 
 
 def test_what_can_be_done_stands_under_it() -> None:
     """Stop while it works, try again after a failure, variations under a drawing."""
     page = replace(PAGE, limits=replace(PLAIN, buttons=True))
-    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), files=FILES[:5])
     failed = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.FAILED, "No."))
     told = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Yes."))
     assert rows_of(ReplyState(), page) == [[Verb.STOP]]
@@ -165,7 +215,7 @@ def test_what_can_be_done_stands_under_it() -> None:
 def test_where_pictures_take_no_buttons_they_get_a_message_of_their_own() -> None:
     """As under a Telegram album."""
     limits = replace(PLAIN, buttons=True, buttons_with_files=False)
-    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), files=FILES[:5])
     pictures, below = rows_of(drawn, replace(PAGE, limits=limits))
     assert not pictures
     assert Verb.AGAIN in below
@@ -173,7 +223,7 @@ def test_where_pictures_take_no_buttons_they_get_a_message_of_their_own() -> Non
 
 def test_every_action_fits_where_platforms_keep_it() -> None:
     """Telegram takes 64 bytes; ids have ten characters."""
-    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), uploads=FILES[:5])
+    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), files=FILES[:5])
     for row in buttons(drawn, "a" * 10, WORDS):
         for button in row:
             assert len(str(button.action).encode()) <= MOST_BYTES

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.models import Address, Ahead, Ask, ChannelKey, Imagine, IncomingMessage, Person, Turn
-from bot.turns.scheduler import QUESTIONS, Scheduler, Ticket, order
+from bot.turns.scheduler import MAX_QUESTIONS_IN_A_ROW, Scheduler, Ticket, order
 
 tickets = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=12).map(
     lambda items: [Ticket(n, person, drawing) for n, (person, drawing) in enumerate(items)]
@@ -33,7 +33,7 @@ async def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came true")
 
 
-@given(waiting=tickets, row=st.integers(0, QUESTIONS))
+@given(waiting=tickets, row=st.integers(0, MAX_QUESTIONS_IN_A_ROW))
 def test_an_order_holds_everybody_once(waiting: list[Ticket], row: int) -> None:
     """Nobody is lost, and one person's requests of a kind stay in their order."""
     ordered = order(waiting, {}, row)
@@ -57,13 +57,13 @@ def test_nobody_gets_a_second_before_everybody_had_a_first(waiting: list[Ticket]
             counts[ticket.person] += 1
 
 
-@given(waiting=tickets, row=st.integers(0, QUESTIONS))
+@given(waiting=tickets, row=st.integers(0, MAX_QUESTIONS_IN_A_ROW))
 def test_drawings_are_not_starved(waiting: list[Ticket], row: int) -> None:
     """After some questions one drawing goes, however many questions wait."""
     ordered = order(waiting, {}, row)
     if any(each.drawing for each in ordered):
         first = next(index for index, each in enumerate(ordered) if each.drawing)
-        assert first <= QUESTIONS
+        assert first <= MAX_QUESTIONS_IN_A_ROW
 
 
 def test_who_was_served_waits_for_who_was_not() -> None:
@@ -80,7 +80,7 @@ async def test_ten_requests_of_one_person_hold_nobody_up() -> None:
     release = asyncio.Event()
 
     async def ask(person: str) -> None:
-        async with scheduler.through(turn(person), heard[person].append):
+        async with scheduler.slot(turn(person), heard[person].append):
             went.append(person)
             await release.wait()
 
@@ -101,7 +101,7 @@ async def test_a_question_goes_before_waiting_drawings() -> None:
     release = asyncio.Event()
 
     async def ask(name: str, *, drawing: bool) -> None:
-        async with scheduler.through(turn(name, drawing=drawing), lambda _: None):
+        async with scheduler.slot(turn(name, drawing=drawing), lambda _: None):
             went.append(name)
             await release.wait()
 
@@ -122,7 +122,7 @@ async def test_with_many_places_one_is_kept_for_questions() -> None:
     release = asyncio.Event()
 
     async def ask(*, drawing: bool) -> None:
-        async with scheduler.through(turn("a", drawing=drawing), lambda _: None):
+        async with scheduler.slot(turn("a", drawing=drawing), lambda _: None):
             running.append(drawing)
             await release.wait()
 
@@ -145,7 +145,7 @@ async def test_a_cancelled_wait_gives_its_place_up() -> None:
     heard: list[Ahead] = []
 
     async def ask(person: str) -> None:
-        async with scheduler.through(turn(person), heard.append if person == "z" else _nothing):
+        async with scheduler.slot(turn(person), heard.append if person == "z" else _nothing):
             await asyncio.Event().wait()
 
     tasks = [asyncio.create_task(ask(person)) for person in "xyz"]
@@ -170,7 +170,7 @@ async def test_what_one_request_hears_of_the_queue_all_can_tell() -> None:
     release = asyncio.Event()
 
     async def ask() -> None:
-        async with scheduler.through(turn("a"), heard.append):
+        async with scheduler.slot(turn("a"), heard.append):
             await release.wait()
 
     async with asyncio.TaskGroup() as tasks:

@@ -23,8 +23,8 @@ from bot.files import File, Recipe
 from bot.image import normalise, to_bytes
 from bot.image.png_metadata import png_with_recipe
 from bot.models import Imagine
+from bot.provider import DeepseekAI_JanusPro7b
 from bot.provider.responses import ImageResponse, Reasoning, Response, Text
-from bot.turns.attempt import IMAGE_MODEL, MODEL
 from bot.turns.history import messages
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -49,7 +49,11 @@ async def ask_once(config: Config, question: str, image: Path | None) -> None:
         media = [(picture.data, f"image.{picture.media_type.rpartition('/')[2]}")]
     async with open_spaces(config) as spaces:
         said = messages(config.bot.system_prompt, (), question, "")
-        await _print(spaces.create_async_generator(MODEL, said, media=media))
+        await _print(
+            spaces.create_async_generator(
+                DeepseekAI_JanusPro7b.default_vision_model, said, media=media
+            )
+        )
 
 
 async def imagine_once(config: Config, command: Imagine, folder: Path) -> None:
@@ -64,7 +68,10 @@ async def imagine_once(config: Config, command: Imagine, folder: Path) -> None:
     async with open_spaces(config) as spaces:
         made = await _print(
             spaces.create_async_generator(
-                IMAGE_MODEL, prompt=command.prompt, seed=command.seed, guidance=command.guidance
+                DeepseekAI_JanusPro7b.default_image_model,
+                prompt=command.prompt,
+                seed=command.seed,
+                guidance=command.guidance,
             )
         )
     if made and made[0].recipe is not None:

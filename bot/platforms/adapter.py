@@ -1,4 +1,4 @@
-"""What `bot.app` needs of a platform."""
+"""What the composition root needs of a platform, and what all platforms share."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Protocol, runtime_checkable
 import structlog
 from aiohttp import web
 
-from bot.models import Address, Attachment, ChannelKey, Person
-from bot.reply.surface import Surface
-from bot.turns.inbox import Inbox
+from bot.turns.dispatcher import Dispatcher
+from bot.turns.services import Platform
+
+_log = structlog.get_logger(__name__)
+
+SETTLE_SECONDS = 2.0
+"""After connecting; they belong to missed messages and to replies taken up again."""
 
 
 @runtime_checkable
@@ -24,7 +28,7 @@ class Served(Protocol):
         ...
 
 
-class Adapter(Protocol):
+class Adapter(Platform, Protocol):
     """One platform: messages come in, surfaces and files go out.
 
     Life: `open`, `serve` until it is cancelled, `close`. Between the end of `serve` and `close`
@@ -45,7 +49,7 @@ class Adapter(Protocol):
         """
         ...
 
-    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled.
 
         Args:
@@ -70,29 +74,6 @@ class Adapter(Protocol):
     async def close(self) -> None:
         """Give connections back. Idempotent; also after a failed `open`."""
         ...
-
-    def surface(self, address: Address) -> Surface:
-        """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        ...
-
-    async def tell(self, person: Person, text: str) -> bool:
-        """Write to a person where nobody else reads it, once and without trying again.
-
-        Returns:
-            Whether the platform took it; false where there is no such place.
-        """
-        ...
-
-    async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.services.Attachments.fetch`."""
-        ...
-
-
-_log = structlog.get_logger(__name__)
-
-
-SETTLE = 2.0
-"""Seconds after connecting that belong to missed messages and to replies taken up again."""
 
 
 @asynccontextmanager

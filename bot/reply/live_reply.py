@@ -1,10 +1,16 @@
-"""Pictures as files to send."""
+"""A live reply: what it should show, what the platform acknowledged, and one task between them.
+
+Setting the desired state never waits. The task brings the acknowledged state after it, one request
+in flight, at the pace of the chat. Intermediate states may be skipped; the final one is owed: it is
+repeated until acknowledged, through flood waits and outages, and over restarts from the segments
+that are stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -19,36 +25,37 @@ from bot.errors import (
 )
 from bot.files import File
 from bot.i18n import Words
-from bot.models import Address, Ahead, Answer, Person, Turn
+from bot.models import Ahead, Answer
 from bot.provider.responses import Response
-from bot.reply.messages import Ledger, ReplyMessages, Step
+from bot.reply.messages import ReplyMessages, Step
 from bot.reply.pacing import Urgency
-from bot.reply.rate_limiter import ChatLimiter, RateLimiter
-from bot.reply.render import Page, Phase, ReplyState, buttons, contents
-from bot.reply.surface import Content, Surface
+from bot.reply.rate_limiter import ChatLimiter
+from bot.reply.render import Page, Phase, ReplyState, contents, is_countdown
+from bot.reply.surface import Content, Limits, Surface
+from bot.storage.segments import SegmentStore
+from bot.support import Backoff
 
 log = structlog.get_logger(__name__)
 
-COUNTDOWN = 5.0
-"""Seconds between two looks at a status whose estimate counts down."""
-
-SUSPEND_PATIENCE = 2.0
-"""Seconds that the last word before a stop may take."""
-
-MAX_BACKOFF = 30.0
+_COUNTDOWN_SECONDS = 5.0
+"""Between two looks at a status whose estimate counts down."""
+_SUSPEND_TIMEOUT_SECONDS = 2.0
+"""What the last word before a stop may take."""
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 30.0
+"""Between two tries while the platform cannot be reached."""
 
 _LAST = (Phase.SUSPENDED, Phase.FINAL, Phase.REMOVED)
 """Phases that nothing follows in this process."""
 
 
 class LiveReply:
-    """The reply of one turn.
+    """The reply of one turn. Only `finish`, `remove` and `suspend` wait for the platform.
 
     Args:
-        turn_id: under which `ledger` keeps what was acknowledged.
+        turn_id: whose reply it is; one that was begun before goes on with its own messages.
         surface: where it shows.
-        gate: of the chat that it shows in.
-        ledger: what survives a restart.
+        limiter: of the chat that it shows in.
+        store: keeps what was acknowledged, over restarts.
         words: the language that it is in.
         on_lost: called once when the reply can never be finished: deleted, forbidden, refused.
 
@@ -59,67 +66,83 @@ class LiveReply:
         self,
         turn_id: str,
         surface: Surface,
-        gate: ChatLimiter,
-        ledger: Ledger,
+        limiter: ChatLimiter,
+        store: SegmentStore,
         *,
         words: Words,
         on_lost: Callable[[SurfaceError], None],
     ) -> None:
         self._turn_id = turn_id
         self._surface = surface
-        self._gate = gate
-        self._clock = gate.clock
+        self._limiter = limiter
+        self._clock = limiter.clock
         self._words = words
         self._on_lost = on_lost
         self._state = ReplyState()
-        self._standing = ReplyMessages(
+        self._laid_out: tuple[tuple[ReplyState, Limits, int], list[Content]] | None = None
+        self._messages = ReplyMessages(
             turn_id,
             surface,
-            ledger,
-            creations=gate.creations,
-            clock=gate.clock,
-            turn=lambda: self._turn(Urgency.FINAL),
+            store,
+            creations=limiter.creations,
+            clock=limiter.clock,
+            acquire=lambda: self._acquire(Urgency.FINAL),
         )
-        self._began = gate.clock()
+        self._began = limiter.clock()
         self._left = self._began
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._lost: SurfaceError | None = None
         self._task: asyncio.Task[None] | None = None
-        self._patience: asyncio.Timeout | None = None
+        self._pacing: asyncio.Timeout | None = None
 
     async def open(self) -> None:
-        """Load what was acknowledged before and start showing the state."""
-        await self._standing.load()
+        """Load what was acknowledged before and start showing the state.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        await self._messages.load()
         self._changed.set()
         self._task = asyncio.create_task(self._run(), name=f"reply {self._turn_id}")
 
     def show(self, response: Response) -> None:
-        """As `bot.turns.services.Reply.show`."""
+        """Take the newest response in. What is shown catches up by itself."""
         self._desire(self._state.with_response(response, self._clock()))
 
     def waiting(self, ahead: Ahead) -> None:
-        """As `bot.turns.services.Reply.waiting`."""
+        """Say what comes before this turn in the bot's own queues."""
         self._desire(replace(self._state, phase=Phase.WAITING, ahead=ahead))
 
     def parked(self, seconds: float) -> None:
-        """As `bot.turns.services.Reply.parked`."""
+        """Say that the turn waits this long for a Space's quota, and goes on by itself."""
         until = self._clock() + seconds
         self._desire(replace(self._state, phase=Phase.PARKED, parked_until=until))
 
     def restart(self) -> None:
-        """As `bot.turns.services.Reply.restart`."""
+        """Show nothing of what came so far: the request was edited, and is begun again."""
         self._desire(ReplyState())
 
     def resumed(self) -> None:
-        """As `bot.turns.services.Reply.resumed`."""
+        """Say that the bot was restarted and the turn goes on."""
         self._desire(replace(self._state, resumed=True))
 
     async def finish(self, answer: Answer, files: Sequence[File]) -> None:
-        """As `bot.turns.services.Reply.finish`."""
+        """Show the final state and return when the platform has acknowledged all of it.
+
+        Args:
+            answer: what is owed.
+            files: pictures of the answer that are still there, in order.
+
+        Raises:
+            SurfaceError: it can never be shown there: gone, forbidden or refused.
+            StorageError: the database cannot be used.
+
+        Cancelling: what was acknowledged is stored; a later reply for the same turn goes on there.
+        """
         self._desire(
             replace(
-                self._state, phase=Phase.FINAL, answer=answer, uploads=tuple(files), resumed=False
+                self._state, phase=Phase.FINAL, answer=answer, files=tuple(files), resumed=False
             )
         )
         await self._settled.wait()
@@ -129,20 +152,20 @@ class LiveReply:
             self._task.result()  # a fault that is nobody's message: raise it where it is seen
 
     async def remove(self) -> None:
-        """As `bot.turns.services.Reply.remove`."""
+        """Remove all of it; returns when the platform has acknowledged that, or never can."""
         self._desire(ReplyState(phase=Phase.REMOVED))
         await self._settled.wait()
 
     async def suspend(self) -> None:
-        """As `bot.turns.services.Reply.suspend`."""
+        """Say that the bot stops now and goes on later; give up after a moment."""
         if self._state.phase not in _LAST:
             self._desire(replace(self._state, phase=Phase.SUSPENDED, text=""))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SUSPEND_PATIENCE):
+                async with asyncio.timeout(_SUSPEND_TIMEOUT_SECONDS):
                     await self._settled.wait()
 
     async def aclose(self) -> None:
-        """As `bot.turns.services.Reply.aclose`."""
+        """Stop editing. Idempotent."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)  # finish raised its fault
@@ -150,9 +173,9 @@ class LiveReply:
     def _desire(self, state: ReplyState) -> None:
         self._state = state
         self._changed.set()
-        if state.phase in _LAST and self._patience is not None:
-            self._patience.reschedule(0.0)  # what is owed does not wait as progress does
-            self._patience = None
+        if state.phase in _LAST and self._pacing is not None:
+            self._pacing.reschedule(0.0)  # what is owed does not wait as progress does
+            self._pacing = None
         if self._task is None or not self._task.done():
             self._settled.clear()
 
@@ -164,87 +187,94 @@ class LiveReply:
 
     async def _pursue(self) -> None:
         """Bring the channel after the desired state until cancelled or lost."""
-        backoff = 1.0
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         while True:
             step = self._next_step()
             if step is None:
                 await self._rest()
                 continue
             urgency = self._urgency()
-            if not await self._turn_unless_last(urgency):
+            if not await self._acquire_unless_last(urgency):
                 continue
             step = self._next_step()  # the newest state, after the wait
             if step is None:
                 continue
             try:
-                await self._standing.perform(step)
-                backoff = 1.0
+                await self._messages.perform(step)
+                backoff.reset()
             except RateLimited as error:
                 log.warning("rate limited", retry_after=error.retry_after)
-                self._gate.refused(error.retry_after)
+                self._limiter.refused(error.retry_after)
             except PreviewUnsupported:
                 log.info("drafts are not possible here; editing instead")
             except (SurfaceUnavailable, DeliveryUnknown) as error:
-                log.warning("delivery delayed", reason=str(error), again_in=backoff)
-                await asyncio.sleep(backoff)
-                backoff = min(MAX_BACKOFF, backoff * 2)
+                pause = backoff.next()
+                log.warning("delivery delayed", reason=str(error), next_try=pause)
+                await asyncio.sleep(pause)
             except SurfaceError as error:
                 self._lose(error)
                 return
             else:
-                self._gate.answered(self._left, self._surface.rate_limit_info)
+                self._limiter.answered(self._left, self._surface.rate_limit_info)
 
-    async def _turn_unless_last(self, urgency: Urgency) -> bool:
-        """Wait as `_turn`; false if what is owed came meanwhile, which waits less."""
+    async def _acquire_unless_last(self, urgency: Urgency) -> bool:
+        """Wait as `_acquire`; false if what is owed came meanwhile, which waits less."""
         if urgency is not Urgency.PROGRESS:
-            await self._turn(urgency)
+            await self._acquire(urgency)
             return True
         try:
-            async with asyncio.timeout(None) as self._patience:
-                await self._turn(urgency)
+            async with asyncio.timeout(None) as self._pacing:
+                await self._acquire(urgency)
         except TimeoutError:
             return False
         finally:
-            self._patience = None
+            self._pacing = None
         return True
 
-    async def _turn(self, urgency: Urgency) -> None:
+    async def _acquire(self, urgency: Urgency) -> None:
         """Wait until a request may leave."""
         age = self._clock() - self._began
-        self._left = await self._gate.pass_through(urgency, self._surface.limits, age)
+        self._left = await self._limiter.acquire(urgency, self._surface.limits, age)
 
     def _urgency(self) -> Urgency:
         if self._state.phase in _LAST:
             return Urgency.FINAL
-        return Urgency.PROGRESS if self._standing.begun else Urgency.FIRST
+        return Urgency.PROGRESS if self._messages.begun else Urgency.FIRST
 
     async def _rest(self) -> None:
         """Wait for a new state, or until the one there looks different by itself."""
         if self._state.phase in _LAST:
             self._settled.set()
         self._changed.clear()
-        patience = None if self._state.phase in _LAST else COUNTDOWN
+        patience = None if self._state.phase in _LAST else _COUNTDOWN_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._changed.wait()
 
     def _next_step(self) -> Step | None:
         """The first difference between the desired state and what stands there."""
-        limits, standing = self._surface.limits, self._standing
-        wanted = self._wanted(fresh=True)
-        if wanted and not standing.begins_with(wanted[0]):
-            # What stands there is not the beginning of this, so it was a placeholder.
-            wanted = self._wanted(fresh=False)
-        drafting = limits.previews and self._state.phase not in (Phase.FINAL, Phase.REMOVED)
-        if drafting and not standing.segments:
-            return standing.next_preview(wanted[-1])
-        return standing.next_step(wanted)
+        messages = self._messages
+        wanted = self._wanted()
+        drafting = self._surface.limits.previews and self._state.phase not in (
+            Phase.FINAL,
+            Phase.REMOVED,
+        )
+        if drafting and not messages.segments:
+            return messages.next_draft(wanted[-1])
+        return messages.next_step(wanted)
 
-    def _wanted(self, *, fresh: bool) -> list[Content]:
-        surface = self._surface
-        page = Page(surface.limits, surface.measure, self._words)
-        rows = buttons(self._state, self._turn_id, self._words)
-        return contents(self._state, page, self._clock(), fresh=fresh, rows=rows)
+    def _wanted(self) -> list[Content]:
+        """The messages of the desired state, rendered and split once for each state."""
+        state, limits, begun = self._state, self._surface.limits, len(self._messages.segments)
+        made_of = (state, limits, begun)
+        if self._laid_out is not None and not is_countdown(state):
+            before, contents_then = self._laid_out
+            if before[0] is state and before[1:] == made_of[1:]:
+                return contents_then
+        page = Page(limits, self._surface.measure, self._words, self._messages.begins_with)
+        wanted = contents(state, page, self._clock(), self._turn_id)
+        self._laid_out = (made_of, wanted)
+        return wanted
 
     def _lose(self, error: SurfaceError) -> None:
         level = log.info if isinstance(error, MessageGone) else log.warning
@@ -252,46 +282,3 @@ class LiveReply:
         self._lost = error
         self._settled.set()
         self._on_lost(error)
-
-
-class LiveReplies:
-    """Implements `bot.turns.services.Replies`.
-
-    Args:
-        surface: finds the surface of an address, whichever platform it is on.
-        gates: shared by all replies.
-        ledger: what survives a restart.
-        tell: tells a person something outside any reply; false if there is no way.
-    """
-
-    def __init__(
-        self,
-        surface: Callable[[Address], Surface],
-        gates: RateLimiter,
-        ledger: Ledger,
-        tell: Callable[[Person, str], Awaitable[bool]],
-    ) -> None:
-        self._surface = surface
-        self._gates = gates
-        self._ledger = ledger
-        self._tell = tell
-
-    async def open(
-        self, turn: Turn, words: Words, on_lost: Callable[[SurfaceError], None]
-    ) -> LiveReply:
-        """As `bot.turns.services.Replies.open`."""
-        surface = self._surface(turn.address)
-        reply = LiveReply(
-            turn.id,
-            surface,
-            self._gates.gate(turn.address, surface.limits),
-            self._ledger,
-            words=words,
-            on_lost=on_lost,
-        )
-        await reply.open()
-        return reply
-
-    async def tell(self, person: Person, text: str) -> bool:
-        """As `bot.turns.services.Replies.tell`."""
-        return await self._tell(person, text)

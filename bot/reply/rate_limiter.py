@@ -58,8 +58,9 @@ class Creations:
             self._no_search.set()
 
 
-IDLE = 900.0
-"""Seconds after which a chat that nobody writes in is forgotten."""
+_IDLE_SECONDS = 900.0
+"""After this a chat that nobody writes in is forgotten."""
+_SWEEP_SECONDS = 60.0
 
 
 class ChatLimiter:
@@ -70,14 +71,14 @@ class ChatLimiter:
         creations: of messages in this chat.
     """
 
-    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
+    def __init__(self, budget: PlatformBudget, clock: Callable[[], float]) -> None:
         self._budget = budget
         self.clock = clock
         self.creations = Creations()
         self._pace = Pace()
         self.touched = clock()
 
-    async def pass_through(self, urgency: Urgency, limits: Limits, age: float) -> float:
+    async def acquire(self, urgency: Urgency, limits: Limits, age: float) -> float:
         """Wait until a request of this urgency may leave.
 
         Returns:
@@ -104,7 +105,7 @@ class ChatLimiter:
         """The request that left at `left` was answered, and the platform said how many more.
 
         Args:
-            left: what `pass_through` returned.
+            left: what `acquire` returned.
             rate_limit_info: as the surface said it.
         """
         self.touched = self.clock()
@@ -116,7 +117,7 @@ class ChatLimiter:
         self._pace = self._pace.refused(self.clock(), retry_after)
 
 
-class Budget:
+class PlatformBudget:
     """One platform's requests per second, for the whole bot.
 
     Who cannot wait goes first, the others in the order in which they came.
@@ -165,7 +166,7 @@ class Budget:
 
 
 class RateLimiter:
-    """All gates of a process.
+    """The limiters of all chats of a process, and the budget of each platform.
 
     Args:
         clock: monotonic seconds.
@@ -173,22 +174,25 @@ class RateLimiter:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._gates: dict[tuple[str, str], ChatLimiter] = {}
-        self._budgets: dict[str, Budget] = {}
+        self._chats: dict[tuple[str, str], ChatLimiter] = {}
+        self._budgets: dict[str, PlatformBudget] = {}
+        self._next_sweep = clock() + _SWEEP_SECONDS
 
-    def gate(self, address: Address, limits: Limits) -> ChatLimiter:
-        """The gate of the chat that `address` is in."""
-        self._forget_idle()
+    def chat(self, address: Address, limits: Limits) -> ChatLimiter:
+        """The limiter of the chat that `address` is in."""
+        if self._clock() >= self._next_sweep:
+            self._forget_idle()
         budget = self._budgets.get(address.platform)
         if budget is None:
-            budget = self._budgets[address.platform] = Budget(limits.rate, self._clock)
+            budget = self._budgets[address.platform] = PlatformBudget(limits.rate, self._clock)
         key = (address.platform, address.chat)
-        gate = self._gates.get(key)
-        if gate is None:
-            gate = self._gates[key] = ChatLimiter(budget, self._clock)
-        return gate
+        limiter = self._chats.get(key)
+        if limiter is None:
+            limiter = self._chats[key] = ChatLimiter(budget, self._clock)
+        return limiter
 
     def _forget_idle(self) -> None:
-        horizon = self._clock() - IDLE
-        for key in [key for key, gate in self._gates.items() if gate.touched < horizon]:
-            del self._gates[key]
+        self._next_sweep = self._clock() + _SWEEP_SECONDS
+        horizon = self._clock() - _IDLE_SECONDS
+        for key in [key for key, limiter in self._chats.items() if limiter.touched < horizon]:
+            del self._chats[key]

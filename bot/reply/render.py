@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from types import MappingProxyType
+from typing import Final, assert_never
 
 from bot.actions import Action, Button, Rows, Verb, under_drawing
 from bot.files import File
@@ -13,14 +14,39 @@ from bot.i18n import Words, literal
 from bot.models import Ahead, Answer, TurnState
 from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Response, Stage, Text
 from bot.reply.splitting import split
-from bot.reply.surface import Content, Limits, Mood
+from bot.reply.surface import Activity, Content, Limits, Mood, Status
+
+MOODS: Final = MappingProxyType(
+    {
+        TurnState.DONE: Mood.DONE,
+        TurnState.FAILED: Mood.FAILED,
+        TurnState.CANCELLED: Mood.STOPPED,
+    }
+)
+"""What a turn's outcome looks like."""
+
+_BAR_CELLS = 12
+"""Of a progress bar: fits a phone held upright."""
+_MAX_NOTE_CHARS = 120
+"""Of what the Space says: about two lines on a phone."""
+_SIGNS = MappingProxyType(
+    {
+        Activity.WAITING: "⏳",
+        Activity.WAKING: "☕",
+        Activity.WORKING: "⚙️",
+        Activity.FETCHING: "📥",
+        Activity.PAUSED: "⏸",
+        Activity.RESTARTING: "↻",
+    }
+)
+_NOTE_SIGNS = MappingProxyType({Mood.FAILED: "⚠️ ", Mood.STOPPED: "■ "})
 
 
 class Phase(enum.StrEnum):
     """How far a reply is."""
 
     WAITING = "waiting"
-    """In the lane of its channel."""
+    """In the queue of its channel, or for a slot at the Spaces."""
     PARKED = "parked"
     """Waits for a Space's quota."""
     WORKING = "working"
@@ -44,7 +70,7 @@ class ReplyState:
         progress_at: when `progress` came, in seconds of the reply's clock.
         resumed: the bot was restarted since the turn was accepted.
         answer: what is owed, in the final phase.
-        uploads: the pictures of `answer`.
+        files: the pictures of `answer`.
     """
 
     phase: Phase = Phase.WAITING
@@ -55,7 +81,7 @@ class ReplyState:
     progress_at: float = 0.0
     resumed: bool = False
     answer: Answer | None = None
-    uploads: tuple[File, ...] = ()
+    files: tuple[File, ...] = ()
 
     def with_response(self, response: Response, now: float) -> ReplyState:
         """The state after the provider yielded `response` at `now`."""
@@ -63,32 +89,14 @@ class ReplyState:
             case Text():
                 return replace(self, phase=Phase.WORKING, text=self.text + response)
             case Reasoning():
-                return replace(
-                    self,
-                    phase=Phase.WORKING,
-                    progress=_merged(self.progress, response),
-                    progress_at=now,
-                )
+                progress = response
+                if response.level and self.progress and self.progress.stage is response.stage:
+                    # A log line says nothing about steps, so those known stay.
+                    progress = replace(self.progress, note=response.note, level=response.level)
+                return replace(self, phase=Phase.WORKING, progress=progress, progress_at=now)
             case ImageResponse() | JsonConversation():
                 # Pictures are shown when they are stored, as part of the answer.
                 return self
-
-
-def _merged(before: Reasoning | None, after: Reasoning) -> Reasoning:
-    """A log line says nothing about steps, so those known stay."""
-    if before is None or not after.level or before.stage is not after.stage:
-        return after
-    return replace(before, note=after.note, level=after.level)
-
-
-BAR = 12
-"""Cells of a progress bar: fits a phone held upright."""
-
-MOODS = {
-    TurnState.DONE: Mood.DONE,
-    TurnState.FAILED: Mood.FAILED,
-    TurnState.CANCELLED: Mood.STOPPED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,51 +107,89 @@ class Page:
         limits: of the surface.
         measure: of the surface.
         words: the language of the reply.
+        begins_with: whether the first message, if there is one in the channel, shows this already.
     """
 
     limits: Limits
     measure: Callable[[str], int]
     words: Words
+    begins_with: Callable[[Content], bool] = lambda _: True
 
 
-def contents(
-    state: ReplyState, page: Page, now: float, *, fresh: bool, rows: Rows = ()
-) -> list[Content]:
+def is_countdown(state: ReplyState) -> bool:
+    """Whether a reply in this state looks different after a while by itself: it shows a status."""
+    if state.phase in (Phase.FINAL, Phase.REMOVED):
+        return False
+    return state.phase is not Phase.WORKING or not state.text.strip()
+
+
+def contents(state: ReplyState, page: Page, now: float, turn_id: str) -> list[Content]:
     """The messages that a reply should consist of.
 
     Args:
         state: what to show.
         page: what it is written on.
         now: seconds on the clock of `state.progress_at`.
-        fresh: no message of this reply stands in the channel yet.
-        rows: buttons for the last message.
+        turn_id: named by the buttons.
 
     Returns:
         One message at least, or none if the reply should go.
     """
     if state.phase is Phase.REMOVED:
         return []
+    rows = buttons(state, turn_id, page.words) if page.limits.buttons else ()
     if state.phase is Phase.FINAL and state.answer is not None:
-        mood = MOODS[state.answer.outcome]
-        pieces = split(state.answer.text, page.limits.text, page.measure)
-        texts = [piece.shown for piece in pieces if piece.shown.strip()]
-        final = _final(texts or [page.words("answer-none")], state.uploads, page, mood, fresh=fresh)
-        return _with_buttons_below(final, rows, page)
-    if state.text.strip() and state.phase is Phase.WORKING:
-        # Only the text: at every moment it is a beginning of what will stand.
-        pieces = split(state.text, page.limits.text, page.measure)
-        shown = [Content(piece.shown) for piece in pieces]
-    else:
-        shown = [Content(status(state, now, page.words))]
-    if page.limits.buttons:
-        # On the first message, which stays the first while the text grows.
-        shown[0] = replace(shown[0], buttons=rows)
-    return shown
+        return _final(state.answer, state.files, rows, page)
+    if is_countdown(state):
+        return [Content(status=status(state, now, page.words), buttons=rows)]
+    # Only the text: at every moment it is a beginning of what will stand. The buttons are under the
+    # first message, which stays the first while the text grows.
+    first, *more = split(state.text, page.limits.text, page.measure)
+    return [Content(first.shown, buttons=rows), *(Content(piece.shown) for piece in more)]
+
+
+def buttons(state: ReplyState, turn_id: str, words: Words) -> Rows:
+    """Buttons for what a reply shows at the moment.
+
+    While it is made it can be stopped; a drawing can be varied and handed out; what failed can be
+    tried again.
+    """
+    if state.phase is Phase.FINAL and state.answer is not None:
+        return under_answer(state.answer, turn_id, len(state.files), words)
+    if state.phase is Phase.REMOVED:
+        return ()
+    return ((Button(Action(Verb.STOP, turn_id), words("button-stop"), danger=True),),)
+
+
+def under_answer(answer: Answer, turn_id: str, pictures: int, words: Words) -> Rows:
+    """Buttons for a finished reply that shows this many pictures."""
+    if answer.outcome is TurnState.FAILED:
+        return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
+    return under_drawing(turn_id, pictures, words) if pictures else ()
+
+
+def _final(answer: Answer, files: Sequence[File], rows: Rows, page: Page) -> list[Content]:
+    limits, mood = page.limits, MOODS[answer.outcome]
+    shown = _texts(answer, page)
+    batches = [
+        tuple(files[start : start + limits.files]) for start in range(0, len(files), limits.files)
+    ]
+    if not batches:
+        return _with_buttons_below(shown, rows, page)
+    below = [Content(files=batch, mood=mood) for batch in batches]
+    apart = _with_buttons_below([*shown, *below], rows, page)
+    if page.measure(markdown(shown[-1])) > limits.caption:
+        return apart
+    # Pictures join the last text where that message can take them; else they follow it.
+    joined = [*shown[:-1], replace(shown[-1], files=batches[0]), *below[1:]]
+    joined = _with_buttons_below(joined, rows, page)
+    fits = limits.attach or (len(shown) == 1 and page.begins_with(joined[0]))
+    return joined if fits else apart
 
 
 def _with_buttons_below(shown: list[Content], rows: Rows, page: Page) -> list[Content]:
     """Under the last message, or in one of their own where pictures take none."""
-    if not rows or not page.limits.buttons:
+    if not rows:
         return shown
     *rest, last = shown
     if last.files and not page.limits.buttons_with_files:
@@ -151,36 +197,61 @@ def _with_buttons_below(shown: list[Content], rows: Rows, page: Page) -> list[Co
     return [*rest, replace(last, buttons=rows)]
 
 
-def _final(
-    texts: list[str], uploads: Sequence[File], page: Page, mood: Mood, *, fresh: bool
-) -> list[Content]:
-    limits = page.limits
-    batches = [
-        tuple(uploads[start : start + limits.files])
-        for start in range(0, len(uploads), limits.files)
-    ]
-    # Pictures join the last text where that message can take them; else they follow it.
-    fits = page.measure(texts[-1]) <= limits.caption
-    joined = bool(batches) and fits and (limits.attach or (fresh and len(texts) == 1))
-    result = [Content(text, mood=mood) for text in texts]
-    if joined:
-        result[-1] = Content(texts[-1], batches.pop(0), mood)
-    return result + [Content("", batch, mood) for batch in batches]
+def _texts(answer: Answer, page: Page) -> list[Content]:
+    """The messages of an answer without its pictures; the note stands in the last one."""
+    mood = MOODS[answer.outcome]
+    pieces = split(answer.text, page.limits.text, page.measure)
+    shown = [Content(piece.shown, mood=mood) for piece in pieces if piece.shown.strip()]
+    if not answer.note:
+        return shown or [Content(page.words("answer-none"), mood=mood)]
+    if shown:
+        *rest, last = shown
+        last = replace(last, note=answer.note)
+        if page.measure(markdown(last)) <= page.limits.text:
+            return [*rest, last]
+    return [*shown, Content(mood=mood, note=answer.note)]
 
 
-def status(state: ReplyState, now: float, words: Words) -> str:
-    """The line that stands where the answer will be, two at most."""
+def markdown(content: Content) -> str:
+    """A message's words as Markdown, its status and note with their signs.
+
+    For platforms on which all of that is text.
+    """
+    if content.status is not None:
+        return _status_markdown(content.status)
+    note = f"{_NOTE_SIGNS.get(content.mood, '')}{content.note}" if content.note else ""
+    return "\n\n".join(part for part in (content.text.rstrip(), note) if part)
+
+
+def _status_markdown(status: Status) -> str:
+    line = f"{_SIGNS[status.activity]} {status.text}"
+    if status.share is not None:
+        line = f"{bar(status.share)} {status.share * 100:.0f}% · {status.text}"
+    if status.remaining:
+        line = f"{line} · {status.remaining}"
+    resumed = f"{_SIGNS[Activity.RESTARTING]} {status.resumed}" if status.resumed else ""
+    return "\n".join(part for part in (resumed, line, status.note) if part)
+
+
+def bar(share: float) -> str:
+    """A progress bar of twelve cells, `share` of them (0.0 to 1.0) full."""
+    full = round(min(1.0, max(0.0, share)) * _BAR_CELLS)
+    return "▰" * full + "▱" * (_BAR_CELLS - full)
+
+
+def status(state: ReplyState, now: float, words: Words) -> Status:
+    """What stands where the answer will be."""
     if state.phase is Phase.SUSPENDED:
-        return words("status-restarting")
+        return Status(Activity.RESTARTING, words("status-restarting"))
     if state.phase is Phase.WAITING and state.ahead is not None:
-        line = _ahead(state.ahead, words)
+        shown = Status(Activity.WAITING, _ahead(state.ahead, words))
     elif state.phase is Phase.PARKED:
-        line = _parked(state.parked_until - now, words)
+        shown = Status(Activity.PAUSED, _parked(state.parked_until - now, words))
     elif state.progress is None:
-        line = words("status-accepted")
+        shown = Status(Activity.WAITING, words("status-accepted"))
     else:
-        line = _progress(state.progress, now - state.progress_at, words)
-    return f"{words('status-resumed')}\n{line}" if state.resumed else line
+        shown = _progress(state.progress, now - state.progress_at, words)
+    return replace(shown, resumed=words("status-resumed")) if state.resumed else shown
 
 
 def _ahead(ahead: Ahead, words: Words) -> str:
@@ -196,33 +267,27 @@ def _ahead(ahead: Ahead, words: Words) -> str:
 
 
 def _parked(left: float, words: Words) -> str:
-    """The waiting room."""
-    remaining = _remaining(left, 0.0, words)
-    if not remaining:
-        return words("status-parked-soon")
-    return words("status-parked", remaining=remaining)
+    remaining = _remaining(left, words)
+    return words("status-parked", remaining=remaining) if remaining else words("status-parked-soon")
 
 
-def _progress(progress: Reasoning, age: float, words: Words) -> str:
+def _progress(progress: Reasoning, age: float, words: Words) -> Status:
     match progress.stage:
         case Stage.CONNECTING:
-            line = words("status-connecting")
+            shown = Status(Activity.WAITING, words("status-connecting"))
         case Stage.WAKING:
-            line = words("status-waking")
+            shown = Status(Activity.WAKING, words("status-waking"))
         case Stage.QUEUED:
-            line = _queue(progress, words)
+            shown = Status(Activity.WAITING, _queue(progress, words))
         case Stage.FETCHING:
-            line = words("status-fetching")
+            shown = Status(Activity.FETCHING, words("status-fetching"))
         case Stage.RUNNING:
-            line = _running(progress, words)
+            shown = _running(progress, words)
         case _:
             assert_never(progress.stage)
-    remaining = _remaining(progress.eta, age, words)
-    if remaining:
-        line = words("status-with-remaining", line=line, remaining=remaining)
-    if progress.note and progress.level:
-        line = f"{line}\n{_quiet(progress.note)}"
-    return line
+    remaining = "" if progress.eta is None else _remaining(progress.eta - age, words)
+    note = _one_line(progress.note) if progress.level else ""
+    return replace(shown, remaining=remaining, note=note)
 
 
 def _queue(progress: Reasoning, words: Words) -> str:
@@ -234,58 +299,28 @@ def _queue(progress: Reasoning, words: Words) -> str:
     return words("status-queue-place", place=place)
 
 
-def _running(progress: Reasoning, words: Words) -> str:
+def _running(progress: Reasoning, words: Words) -> Status:
     named = progress.note and not progress.level
-    what = _quiet(progress.note) if named else words("status-working")
+    what = _one_line(progress.note) if named else words("status-working")
     if progress.done is None:
-        return words("status-running", what=what)
-    shown = {"bar": bar(progress.done), "percent": f"{progress.done * 100:.0f}", "what": what}
+        return Status(Activity.WORKING, words("status-running", what=what))
     if progress.index is not None and progress.length:
-        return words(
-            "status-progress-steps",
-            **shown,
-            index=f"{progress.index:g}",
-            length=f"{progress.length:g}",
-        )
-    return words("status-progress", **shown)
+        what = f"{what} {progress.index:g}/{progress.length:g}"
+    return Status(Activity.WORKING, what, share=round(progress.done, 2))
 
 
-def bar(share: float) -> str:
-    """A bar of `BAR` cells, `share` of them (0.0 to 1.0) full."""
-    full = round(min(1.0, max(0.0, share)) * BAR)
-    return "▰" * full + "▱" * (BAR - full)
-
-
-def _remaining(eta: float | None, age: float, words: Words) -> str:
+def _remaining(seconds: float, words: Words) -> str:
     """What is left of an estimate, coarse enough not to change with every look."""
-    if eta is None:
+    if seconds <= 0:
         return ""
-    left = eta - age
-    if left <= 0:
-        return ""
-    if left < 90:  # noqa: PLR2004 - from here on minutes say more than seconds
-        return words("remaining-seconds", seconds=max(5, round(left / 5) * 5))
-    return words("remaining-minutes", minutes=round(left / 60))
+    if seconds < 90:  # noqa: PLR2004 - from here on minutes say more than seconds
+        return words("remaining-seconds", seconds=max(5, round(seconds / 5) * 5))
+    return words("remaining-minutes", minutes=round(seconds / 60))
 
 
-def _quiet(note: str) -> str:
+def _one_line(note: str) -> str:
     """Words of the Space on one line of a sane length."""
     line = " ".join(note.split())
-    return literal(line if len(line) <= 120 else f"{line[:119]}…")  # noqa: PLR2004 - about two lines on a phone
-
-
-def buttons(state: ReplyState, turn_id: str, words: Words) -> Rows:
-    """Buttons for what a reply shows at the moment.
-
-    While it is made it can be stopped; a drawing can be varied and handed out; what failed can be
-    tried again.
-    """
-    if state.phase is Phase.FINAL and state.answer is not None:
-        if state.answer.outcome is TurnState.FAILED:
-            return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
-        if state.uploads:
-            return under_drawing(turn_id, len(state.uploads), words)
-        return ()
-    if state.phase is Phase.REMOVED:
-        return ()
-    return ((Button(Action(Verb.STOP, turn_id), words("button-stop"), danger=True),),)
+    if len(line) > _MAX_NOTE_CHARS:
+        line = f"{line[: _MAX_NOTE_CHARS - 1]}…"
+    return literal(line)

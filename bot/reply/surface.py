@@ -7,9 +7,11 @@ nothing in `reply` or `turns` ever asks which platform it is talking to.
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 from bot.actions import Rows
@@ -33,23 +35,70 @@ class Mood(enum.StrEnum):
     STOPPED = "stopped"
 
 
+class Activity(enum.StrEnum):
+    """What a reply is doing or waiting for; each surface has its own sign for it."""
+
+    WAITING = "waiting"
+    WAKING = "waking"
+    WORKING = "working"
+    FETCHING = "fetching"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+
+
 @dataclass(frozen=True, slots=True)
+class Status:
+    """What a message says while there is no answer to show.
+
+    Sentences are Markdown in the language of the reply, without signs and bars: a surface draws
+    those. Numbers are coarse enough that two equal statuses look the same.
+
+    Attributes:
+        activity: for the sign.
+        text: what is being done or waited for, e.g. `"Place 3 in the Space's queue"`.
+        share: done so far, 0.0 to 1.0 in steps of 0.01; `None` if unknown.
+        remaining: how long it will take, e.g. `"about 20 s"`; empty if unknown.
+        note: a line of the Space's own log; may be empty.
+        resumed: says that the bot was restarted meanwhile; empty if it was not.
+    """
+
+    activity: Activity
+    text: str
+    share: float | None = None
+    remaining: str = ""
+    note: str = ""
+    resumed: str = ""
+
+
+@dataclass(frozen=True)
 class Content:
     """All that one message shows; an edit always states the whole of it.
 
     Attributes:
         text: Markdown as the model or the bot wrote it. Untrusted: a surface makes sure that it
-            pings nobody. May be empty only if there are files.
+            pings nobody. Empty only if there are files, a note or a status.
         files: pictures in order, `Limits.files` at most.
         mood: working, done, failed or stopped.
         buttons: in rows. Shown only where `Limits.buttons` says so, and under pictures only where
             `Limits.buttons_with_files` does.
+        status: shown in place of a text while there is none.
+        note: how it ended, in a sentence below the text. Its sign is that of `mood`.
     """
 
-    text: str
+    text: str = ""
     files: tuple[File, ...] = ()
     mood: Mood = Mood.WORKING
     buttons: Rows = ()
+    status: Status | None = None
+    note: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """Stands for all that people can see of it, but for a mood that only colours it."""
+        rows = ("|".join(f"{each.action} {each.label}" for each in row) for row in self.buttons)
+        ending = (str(self.mood), self.note) if self.note else ()
+        parts = (self.text, repr(self.status), *ending, *(file.key for file in self.files), *rows)
+        return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +162,10 @@ class Search:
         anchor: what `Surface.anchor` said before the create.
         nonce: of the create.
         content: what the message should show now; it may have been created with an older one.
-        known: says of a platform's message id whether it belongs to another message of a reply.
-        turn: waits until one more request to this chat may leave. To be called before each.
+        is_known: whether the message with this platform id belongs to another message of a reply.
+        acquire: waits until one more request to this chat may leave. To be called before each.
         alone: while it is held, no message of another reply is being created in this chat, so that
-            `known` holds for a while.
+            `is_known` stays true for a while.
         leave: stores the anchor with which to go on, should this search be cut off here. A search
             that takes long may never come to its end otherwise, when processes die early.
     """
@@ -124,8 +173,8 @@ class Search:
     anchor: Anchor
     nonce: str
     content: Content
-    known: Callable[[str], Awaitable[bool]]
-    turn: Callable[[], Awaitable[None]]
+    is_known: Callable[[str], Awaitable[bool]]
+    acquire: Callable[[], Awaitable[None]]
     alone: Callable[[], AbstractAsyncContextManager[None]]
     leave: Callable[[Anchor], Awaitable[None]]
 

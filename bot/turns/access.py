@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from bot.i18n import Words
 from bot.models import Ask, Imagine, IncomingMessage
 
-MINUTE = 60.0
-DAY = 86_400.0
+MINUTE_SECONDS = 60.0
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Rules:
         """Whether the person is an admin of the bot."""
         return str(message.person) in self.admins
 
-    def lets_in(self, message: IncomingMessage) -> bool:
+    def allows(self, message: IncomingMessage) -> bool:
         """Whether the person may use the bot here."""
         if self.is_admin(message):
             return True
@@ -99,14 +99,14 @@ def refusal(
     """Why a person may not ask now, with the time from which it works; `None` if they may."""
     if allowance.queued_turns and usage.unfinished >= allowance.queued_turns:
         return words("limit-queued", count=usage.unfinished)
-    if (wait := _wait(usage.turns, allowance.turns_per_minute, MINUTE, now)) is not None:
+    if (wait := _wait(usage.turns, allowance.turns_per_minute, MINUTE_SECONDS, now)) is not None:
         return words("limit-minute", count=len(usage.turns), wait=span(wait, words))
     if isinstance(command, Imagine):
         most = allowance.images_per_day
-        if (wait := _wait(usage.images, most, DAY, now)) is not None:
+        if (wait := _wait(usage.images, most, DAY_SECONDS, now)) is not None:
             return words("limit-images", count=most, wait=span(wait, words))
         most = allowance.images_per_day_total
-        if (wait := _wait(usage.all_images, most, DAY, now)) is not None:
+        if (wait := _wait(usage.all_images, most, DAY_SECONDS, now)) is not None:
             return words("limit-images-total", count=most, wait=span(wait, words))
     return None
 

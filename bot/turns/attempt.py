@@ -1,52 +1,65 @@
-"""Makes the answer of one turn: fetches its pictures, asks the provider, keeps what it says."""
+"""One attempt at a turn: wait, fetch its pictures, ask the provider, and bring the answer to the channel."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from bot import image
-from bot.errors import ImageUnreadable, MessageGone, QuotaExceeded, SurfaceError, SurfaceForbidden
+from bot.errors import (
+    ImageUnreadable,
+    MessageGone,
+    QuotaExceeded,
+    SurfaceError,
+    SurfaceForbidden,
+)
 from bot.files import File, suffix_of
 from bot.i18n import Words
 from bot.models import Answer, Ask, Exchange, Imagine, Turn, TurnState
-from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Response, Stage, Text
+from bot.provider.responses import (
+    ImageResponse,
+    JsonConversation,
+    Reasoning,
+    Response,
+    Stage,
+    Text,
+)
+from bot.reply.live_reply import LiveReply
 from bot.turns import answers, history
-from bot.turns.channel_queues import QueueEntry
-from bot.turns.scheduler import Scheduler
-from bot.turns.services import Reply, Services
+from bot.turns.scheduler import QueueEntry, Scheduler
+from bot.turns.services import Services
 
 log = structlog.get_logger(__name__)
 
-MODEL, IMAGE_MODEL = "janus-pro-7b", "janus-pro-7b-image"
+_MODEL, _IMAGE_MODEL = "janus-pro-7b", "janus-pro-7b-image"
 
-MAX_ALT_CHARS = 1024
+_MAX_PICTURES: Final = 4
+"""Of one question; each costs a call of the Space."""
+_MAX_PICTURE_BYTES: Final = 20 * 2**20
+"""What a platform may hand over for one picture; Telegram's own limit for bots."""
+_MAX_ALT_CHARS: Final = 1024
 """Of a description: what Telegram and Discord take."""
 
-MAX_PICTURES = 4
-"""Pictures of one question; each costs a call of the Space."""
 
-MAX_PICTURE_BYTES = 20 * 2**20
-"""What a platform may hand over for one picture; Telegram's own limit for bots."""
-
-
-class Answering:
-    """One try at the answer of a turn.
+class Attempt:
+    """One attempt at the answer of a turn.
 
     Args:
         turn: what was asked.
+        entry: its place in the queue of its channel.
+        scheduler: gives it a slot at the Spaces.
         services: what to work with.
         reply: is shown everything as it comes.
         words: the language of its person.
-        heard: told the length of the Space's own queue.
 
     Attributes:
+        turn: as it is stored.
         text: what the provider wrote so far.
         conversation: what the provider wants kept for the channel, once it said so.
     """
@@ -54,86 +67,157 @@ class Answering:
     def __init__(
         self,
         turn: Turn,
+        entry: QueueEntry,
+        scheduler: Scheduler,
         services: Services,
-        reply: Reply,
-        words: Words,
         *,
-        heard: Callable[[int], None],
+        reply: LiveReply,
+        words: Words,
     ) -> None:
-        self._turn = turn
-        self._heard = heard
-        self._words = words
-        self._services = services
-        self._reply = reply
-        self._left_out = False
+        self.turn = turn
         self.text = ""
         self.conversation: JsonConversation | None = None
+        self._entry = entry
+        self._scheduler = scheduler
+        self._services = services
+        self._reply = reply
+        self._words = words
+        self._left_out = False
+        self._files: dict[str, File] = {}
+        """Pictures just fetched or made, by key: they need not be read back to be sent on."""
 
-    async def pictures(self) -> tuple[str, ...]:
-        """Fetch and store what came with the request, so that no platform link is needed again.
-
-        Returns:
-            Their keys; those that the turn has already, if it has any.
-
-        Raises:
-            ImageError: one of them cannot be used.
-
-        Cancelling: what was stored stays, and is found again.
-        """
-        services, turn = self._services, self._turn
-        keys = list(turn.pictures)
-        for attachment in turn.attachments[:MAX_PICTURES] if not keys else ():
-            raw = await services.attachments.fetch(turn.channel, attachment, MAX_PICTURE_BYTES)
-            picture = await asyncio.to_thread(image.normalise, raw)
-            file = File(picture.data, picture.media_type)
-            await services.pictures.put(file, turn_id=turn.id)
-            keys.append(file.key)
-        return tuple(keys)
-
-    async def answer(self, pictures: tuple[str, ...]) -> Answer:
-        """Ask the provider.
-
-        Args:
-            pictures: keys of those that came with the request.
+    async def make(self) -> Answer:
+        """Make the answer; wait out a Space's quota if that is worth it.
 
         Raises:
             ProviderError: no answer; `text` is what came before.
-            ImageError: a picture is not stored any more.
+            ImageError: a picture cannot be used.
+            StorageError: the database cannot be used.
 
-        Cancelling: closes the provider's stream, which tells the Space.
+        Cancelling: hangs up, which tells the Space; the turn is as it was stored last.
         """
-        if isinstance(self._turn.command, Imagine):
-            return await self._imagine(self._turn.command)
-        return await self._ask(self._turn.command, pictures)
+        await self._fetch_pictures()
+        if self.turn.state is TurnState.ACCEPTED:
+            await self._save_as(TurnState.QUEUED)
+        while True:
+            if self.turn.parked_until is not None:
+                await self._sit_out(self.turn.parked_until)
+            await self._entry.first(self._reply.waiting)
+            async with self._scheduler.slot(self.turn, self._reply.waiting):
+                await self._save_as(TurnState.RUNNING, attempts=self.turn.attempts + 1)
+                self._reply.show(Reasoning(Stage.CONNECTING))
+                try:
+                    if isinstance(self.turn.command, Imagine):
+                        return await self._imagine(self.turn.command)
+                    return await self._ask(self.turn.command)
+                except QuotaExceeded as error:
+                    until = self._worth_waiting_for(error)
+                    if until is None:
+                        raise
+            await self._save_as(TurnState.PARKED, parked_until=until)
 
-    async def _ask(self, command: Ask, pictures: tuple[str, ...]) -> Answer:
-        services, turn = self._services, self._turn
-        settings = await services.preferences.of(turn.channel, turn.server)
+    async def deliver(self, answer: Answer) -> TurnState:
+        """Show the final state of the reply.
+
+        Where the bot may not write any more, the person is told elsewhere if there is a way.
+
+        Returns:
+            The state in which the turn ends once this is stored.
+
+        Cancelling: what was acknowledged is stored, and the answer still owed.
+        """
+        turn, words = self.turn, self._words
+        try:
+            await self._reply.finish(answer, await self._pictures_of(answer))
+        except MessageGone:
+            return TurnState.CANCELLED
+        except SurfaceError as error:
+            told = False
+            if isinstance(error, SurfaceForbidden):
+                platform = self._services.platforms[turn.person.platform]
+                told = await platform.tell(turn.person, answers.undeliverable(turn, error, words))
+            log.warning("answer could not be delivered", reason=str(error), person_told=told)
+            return TurnState.FAILED
+        return answer.outcome
+
+    async def _fetch_pictures(self) -> None:
+        """Fetch and store what came with the request, so that no platform link is needed again."""
+        turn = self.turn
+        if turn.pictures or not turn.attachments:
+            return
+        platform = self._services.platforms[turn.channel.platform]
+        for attachment in turn.attachments[:_MAX_PICTURES]:
+            raw = await platform.fetch(turn.channel, attachment, _MAX_PICTURE_BYTES)
+            picture = await asyncio.to_thread(image.normalise, raw)
+            await self._keep(File(picture.data, picture.media_type))
+        self.turn = replace(turn, pictures=tuple(self._files))
+
+    async def _keep(self, file: File) -> None:
+        await self._services.pictures.put(file, turn_id=self.turn.id)
+        self._files[file.key] = file
+
+    async def _ask(self, command: Ask) -> Answer:
+        services, turn = self._services, self.turn
+        settings = await services.settings.of(turn.channel, turn.server)
         exchanges = await services.store.lineage(turn.parent, settings.history)
-        keys = pictures or await self._related(exchanges)
+        pictures = await self._asked_about(exchanges)
         question = command.question.strip()
-        if not question and not keys:
+        if not question and not pictures:
             return Answer(TurnState.DONE, self._words("ask-needs-question"))
         said = history.messages(settings.persona, exchanges, question, turn.person.name)
         conversation = await services.store.conversation(turn.channel)
-        for number, key in enumerate(keys or (None,), start=1):
-            if len(keys) > 1:
+        for number, file in enumerate(pictures or [None], start=1):
+            if len(pictures) > 1:
                 gap = "\n\n" if self.text else ""
                 self._say(f"{gap}{self._words('answer-picture', number=number)}\n")
-            stream = services.provider.create_async_generator(
-                MODEL,
-                said,
-                media=None if key is None else [await self._media(key)],
-                seed=turn.seed,
-                conversation=conversation,
-                return_conversation=True,
+            media = None if file is None else [(file.data, f"image.{suffix_of(file.media_type)}")]
+            await self._drain(
+                services.provider.create_async_generator(
+                    _MODEL,
+                    said,
+                    media=media,
+                    seed=turn.seed,
+                    conversation=conversation,
+                    return_conversation=True,
+                )
             )
-            await self._drain(stream)
-        if len(keys) == MAX_PICTURES < len(turn.attachments):
-            left_out = self._words("answer-pictures-left-out", count=MAX_PICTURES)
+        if len(pictures) == _MAX_PICTURES < len(turn.attachments):
+            left_out = self._words("answer-pictures-left-out", count=_MAX_PICTURES)
             self._say(f"\n\n{left_out}")
         self._tell_what_is_forgotten(exchanges)
         return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
+
+    async def _asked_about(self, exchanges: Sequence[Exchange]) -> list[File]:
+        """The pictures that came with the question, else the one that it refers to, if any.
+
+        Raises:
+            ImageUnreadable: one that came with it was removed since.
+        """
+        if self.turn.pictures:
+            return [await self._own_picture(key) for key in self.turn.pictures]
+        key = history.newest_picture(exchanges)
+        if self.turn.reply_to is not None:
+            store = self._services.store
+            answered = await store.turn_of_message(self.turn.channel, self.turn.reply_to)
+            made = answered.answer.pictures if answered and answered.answer else ()
+            shown = answered.pictures if answered else ()
+            key = (made or shown or (key,))[0]
+        if key is None:
+            return []
+        try:
+            return [await self._services.pictures.get(key)]
+        except KeyError:
+            return []  # removed meanwhile: then the question is plain chat
+
+    async def _own_picture(self, key: str) -> File:
+        if key in self._files:
+            return self._files[key]
+        try:
+            return await self._services.pictures.get(key)
+        except KeyError as error:
+            raise ImageUnreadable(
+                "The picture is not stored here any more. Please send it again."
+            ) from error
 
     def _tell_what_is_forgotten(self, exchanges: Sequence[Exchange]) -> None:
         """Say that history was cut, unless one of the answers that it still holds says so."""
@@ -142,27 +226,28 @@ class Answering:
             self._say(f"\n\n{note}")
 
     async def _imagine(self, command: Imagine) -> Answer:
-        settings = await self._services.preferences.of(self._turn.channel, self._turn.server)
-        stream = self._services.provider.create_async_generator(
-            IMAGE_MODEL,
-            prompt=command.prompt,
-            seed=self._turn.seed,
-            guidance=settings.guidance if command.guidance is None else command.guidance,
-            temperature=settings.temperature,
-            conversation=await self._services.store.conversation(self._turn.channel),
-            return_conversation=True,
+        services, turn = self._services, self.turn
+        settings = await services.settings.of(turn.channel, turn.server)
+        images = await self._drain(
+            services.provider.create_async_generator(
+                _IMAGE_MODEL,
+                prompt=command.prompt,
+                seed=turn.seed,
+                guidance=settings.guidance if command.guidance is None else command.guidance,
+                temperature=settings.temperature,
+                conversation=await services.store.conversation(turn.channel),
+                return_conversation=True,
+            )
         )
-        images = await self._drain(stream)
-        recipe = images[0].recipe if images else None
-        if recipe is None:
+        for file in images:
+            await self._keep(file)
+        if not images or images[0].recipe is None:
             return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
-        keys = []
-        for made in images:
-            await self._services.pictures.put(made, turn_id=self._turn.id)
-            keys.append(made.key)
-        return Answer(TurnState.DONE, answers.caption(recipe, self._words), tuple(keys))
+        caption = answers.caption(images[0].recipe, self._words)
+        return Answer(TurnState.DONE, caption, tuple(file.key for file in images))
 
     async def _drain(self, stream: AsyncGenerator[Response, None]) -> Sequence[File]:
+        """Show what the provider says until it has said all; returns the pictures it made."""
         images: list[File] = []
         async with contextlib.aclosing(stream):
             async for response in stream:
@@ -173,7 +258,7 @@ class Answering:
                         self._reply.show(response)
                         self._left_out |= response.left_out > 0
                         if response.queue_size is not None:
-                            self._heard(response.queue_size)
+                            self._scheduler.heard(response.queue_size)
                     case ImageResponse():
                         images.extend(response.images)
                     case JsonConversation():
@@ -184,105 +269,21 @@ class Answering:
         self.text += text
         self._reply.show(Text(text))
 
-    async def _related(self, exchanges: Sequence[Exchange]) -> tuple[str, ...]:
-        """The picture that a question without one is about, if any."""
-        if self._turn.reply_to is not None:
-            turn = await self._services.store.turn_of_message(
-                self._turn.channel, self._turn.reply_to
-            )
-            made = turn.answer.pictures if turn and turn.answer else ()
-            shown = turn.pictures if turn else ()
-            if made or shown:
-                return await self._stored((made or shown)[0])
-        newest = history.newest_picture(exchanges)
-        return () if newest is None else await self._stored(newest)
-
-    async def _stored(self, key: str) -> tuple[str, ...]:
-        """The picture, or none if it was removed: then the question is plain chat."""
-        try:
-            await self._services.pictures.get(key)
-        except KeyError:
-            return ()
-        return (key,)
-
-    async def _media(self, key: str) -> tuple[bytes, str]:
-        try:
-            file = await self._services.pictures.get(key)
-        except KeyError as error:
-            raise ImageUnreadable(
-                "The picture is not stored here any more. Please send it again."
-            ) from error
-        return file.data, f"image.{file.media_type.rpartition('/')[2]}"
-
-
-class Worker:
-    """Makes one answer.
-
-    Args:
-        turn: what was asked.
-        place: its place in the lane of its channel.
-        scheduler: lets it ask a Space.
-        services: what to work with.
-        words: the language of its person.
-
-    Attributes:
-        turn: as it is stored.
-    """
-
-    def __init__(
-        self, turn: Turn, place: QueueEntry, scheduler: Scheduler, services: Services, words: Words
-    ) -> None:
-        self.turn = turn
-        self._place = place
-        self._scheduler = scheduler
-        self._services = services
-        self._words = words
-        self._answering: Answering | None = None
-
-    @property
-    def text(self) -> str:
-        """What the provider wrote so far."""
-        return self._answering.text if self._answering else ""
-
-    @property
-    def conversation(self) -> JsonConversation | None:
-        """What the provider wants kept for the channel, once it said so."""
-        return self._answering.conversation if self._answering else None
-
-    async def work(self, reply: Reply) -> Answer:
-        """Wait, ask, and wait again if a quota is used up for a while.
-
-        Args:
-            reply: is shown everything as it comes.
-
-        Raises:
-            ProviderError: no answer; `text` is what came before.
-            ImageError: a picture cannot be used.
-            StorageError: the database cannot be used.
-
-        Cancelling: hangs up; the turn is as it was stored last.
-        """
-        answering = Answering(
-            self.turn, self._services, reply, self._words, heard=self._scheduler.heard
-        )
-        self._answering = answering
-        self.turn = replace(self.turn, pictures=await answering.pictures())
-        if self.turn.state is TurnState.ACCEPTED:
-            await self._save_as(TurnState.QUEUED)
-        while True:
-            if self.turn.parked_until is not None:
-                await self._sit_out(self.turn.parked_until, reply)
-            await self._place.reached(reply.waiting)
-            async with self._scheduler.through(self.turn, reply.waiting):
-                await self._save_as(TurnState.RUNNING, attempts=self.turn.attempts + 1)
-                reply.show(Reasoning(Stage.CONNECTING))
-                try:
-                    return await answering.answer(self.turn.pictures)
-                except QuotaExceeded as error:
-                    until = self._worth_waiting_for(error)
-                    if until is None:
-                        raise
-            await self._save_as(TurnState.PARKED, parked_until=until)
+    async def _pictures_of(self, answer: Answer) -> list[File]:
+        """Those that are still there, named and described."""
+        turn, files = self.turn, []
+        prompt = turn.command.prompt if isinstance(turn.command, Imagine) else ""
+        for number, key in enumerate(answer.pictures, start=1):
+            try:
+                file = self._files.get(key) or await self._services.pictures.get(key)
+            except KeyError:
+                log.warning("picture is gone", key=key)
+                continue
+            count = len(answer.pictures)
+            alt = self._words("alt-number-of", prompt=prompt, number=number, count=count)
+            name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
+            files.append(file.described(name, alt[:_MAX_ALT_CHARS]))
+        return files
 
     def _worth_waiting_for(self, error: QuotaExceeded) -> float | None:
         """When the quota is there again, if that is known, soon enough, and nothing was shown."""
@@ -292,60 +293,19 @@ class Worker:
         longest = self._services.quota_wait
         return until if not longest or until - self.turn.accepted_at <= longest else None
 
-    async def _sit_out(self, until: float, reply: Reply) -> None:
+    async def _sit_out(self, until: float) -> None:
         """Let others of the channel go meanwhile; they may be questions to another Space."""
         seconds = max(0.0, until - time.time())
         log.info("turn parked", seconds=round(seconds))
-        self._place.leave()
+        self._entry.leave()
         try:
-            reply.parked(seconds)
+            self._reply.parked(seconds)
             await asyncio.sleep(seconds)
         finally:
-            self._place.rejoin()
+            self._entry.rejoin()
         await self._save_as(TurnState.QUEUED, parked_until=None)
 
     async def _save_as(self, state: TurnState, **changes: Any) -> None:
         if self.turn.state is not state or changes:
             self.turn = self.turn.to(state, **changes)
             await self._services.store.save(self.turn)
-
-
-async def deliver(
-    turn: Turn, answer: Answer, reply: Reply, services: Services, words: Words
-) -> TurnState:
-    """Show the final state of a reply.
-
-    Where the bot may not write any more, the person is told elsewhere if there is a way.
-
-    Returns:
-        The state in which the turn ends once this is stored.
-
-    Cancelling: what was acknowledged is stored, and the answer still owed.
-    """
-    try:
-        await reply.finish(answer, await _made(turn, answer, services, words))
-    except MessageGone:
-        return TurnState.CANCELLED
-    except SurfaceForbidden as error:
-        told = await services.replies.tell(turn.person, answers.undeliverable(turn, error, words))
-        log.warning("answer could not be delivered", reason=str(error), person_told=told)
-        return TurnState.FAILED
-    except SurfaceError as error:
-        log.warning("answer could not be delivered", reason=str(error))
-        return TurnState.FAILED
-    return answer.outcome
-
-
-async def _made(turn: Turn, answer: Answer, services: Services, words: Words) -> Sequence[File]:
-    files = []
-    prompt = turn.command.prompt if isinstance(turn.command, Imagine) else ""
-    for number, key in enumerate(answer.pictures, start=1):
-        try:
-            file = await services.pictures.get(key)
-        except KeyError:
-            log.warning("picture is gone", key=key)
-            continue
-        name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
-        alt = words("alt-number-of", prompt=prompt, number=number, count=len(answer.pictures))
-        files.append(file.described(name, alt[:MAX_ALT_CHARS]))
-    return files

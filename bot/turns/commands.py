@@ -202,14 +202,14 @@ _OPTION = re.compile(r"(?:^|\s)(?:--|\u2014)(seed|guidance)(?:\s+|=)(\S+)", re.I
 """Phones turn two hyphens into a dash, so that is read as well."""
 
 
-def parse_drawing(rest: str) -> Imagine:
+def parse_drawing(text: str) -> Imagine:
     """Read what follows `/imagine`: a prompt, and `--seed` and `--guidance` anywhere in it.
 
     Raises:
         CommandError: no prompt, or a value that cannot be used.
     """
-    values = {name.lower(): value for name, value in _OPTION.findall(rest)}
-    prompt = _OPTION.sub(" ", rest).strip()
+    values = {name.lower(): value for name, value in _OPTION.findall(text)}
+    prompt = _OPTION.sub(" ", text).strip()
     seed = guidance = None
     if "seed" in values:
         if not re.fullmatch(r"\d{1,10}", values["seed"], re.ASCII):

@@ -5,66 +5,37 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
 
 from bot.actions import Action, Button, Verb
 from bot.files import File
 from bot.i18n import Words
-from bot.models import ChannelKey, Counts, IncomingMessage, Person
+from bot.models import ChannelKey, IncomingMessage, Notice, Person
+from bot.storage import Keeper
 from bot.turns.commands import Export, Forget, Privacy, Stats
-from bot.turns.inbox import Notice
-from bot.turns.settings import Preferences
+from bot.turns.settings import ChannelSettings
 
 PERSON, CHANNEL = "person", "channel"
-
-
-class RecordStore(Protocol):
-    """Stored data as a whole.
-
-    Raises:
-        StorageError: from any method, when the database cannot be used.
-    """
-
-    async def counts(self, channel: ChannelKey | None, person: Person | None) -> Counts:
-        """What is stored of a channel, a person, or a person in a channel."""
-        ...
-
-    async def archive(self, channel: ChannelKey) -> bytes:
-        """A ZIP with all of a channel: Markdown, JSON and the pictures."""
-        ...
-
-    async def forget_person(self, person: Person) -> Counts:
-        """Delete all turns of a person in all channels, and pictures that nobody else needs.
-
-        Returns:
-            What was deleted.
-        """
-        ...
-
-    async def forget_channel(self, channel: ChannelKey) -> Counts:
-        """Delete a channel with all that belongs to it. Returns what was deleted."""
-        ...
 
 
 class DataRequests:
     """Answers `/stats`, `/privacy`, `/export`, `/forget` and `/doctor`.
 
     Args:
-        store: the data.
-        preferences: how long it is kept.
+        keeper: the data.
+        settings: how long it is kept.
         examine: what the doctor finds: a mark (✓, · or ✗) and a sentence, one after the other.
         unfinished: whether a turn of this channel or person is on its way.
     """
 
     def __init__(
         self,
-        store: RecordStore,
-        preferences: Preferences,
+        keeper: Keeper,
+        settings: ChannelSettings,
         examine: Callable[[], AsyncIterator[str]],
         unfinished: Callable[[ChannelKey | None, Person | None], bool],
     ) -> None:
-        self._store = store
-        self._preferences = preferences
+        self._keeper = keeper
+        self._settings = settings
         self._examine = examine
         self._unfinished = unfinished
 
@@ -102,10 +73,10 @@ class DataRequests:
         ):
             return Notice(words("forget-busy"))
         if of_channel:
-            gone = await self._store.forget_channel(message.channel)
-            self._preferences.forget()
+            gone = await self._keeper.forget_channel(message.channel)
+            self._settings.forget()
         else:
-            gone = await self._store.forget_person(message.person)
+            gone = await self._keeper.forget_person(message.person)
         key = "forget-done-channel" if of_channel else "forget-done-person"
         text = words(key, turns=gone.turns, pictures=gone.pictures, size=_size(gone.size))
         return Notice(text, replaces=True)
@@ -118,8 +89,8 @@ class DataRequests:
         return Notice("\n".join(lines))
 
     async def _stats(self, message: IncomingMessage, words: Words) -> str:
-        here = await self._store.counts(message.channel, None)
-        mine = await self._store.counts(message.channel, message.person)
+        here = await self._keeper.counts(message.channel, None)
+        mine = await self._keeper.counts(message.channel, message.person)
         if not here.turns:
             return words("stats-nothing")
         lines = [
@@ -131,9 +102,9 @@ class DataRequests:
         return "\n".join(f"- {line}" for line in lines)
 
     async def _privacy(self, message: IncomingMessage, words: Words) -> str:
-        settings = await self._preferences.of(message.channel, message.server)
-        here = await self._store.counts(message.channel, None)
-        mine = await self._store.counts(None, message.person)
+        settings = await self._settings.of(message.channel, message.server)
+        here = await self._keeper.counts(message.channel, None)
+        mine = await self._keeper.counts(None, message.person)
         kept = "privacy-kept-days" if settings.retention else "privacy-kept-for-ever"
         return "\n".join(
             [
@@ -148,25 +119,25 @@ class DataRequests:
         )
 
     async def _export(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
-        here = await self._store.counts(message.channel, None)
+        here = await self._keeper.counts(message.channel, None)
         if not here.turns:
             return Notice(words("export-nothing"))
         if here.people > 1 and not admin:
             return Notice(words("export-not-yours"))
-        data = await self._store.archive(message.channel)
+        data = await self._keeper.archive(message.channel)
         day = time.strftime("%Y-%m-%d", time.gmtime())
         name = f"{re.sub(r'[^A-Za-z0-9-]', '_', str(message.channel))}-{day}.zip"
         file = File(data, "application/zip", name)
         return Notice(words("export-here", turns=here.turns), files=(file,))
 
     async def _offer(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
-        mine = await self._store.counts(None, message.person)
+        mine = await self._keeper.counts(None, message.person)
         lines = [words("forget-offer"), "", "- " + words("forget-mine", turns=mine.turns)]
         buttons = [
             (Button(Action(Verb.FORGET, PERSON), words("forget-button-person"), danger=True),)
         ]
         if admin:
-            here = await self._store.counts(message.channel, None)
+            here = await self._keeper.counts(message.channel, None)
             lines.append("- " + words("forget-here", turns=here.turns))
             buttons.append(
                 (Button(Action(Verb.FORGET, CHANNEL), words("forget-button-channel"), danger=True),)

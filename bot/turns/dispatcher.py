@@ -1,4 +1,4 @@
-"""Implements `Inbox`: everything that people do arrives here and goes to whoever carries it out."""
+"""Everything that people do arrives here and goes to whoever carries it out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.errors import StorageError
 from bot.files import suffix_of
 from bot.i18n import Words
 from bot.image.png_metadata import png_with_recipe
-from bot.models import Ask, ChannelKey, Imagine, IncomingMessage, Person, Turn
+from bot.models import Ask, ChannelKey, Imagine, IncomingMessage, Notice, Person, Turn, same_person
 from bot.turns import recipes
 from bot.turns.access import Policy
 from bot.turns.commands import (
@@ -31,24 +31,23 @@ from bot.turns.commands import (
     Stop,
 )
 from bot.turns.data_requests import DataRequests
-from bot.turns.engine import Engine, same
-from bot.turns.inbox import Notice
+from bot.turns.engine import Engine
 from bot.turns.services import Services
 from bot.turns.settings_menu import SettingsMenu
 
 log = structlog.get_logger(__name__)
 
-PROMPTS = 200
+_MAX_DRAWINGS_SEARCHED = 200
 """Drawings of a person among which recent prompts are looked for."""
 
 
 class Dispatcher:
-    """The `Inbox` of all platforms.
+    """Where all platforms deliver what people do; it goes on to whoever carries it out.
 
     Args:
         engine: runs turns.
         services: what turns work with.
-        records: answers what concerns stored data, and the doctor.
+        data_requests: answers what concerns stored data, and the doctor.
         policy: who may use the bot; see the attribute.
 
     Attributes:
@@ -56,94 +55,133 @@ class Dispatcher:
     """
 
     def __init__(
-        self, engine: Engine, services: Services, records: DataRequests, policy: Policy
+        self, engine: Engine, services: Services, data_requests: DataRequests, policy: Policy
     ) -> None:
         self._engine = engine
         self._services = services
-        self._records = records
-        self._menu = SettingsMenu(services.preferences)
+        self._data_requests = data_requests
+        self._menu = SettingsMenu(services.settings)
         self.policy = policy
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """As `bot.turns.inbox.Inbox.handle`.
+        """Take a command in.
+
+        Returns when a turn is committed, its first sign of life on the way; the reply itself goes
+        on in the background. A message delivered before changes nothing.
+
+        Returns:
+            What to answer at once, or `None` if a turn's reply is the answer.
 
         Cancelling: the turn is accepted or it is not; a message delivered again tells which.
         """
-        words = self._services.preferences.catalogue.words(message.person.language)
+        words = self._services.settings.catalogue.words(message.person.language)
         try:
             words = await self.words(message)
-            if (refused := self._refused(message, words)) is not None:
-                return refused
-            return await self._carry_out(message, command, words)
+            return self._refused(message, words) or await self._carry_out(message, command, words)
         except StorageError as error:
             log.error("request refused", reason=str(error))  # noqa: TRY400 - no bug, no traceback
             return Notice(words("no-storage"))
 
     async def press(self, message: IncomingMessage, action: Action) -> Notice | None:
-        """As `bot.turns.inbox.Inbox.press`."""
-        words = self._services.preferences.catalogue.words(message.person.language)
+        """Take the press of a button in.
+
+        Args:
+            message: who pressed, where, and where a reply goes; its id is that of the press.
+            action: as the button carried it. `Verb.EDIT` begins nothing: `None` says only that the
+                turn is this person's. A platform then asks for the new prompt (see `drawing`) and
+                hands it to `handle`.
+
+        Returns:
+            As `handle`. Somebody else's press gets a private notice, and changes nothing.
+        """
+        words = self._services.settings.catalogue.words(message.person.language)
         try:
             words = await self.words(message)
-            if (refused := self._refused(message, words)) is not None:
-                return refused
-            if action.verb is Verb.SET:
-                return await self._menu.press(message, action, self._is_admin(message), words)
-            if action.verb is Verb.FORGET:
-                return await self._records.forget(
-                    message, action.target, self._is_admin(message), words
-                )
-            return await self._press(message, action, words)
+            return self._refused(message, words) or await self._pressed(message, action, words)
         except StorageError as error:
             log.error("press refused", reason=str(error))  # noqa: TRY400 - no bug, no traceback
             return Notice(words("no-storage"))
 
     async def words(self, message: IncomingMessage) -> Words:
-        """As `bot.turns.inbox.Inbox.words`."""
-        preferences = self._services.preferences
-        return await preferences.words(message.channel, message.server, message.person)
+        """The language to speak: the channel's, else the person's, else the configured one.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return await self._services.settings.words(message.channel, message.server, message.person)
 
     async def drawing(self, turn_id: str) -> Imagine | None:
-        """As `bot.turns.inbox.Inbox.drawing`."""
+        """The prompt, seed and guidance of a turn that drew; `None` if there is no such turn.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
         turn = await self._services.store.turn(turn_id)
         if turn is None:
             return None
-        settings = await self._services.preferences.of(turn.channel, turn.server)
+        settings = await self._services.settings.of(turn.channel, turn.server)
         return recipes.exact(turn, settings.guidance)
 
     async def recent_prompts(self, person: Person, beginning: str) -> Sequence[str]:
-        """As `bot.turns.inbox.Inbox.recent_prompts`."""
+        """What a person drew lately, newest first, each prompt once.
+
+        Args:
+            person: whose; nobody else is shown them.
+            beginning: only prompts that begin like this, whatever the case.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
         wanted = beginning.strip().lower()
-        found = await self._services.store.prompts(person, PROMPTS)
+        found = await self._services.store.prompts(person, _MAX_DRAWINGS_SEARCHED)
         return [prompt for prompt in dict.fromkeys(found) if prompt.lower().startswith(wanted)]
 
     async def edited(self, message: IncomingMessage, command: Command) -> None:
-        """As `bot.turns.inbox.Inbox.edited`."""
+        """A person edited a message: its turn is begun again in the same reply, if not finished.
+
+        A message that made no turn makes none now.
+        """
         if isinstance(command, Ask | Imagine):
             await self._engine.edit(message, command)
 
     async def deleted(self, channel: ChannelKey, message_id: str) -> None:
-        """As `bot.turns.inbox.Inbox.deleted`."""
+        """A person deleted a message: its turn, if not finished, ends and its reply goes."""
         self._engine.withdraw(channel, message_id)
 
     async def moved(self, old: ChannelKey, new: ChannelKey) -> None:
-        """As `bot.turns.inbox.Inbox.moved`."""
+        """The platform gave a channel another id: all that belongs to it goes along.
+
+        Raises:
+            StorageError: the database cannot be used; to be called again.
+        """
         await self._services.store.move_channel(old, new)
-        self._services.preferences.forget()
+        self._services.settings.forget()
         log.info("channel moved", old=str(old), new=str(new))
 
     async def saw(self, channel: ChannelKey, message_id: str) -> None:
-        """As `bot.turns.inbox.Inbox.saw`."""
+        """A message was handled, whatever came of it; for platforms that do not deliver again.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
         await self._services.store.saw(channel, message_id)
 
     async def seen(self, platform: str, since: float) -> Sequence[tuple[ChannelKey, str]]:
-        """As `bot.turns.inbox.Inbox.seen`."""
+        """Channels in which messages were handled after `since` (Unix seconds), newest first.
+
+        Returns:
+            Each with the largest id handled there.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
         return await self._services.store.seen(platform, since)
 
     def _refused(self, message: IncomingMessage, words: Words) -> Notice | None:
         if self._engine.closing:
             return Notice(words("restarting"))
-        if not self.policy.rules.lets_in(message):
-            log.info("not let in", person=str(message.person), channel=str(message.channel))
+        if not self.policy.rules.allows(message):
+            log.info("access denied", person=str(message.person), channel=str(message.channel))
             return Notice(words("access-denied", person=str(message.person)))
         return None
 
@@ -171,19 +209,21 @@ class Dispatcher:
             case ShowSettings():
                 return await self._menu.show(message, command, self._is_admin(message), words)
             case Stats() | Privacy() | Export() | Forget():
-                return await self._records.answer(message, command, self._is_admin(message), words)
+                return await self._data_requests.answer(
+                    message, command, self._is_admin(message), words
+                )
             case Help():
                 return Notice(words("help"))
             case Doctor():
                 admin = self.policy.rules.is_admin(message)
-                return await self._records.examine(admin=admin, words=words)
+                return await self._data_requests.examine(admin=admin, words=words)
             case _:
                 assert_never(command)
 
     async def _accept(
         self, message: IncomingMessage, command: Ask | Imagine, words: Words
     ) -> Notice | None:
-        settings = await self._services.preferences.of(message.channel, message.server)
+        settings = await self._services.settings.of(message.channel, message.server)
         if isinstance(command, Imagine) and not settings.images:
             return Notice(words("images-off"))
         return await self._engine.accept(Turn.accept(message, command), words)
@@ -203,14 +243,19 @@ class Dispatcher:
         text = recipes.told(recipe, len(made), words)
         return Notice(text, buttons=under_drawing(turn.id, len(made), words))
 
-    async def _press(  # noqa: PLR0911 - one return per verb
+    async def _pressed(  # noqa: PLR0911 - one return per verb
         self, message: IncomingMessage, action: Action, words: Words
     ) -> Notice | None:
+        if action.verb is Verb.SET:
+            return await self._menu.press(message, action, self._is_admin(message), words)
+        if action.verb is Verb.FORGET:
+            admin = self._is_admin(message)
+            return await self._data_requests.forget(message, action.target, admin, words)
         turn = await self._services.store.turn(action.target)
         if turn is None:
             return Notice(words("press-gone"))
         manages = action.verb in {Verb.STOP, Verb.DELETE} and self._is_admin(message)
-        if not manages and not same(turn.person, message.person):
+        if not manages and not same_person(turn.person, message.person):
             return Notice(words("press-not-yours"))
         match action.verb:
             case Verb.STOP:
@@ -232,7 +277,7 @@ class Dispatcher:
     async def _draw(
         self, message: IncomingMessage, turn: Turn, verb: Verb, words: Words
     ) -> Notice | None:
-        settings = await self._services.preferences.of(turn.channel, turn.server)
+        settings = await self._services.settings.of(turn.channel, turn.server)
         drawing = recipes.exact(turn, settings.guidance)
         if drawing is None:
             return Notice(words("press-gone"))

@@ -11,18 +11,27 @@ import structlog
 
 from bot.errors import StorageError, SurfaceError
 from bot.i18n import Words
-from bot.models import FINAL, Ask, ChannelKey, Imagine, IncomingMessage, Person, Turn, TurnState
-from bot.turns.access import DAY, MINUTE, Policy, Usage, refusal
-from bot.turns.channel_queues import ChannelQueues
-from bot.turns.inbox import Notice
+from bot.models import (
+    FINAL,
+    Ask,
+    ChannelKey,
+    Imagine,
+    IncomingMessage,
+    Notice,
+    Person,
+    Turn,
+    TurnState,
+    same_person,
+)
+from bot.turns.access import DAY_SECONDS, MINUTE_SECONDS, Policy, Usage, refusal
 from bot.turns.run import TurnRun
-from bot.turns.scheduler import Scheduler
+from bot.turns.scheduler import ChannelQueues, Scheduler
 from bot.turns.services import Services
 
 log = structlog.get_logger(__name__)
 
-LAST_WORDS = 3.0
-"""Seconds in which suspended turns may say so before the process goes on stopping."""
+_SUSPEND_SECONDS = 3.0
+"""In which suspended turns may say so before the process goes on stopping."""
 
 
 class Engine:
@@ -40,10 +49,10 @@ class Engine:
         self._services = services
         self._policy = policy
         self._tasks = tasks
-        self._lanes = ChannelQueues()
-        self._scheduler = Scheduler(services.places)
+        self._queues = ChannelQueues()
+        self._scheduler = Scheduler(services.slots)
         self._runs: dict[str, tuple[TurnRun, asyncio.Task[None]]] = {}
-        self._door = asyncio.Lock()  # between counting and accepting nobody else is accepted
+        self._accepting = asyncio.Lock()  # between counting and accepting nobody else is accepted
         self.closing = False
 
     @property
@@ -66,7 +75,7 @@ class Engine:
             StorageError: nothing could be written down.
         """
         store = self._services.store
-        async with self._door:
+        async with self._accepting:
             refused = await self._refusal(turn, words)
             if refused is not None:
                 known = await store.turn_of_message(turn.channel, turn.message_id)
@@ -103,7 +112,7 @@ class Engine:
     def stop(self, channel: ChannelKey, person: Person) -> bool:
         """Stop the newest unfinished turn of a person in a channel, if there is one."""
         for run, _ in reversed(self._runs.values()):
-            if same(run.turn.person, person) and run.turn.channel == channel and run.stop():
+            if same_person(run.turn.person, person) and run.turn.channel == channel and run.stop():
                 return True
         return False
 
@@ -115,7 +124,8 @@ class Engine:
     def is_busy(self, channel: ChannelKey | None, person: Person | None) -> bool:
         """Whether a turn of this channel, or of this person, is on its way."""
         return any(
-            run.turn.channel == channel or (person is not None and same(run.turn.person, person))
+            run.turn.channel == channel
+            or (person is not None and same_person(run.turn.person, person))
             for run, _ in self._runs.values()
         )
 
@@ -128,7 +138,7 @@ class Engine:
         run = self._runs.get(turn.id)
         if run is not None and run[0].withdraw():
             return
-        reply = await self._services.replies.open(turn, words, _ignore)
+        reply = await self._services.open_reply(turn, words, _ignore)
         try:
             await reply.remove()
         finally:
@@ -193,7 +203,7 @@ class Engine:
         if not await self._ended(grace):
             for run, _ in list(self._runs.values()):
                 run.suspend()
-            if not await self._ended(LAST_WORDS):
+            if not await self._ended(_SUSPEND_SECONDS):
                 for _, task in list(self._runs.values()):
                     task.cancel()
                 await self._ended(None)
@@ -219,22 +229,22 @@ class Engine:
         now = time.time()
         store, person, allowance = self._services.store, turn.person, self._policy().allowance
         usage = Usage(
-            unfinished=sum(same(run.turn.person, person) for run, _ in self._runs.values())
+            unfinished=sum(same_person(run.turn.person, person) for run, _ in self._runs.values())
         )
         if allowance.turns_per_minute:
-            turns = await store.accepted_since(person, now - MINUTE, drawings=False)
+            turns = await store.accepted_since(person, now - MINUTE_SECONDS, drawings=False)
             usage = replace(usage, turns=turns)
         if isinstance(turn.command, Imagine) and allowance.images_per_day:
-            images = await store.accepted_since(person, now - DAY, drawings=True)
+            images = await store.accepted_since(person, now - DAY_SECONDS, drawings=True)
             usage = replace(usage, images=images)
         if isinstance(turn.command, Imagine) and allowance.images_per_day_total:
-            everybodys = await store.accepted_since(None, now - DAY, drawings=True)
+            everybodys = await store.accepted_since(None, now - DAY_SECONDS, drawings=True)
             usage = replace(usage, all_images=everybodys)
         return refusal(allowance, usage, turn.command, now, words)
 
     def _start(self, turn: Turn, *, resumed: bool = False) -> None:
-        place = self._lanes.join(turn)
-        run = TurnRun(turn, place, self._scheduler, self._services, resumed=resumed)
+        entry = self._queues.join(turn)
+        run = TurnRun(turn, entry, self._scheduler, self._services, resumed=resumed)
         task = self._tasks.create_task(run.run(), name=f"run {turn.id}")
         self._runs[turn.id] = (run, task)
         task.add_done_callback(lambda _: self._runs.pop(turn.id, None))
@@ -245,11 +255,6 @@ class Engine:
             if (run.turn.channel, run.turn.message_id) == (channel, message_id):
                 return run
         return None
-
-
-def same(one: Person, other: Person) -> bool:
-    """Whether two are the same person. Names change; ids do not."""
-    return (one.platform, one.id) == (other.platform, other.id)
 
 
 def _names(turn: Turn) -> list[tuple[str, int | None]]:

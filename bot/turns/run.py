@@ -1,8 +1,8 @@
 """One turn on its way from accepted to finished.
 
-Two tasks: the outer one opens the reply, stores the answer and delivers it; the inner one, the
-worker, waits for its turn and drains the provider. Whatever interrupts a turn cancels only the
-worker, so that what it came to is still delivered or kept.
+Two tasks: the outer one opens the reply, stores the answer and delivers it; the inner one makes the
+answer: it waits for its turn and drains the provider. Whatever interrupts a turn cancels only the
+inner one, so that what it came to is still delivered or kept.
 """
 
 from __future__ import annotations
@@ -16,23 +16,22 @@ import structlog
 
 from bot.errors import ImageError, ProviderError, StorageError, SurfaceError
 from bot.models import Answer, Turn, TurnState
+from bot.reply.live_reply import LiveReply
 from bot.turns import answers
-from bot.turns.attempt import Worker, deliver
-from bot.turns.channel_queues import QueueEntry
-from bot.turns.scheduler import Scheduler
-from bot.turns.services import Reply, Services
+from bot.turns.attempt import Attempt
+from bot.turns.scheduler import QueueEntry, Scheduler
+from bot.turns.services import Services
 
 log = structlog.get_logger(__name__)
 
-TOO_OLD = 86_400.0
-"""Seconds after which a turn that was left unfinished is not taken up again."""
-
+MAX_AGE_SECONDS = 86_400.0
+"""After this a turn that was left unfinished is not taken up again."""
 MAX_ATTEMPTS = 5
 """How often the provider is asked: a turn that takes the process down each time must end."""
 
 
 class _Why(enum.Enum):
-    """Why a worker was cancelled."""
+    """Why an attempt was cancelled."""
 
     STOPPED = enum.auto()
     SUSPENDED = enum.auto()
@@ -41,17 +40,13 @@ class _Why(enum.Enum):
     WITHDRAWN = enum.auto()
 
 
-class _Suspended(Exception):
-    """The process stops; the turn stays unfinished on purpose."""
-
-
 class TurnRun:
     """Carries one turn through.
 
     Args:
         turn: in any state that is not final.
-        place: its place in the lane of its channel; given up at the end.
-        scheduler: lets it ask a Space.
+        entry: its place in the queue of its channel; given up at the end.
+        scheduler: gives it a slot at the Spaces.
         services: what to work with.
         resumed: the turn was begun by an earlier process.
     """
@@ -59,27 +54,26 @@ class TurnRun:
     def __init__(
         self,
         turn: Turn,
-        place: QueueEntry,
+        entry: QueueEntry,
         scheduler: Scheduler,
         services: Services,
         *,
         resumed: bool = False,
     ) -> None:
         self.turn = turn
-        self._place = place
+        self._entry = entry
         self._scheduler = scheduler
         self._services = services
-        self._words = services.preferences.catalogue.words()
+        self._words = services.settings.catalogue.words()
         self._resumed = resumed
-        self._task: asyncio.Task[Answer] | None = None
+        self._making: asyncio.Task[Answer] | None = None
         self._why: _Why | None = None
         self._lost_to: SurfaceError | None = None
         self._edited: Turn | None = None
         self._settled = asyncio.Event()
         self._settled.set()
-        self._reply: Reply | None = None
+        self._reply: LiveReply | None = None
         self._farewell: asyncio.Task[None] | None = None
-        self._worker: Worker | None = None
 
     async def run(self) -> None:
         """Carry the turn to its end, or to where another process can take it up.
@@ -98,7 +92,7 @@ class TurnRun:
                 log.exception("turn broke off; it will be taken up at the next start")
             finally:
                 self._settled.set()
-                self._place.leave()
+                self._entry.leave()
 
     @property
     def wanted(self) -> Turn:
@@ -143,28 +137,25 @@ class TurnRun:
         if self.turn.answer is not None or self._why is not None:
             return False
         self._why = why
-        if self._task is not None:
-            self._task.cancel()
+        if self._making is not None:
+            self._making.cancel()
         return True
 
     async def _run(self) -> None:
         services, turn = self._services, self.turn
-        self._words = await services.preferences.words(turn.channel, turn.server, turn.person)
-        reply = self._reply = await services.replies.open(turn, self._words, self._lost)
+        self._words = await services.settings.words(turn.channel, turn.server, turn.person)
+        reply = self._reply = await services.open_reply(turn, self._words, self._lost)
         try:
             if self._resumed and self.turn.answer is None:
                 reply.resumed()
-            answer = self.turn.answer
+            attempt, answer = await self._answered(reply)
             if answer is None:
-                answer = await self._answer(reply)
+                await self._suspended(reply)
+                return
+            if self.turn.answer is None:
                 self.turn = self.turn.to(TurnState.DELIVERING, answer=answer, parked_until=None)
-                conversation = self._worker.conversation if self._worker else None
-                await self._services.store.finish(self.turn, conversation)
-            await self._deliver(reply, answer)
-        except _Suspended:
-            log.info("turn suspended", state=self.turn.state)
-            await self._requeue()
-            await (self._farewell or reply.suspend())
+                await services.store.finish(self.turn, attempt.conversation)
+            await self._deliver(attempt, reply, answer)
         finally:
             await reply.aclose()
 
@@ -173,40 +164,45 @@ class TurnRun:
         self._lost_to = error
         self._interrupt(_Why.LOST)
 
-    async def _answer(self, reply: Reply) -> Answer:
-        """Let a worker make the answer; whatever ends it becomes one."""
-        if self._resumed and (hopeless := self._hopeless()) is not None:
-            return hopeless
+    async def _answered(self, reply: LiveReply) -> tuple[Attempt, Answer | None]:
+        """The last attempt, and what it came to; no answer if the process stops."""
+        answer = self.turn.answer or (self._hopeless() if self._resumed else None)
         while True:
-            worker = self._worker = Worker(
-                self.turn, self._place, self._scheduler, self._services, self._words
+            attempt = Attempt(
+                self.turn,
+                self._entry,
+                self._scheduler,
+                self._services,
+                reply=reply,
+                words=self._words,
             )
-            task = self._task = asyncio.create_task(worker.work(reply), name=f"turn {self.turn.id}")
+            if answer is not None:
+                return attempt, answer
+            making = self._making = asyncio.create_task(attempt.make(), name=f"turn {self.turn.id}")
             if self._why is not None:  # interrupted before it began
-                task.cancel()
+                making.cancel()
             try:
-                await asyncio.wait([task])
+                await asyncio.wait([making])
             finally:
-                if not task.done():
-                    task.cancel()
-                    await asyncio.gather(task, return_exceptions=True)
-                self.turn = worker.turn
-            if self._why is _Why.EDITED and self._edited is not None:
-                if not task.cancelled():
-                    task.exception()  # it came to an end at the same moment: to the old words
-                await self._begin_again(self._edited, reply)
-                continue
-            return self._outcome(task, worker.text)
+                if not making.done():
+                    making.cancel()
+                    await asyncio.gather(making, return_exceptions=True)
+                self.turn = attempt.turn
+            if self._why is not _Why.EDITED or self._edited is None:
+                return attempt, self._outcome(making, attempt.text)
+            if not making.cancelled():
+                making.exception()  # it came to an end at the same moment: to the old words
+            await self._begin_again(self._edited, reply)
 
     def _hopeless(self) -> Answer | None:
         """What to say of a turn that should not be tried again; `None` if it should."""
-        if time.time() - self.turn.accepted_at > TOO_OLD:
+        if time.time() - self.turn.accepted_at > MAX_AGE_SECONDS:
             return answers.too_old(self.turn, self._words)
         if self.turn.attempts >= MAX_ATTEMPTS:
             return answers.given_up(self.turn, self._words)
         return None
 
-    async def _begin_again(self, edited: Turn, reply: Reply) -> None:
+    async def _begin_again(self, edited: Turn, reply: LiveReply) -> None:
         self._why = self._edited = None  # whatever comes while this is stored is next
         if self.turn.state in (TurnState.RUNNING, TurnState.PARKED):
             self.turn = self.turn.to(TurnState.QUEUED)
@@ -224,36 +220,39 @@ class TurnRun:
         reply.restart()
         log.info("request edited; begun again")
 
-    def _outcome(self, task: asyncio.Task[Answer], partial: str) -> Answer:
-        if task.cancelled():
+    def _outcome(self, making: asyncio.Task[Answer], partial: str) -> Answer | None:
+        """What an attempt came to; `None` if the process stops."""
+        if making.cancelled():
             if self._why is _Why.SUSPENDED:
-                raise _Suspended
+                return None
             if self._lost_to is not None:
                 return answers.lost(self._lost_to, self._words)
             return answers.stopped(partial, self._words)
-        try:
-            return task.result()
-        except (ProviderError, ImageError) as error:
+        error = making.exception()
+        if error is None:
+            return making.result()
+        if isinstance(error, ProviderError | ImageError | StorageError):
             log.info("no answer", kind=type(error).__name__, reason=str(error))
             return answers.failed(self.turn, error, self._words, partial)
-        except Exception:
-            log.exception("turn failed")
-            return answers.broken(self.turn, self._words)
+        log.error("turn failed", exc_info=error)
+        return answers.broken(self.turn, self._words)
 
-    async def _requeue(self) -> None:
-        """To where another worker can take it up; a parked turn stays parked."""
+    async def _suspended(self, reply: LiveReply) -> None:
+        """To where another process can take it up; a parked turn stays parked."""
+        log.info("turn suspended", state=self.turn.state)
         if self.turn.state is TurnState.RUNNING:
             self.turn = self.turn.to(TurnState.QUEUED)
             await self._services.store.save(self.turn)
+        await (self._farewell or reply.suspend())
 
-    async def _deliver(self, reply: Reply, answer: Answer) -> None:
+    async def _deliver(self, attempt: Attempt, reply: LiveReply, answer: Answer) -> None:
         if self._why is _Why.WITHDRAWN:
             await reply.remove()
             end = TurnState.CANCELLED
         else:
-            end = await deliver(self.turn, answer, reply, self._services, self._words)
+            end = await attempt.deliver(answer)
         self.turn = self.turn.to(end)
         await self._services.store.save(self.turn)
         seconds = time.time() - self.turn.accepted_at
         log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
-        self._services.observer.turn_ended(self.turn, end, seconds)
+        self._services.metrics.turn_ended(self.turn, end, seconds)

@@ -1,9 +1,10 @@
-"""Who may ask a Space next: people take turns, and a short question does not wait for drawings.
+"""Who goes next: one turn at a time per channel, and fair turns for people at the Spaces.
 
-First come, first served would let one person with ten requests hold everybody up. So each person
-who waits gets one request, then the next person; a newcomer goes before those who had one already.
-A question takes seconds and a drawing of five pictures a minute, so questions go first, and after
-`QUESTIONS` of them one drawing.
+In a channel, turns go in the order in which they were accepted. For a slot at the Spaces, first come,
+first served would let one person with ten requests hold everybody up. So each person who waits gets
+one request, then the next person; a newcomer goes before those who had one already. A question takes
+seconds and a drawing of five pictures a minute, so questions go first, and after three of them one
+drawing.
 """
 
 from __future__ import annotations
@@ -11,21 +12,78 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.models import Ahead, Imagine, Turn
+from bot.models import Ahead, Imagine, Turn, same_person
 
-QUESTIONS = 3
+MAX_QUESTIONS_IN_A_ROW = 3
 """Questions that go before a waiting drawing."""
+_RESERVED_FROM_SLOTS = 3
+"""From this many slots on, one is kept free of drawings."""
+_QUEUE_LENGTH_SECONDS = 30.0
+"""How long the length of a Space's own queue is worth telling."""
 
-KEEP_FREE_FROM = 3
-"""From this many places on, one is kept free of drawings."""
 
-HEARSAY = 30.0
-"""Seconds for which the length of a Space's queue is worth telling."""
+@dataclass(slots=True, eq=False)
+class QueueEntry:
+    """A turn's place in the queue of its channel."""
+
+    turn: Turn
+    _queues: dict[str, deque[QueueEntry]] = field(repr=False)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+
+    async def first(self, on_move: Callable[[Ahead], None]) -> None:
+        """Wait until this turn is the first of its channel.
+
+        Args:
+            on_move: told what is ahead, now and whenever that changes. Not called for the first
+                in a queue.
+
+        Cancelling: the place is kept; `leave` gives it up.
+        """
+        while (ahead := self._ahead()).turns:
+            on_move(ahead)
+            self._moved.clear()
+            await self._moved.wait()
+
+    def leave(self) -> None:
+        """Let the next one go. Idempotent."""
+        key = str(self.turn.channel)
+        queue = self._queues.get(key, ())
+        if self in queue:
+            self._queues[key].remove(self)
+            for other in queue:
+                other._moved.set()  # noqa: SLF001 - of the same class
+        if not queue:
+            self._queues.pop(key, None)
+
+    def rejoin(self) -> None:
+        """Take the last place, after `leave`."""
+        self._queues.setdefault(str(self.turn.channel), deque()).append(self)
+
+    def _ahead(self) -> Ahead:
+        before = list(itertools.takewhile(self._is_other, self._queues[str(self.turn.channel)]))
+        mine = sum(same_person(other.turn.person, self.turn.person) for other in before)
+        return Ahead(len(before), mine)
+
+    def _is_other(self, entry: QueueEntry) -> bool:
+        return entry is not self
+
+
+class ChannelQueues:
+    """The queues of all channels that have turns."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, deque[QueueEntry]] = {}
+
+    def join(self, turn: Turn) -> QueueEntry:
+        """Take the last place in the queue of the turn's channel."""
+        entry = QueueEntry(turn, self._queues)
+        entry.rejoin()
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +113,7 @@ def order(waiting: Sequence[Ticket], served: Mapping[str, int], row: int) -> lis
     drawings = _in_turns([each for each in waiting if each.drawing], served)
     result: list[Ticket] = []
     while questions and drawings:
-        if row < QUESTIONS:
+        if row < MAX_QUESTIONS_IN_A_ROW:
             result.append(questions.pop(0))
             row += 1
         else:
@@ -82,17 +140,17 @@ class _Waiting:
 
 
 class Scheduler:
-    """Lets as many requests through as the Spaces take at once.
+    """Gives out as many slots as the Spaces take requests at once.
 
     Args:
-        places: how many that is at the moment; 0 for any number.
+        slots: how many that is at the moment; 0 for any number.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, places: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self, slots: Callable[[], int], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._places = places
+        self._slots = slots
         self._clock = clock
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
@@ -102,15 +160,15 @@ class Scheduler:
         self._heard: tuple[int, float] | None = None
 
     @asynccontextmanager
-    async def through(self, turn: Turn, on_move: Callable[[Ahead], None]) -> AsyncIterator[None]:
-        """Wait for a place and keep it for the block.
+    async def slot(self, turn: Turn, on_move: Callable[[Ahead], None]) -> AsyncIterator[None]:
+        """Wait for a slot and keep it for the block.
 
         Args:
             turn: whose request it is.
             on_move: told what is ahead, now and whenever that changes. Not called for a request
                 that goes at once.
 
-        Cancelling: the place, or the wait for it, is given up.
+        Cancelling: the slot, or the wait for it, is given up.
         """
         drawing = isinstance(turn.command, Imagine)
         mine = _Waiting(Ticket(next(self._numbers), str(turn.person), drawing))
@@ -134,7 +192,7 @@ class Scheduler:
         self._heard = (queue, self._clock())
 
     def _admit(self) -> None:
-        """Let all through for whom there is a place now, and tell the others."""
+        """Give slots to all for whom there is one now, and tell the others."""
         while (chosen := self._next()) is not None:
             self._waiting.remove(chosen)
             chosen.granted = True
@@ -149,11 +207,11 @@ class Scheduler:
             other.moved.set()
 
     def _next(self) -> _Waiting | None:
-        places, running = self._places(), sum(self._running.values())
-        if places and running >= places:
+        slots, running = self._slots(), sum(self._running.values())
+        if slots and running >= slots:
             return None
-        keep = 1 if places >= KEEP_FREE_FROM else 0
-        full = bool(places) and self._running[True] >= places - keep
+        keep = 1 if slots >= _RESERVED_FROM_SLOTS else 0
+        full = bool(slots) and self._running[True] >= slots - keep
         by_ticket = {each.ticket: each for each in self._waiting}
         for ticket in order(list(by_ticket), self._served, self._row):
             if not (ticket.drawing and full):
@@ -165,6 +223,6 @@ class Scheduler:
         before = coming[: coming.index(ticket)]
         mine = sum(each.person == ticket.person for each in before)
         queue = None
-        if self._heard is not None and self._clock() - self._heard[1] < HEARSAY:
+        if self._heard is not None and self._clock() - self._heard[1] < _QUEUE_LENGTH_SECONDS:
             queue = self._heard[0]
         return Ahead(len(before), mine, here=False, space_queue=queue)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Protocol
+from typing import Any, Final
+
+from cachetools import LRUCache
 
 from bot.i18n import Catalogue, Words, literal
 from bot.models import MAX_GUIDANCE, MIN_GUIDANCE, ChannelKey, JsonObject, Person
+from bot.storage import Store
 from bot.turns.commands import CommandError
 
-MOST_PERSONA: Final = 2000
-"""Characters of a persona: each question carries it along."""
+_MAX_PERSONA_CHARS: Final = 2000
+"""Each question carries it along."""
+_MAX_SCOPES_READ: Final = 5000
+"""Channels and servers whose settings are kept in memory."""
 
 ADMINS, EVERYONE = "admins", "everyone"
 
@@ -112,7 +117,7 @@ def _language(text: str, catalogue: Catalogue) -> str:
 
 
 def _persona(text: str) -> str:
-    if len(text) > MOST_PERSONA:
+    if len(text) > _MAX_PERSONA_CHARS:
         raise ValueError("too long")
     return text
 
@@ -159,28 +164,8 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 
 
-MOST_KEPT = 5000
-"""Channels and servers whose settings are kept in memory."""
-
-
-class SettingsStore(Protocol):
-    """Settings by scope: a channel in its written form, or a server.
-
-    Raises:
-        StorageError: from any method, when the database cannot be used.
-    """
-
-    async def settings(self, scope: str) -> JsonObject:
-        """What is set there; empty if nothing is."""
-        ...
-
-    async def save_settings(self, scope: str, values: JsonObject) -> None:
-        """Set it, durably."""
-        ...
-
-
-class Preferences:
-    """The settings of all channels, read once and kept.
+class ChannelSettings:
+    """Finds the settings that hold in a channel, and the language to speak there.
 
     Args:
         store: where they are stored; nobody else may change them there.
@@ -193,13 +178,13 @@ class Preferences:
     """
 
     def __init__(
-        self, store: SettingsStore, catalogue: Catalogue, defaults: Settings, language: str
+        self, store: Store, catalogue: Catalogue, defaults: Settings, language: str
     ) -> None:
         self._store = store
         self.catalogue = catalogue
         self.defaults = defaults
         self.language = language
-        self._kept: dict[str, JsonObject] = {}
+        self._read: LRUCache[str, JsonObject] = LRUCache(maxsize=_MAX_SCOPES_READ)
 
     async def of(self, channel: ChannelKey, server: str) -> Settings:
         """What holds in a channel: its own settings, else its server's, else the defaults."""
@@ -212,11 +197,10 @@ class Preferences:
 
     async def stored(self, scope: str) -> JsonObject:
         """What is set in a channel or a server itself."""
-        if scope not in self._kept:
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[scope] = await self._store.settings(scope)
-        return self._kept[scope]
+        values = self._read.get(scope)
+        if values is None:
+            values = self._read[scope] = await self._store.settings(scope)
+        return values
 
     async def change(self, scope: str, name: str, value: Any | None) -> None:
         """Set a value, or take it away so that the weaker ones hold."""
@@ -224,8 +208,8 @@ class Preferences:
         if value is not None:
             values[name] = value
         await self._store.save_settings(scope, values)
-        self._kept[scope] = values
+        self._read[scope] = values
 
     def forget(self) -> None:
         """Read all settings anew: something else changed them."""
-        self._kept.clear()
+        self._read.clear()

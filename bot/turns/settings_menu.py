@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from bot.actions import Action, Button, Rows, Verb
 from bot.i18n import Words, literal
-from bot.models import IncomingMessage
+from bot.models import IncomingMessage, Notice
 from bot.turns.commands import CommandError, ShowSettings
-from bot.turns.inbox import Notice
 from bot.turns.settings import (
     CHOICES,
     EVERYONE,
     NAMES,
     SERVER,
-    Preferences,
+    ChannelSettings,
     Settings,
     parsed,
     scopes,
@@ -31,11 +30,11 @@ class SettingsMenu:
     """What `/settings` does.
 
     Args:
-        preferences: the settings of all channels.
+        settings: the settings of all channels.
     """
 
-    def __init__(self, preferences: Preferences) -> None:
-        self._preferences = preferences
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
 
     async def show(
         self, message: IncomingMessage, command: ShowSettings, admin: bool, words: Words
@@ -69,7 +68,7 @@ class SettingsMenu:
         return Notice(notice.text, buttons=notice.buttons, replaces=True)
 
     async def _overview(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
-        settings = await self._preferences.of(message.channel, message.server)
+        settings = await self._settings.of(message.channel, message.server)
         lines = [words("settings-heading"), ""]
         lines += [
             f"- **{words(f'settings-{name}')}** (`{name}`): {_shown(settings, name, words)}"
@@ -90,7 +89,7 @@ class SettingsMenu:
         plain = name.removeprefix(SERVER)
         if plain not in NAMES:
             raise CommandError("settings-unknown", name=literal(name[:40]), names=", ".join(NAMES))
-        settings = await self._preferences.of(message.channel, message.server)
+        settings = await self._settings.of(message.channel, message.server)
         text = words(
             "settings-one",
             name=words(f"settings-{plain}"),
@@ -101,7 +100,7 @@ class SettingsMenu:
             return Notice(f"{text}\n\n{words('settings-not-yours')}")
         choices = CHOICES.get(plain, ())
         if plain == "language":
-            choices = self._preferences.catalogue.languages
+            choices = self._settings.catalogue.languages
         now = written(getattr(settings, plain))
         buttons = [
             Button(Action(Verb.SET, name, value), f"● {value}" if value == now else value)
@@ -115,13 +114,13 @@ class SettingsMenu:
         self, message: IncomingMessage, name: str, text: str, admin: bool, words: Words
     ) -> Notice:
         plain = name.removeprefix(SERVER)
-        settings = await self._preferences.of(message.channel, message.server)
+        settings = await self._settings.of(message.channel, message.server)
         for_server = name != plain
         if not self._may(settings, admin) or (for_server and not admin):
             return Notice(words("settings-not-yours"))
         if plain == "changers" and not admin:
             return Notice(words("settings-not-yours"))
-        value = None if text == RESET else parsed(plain, text, self._preferences.catalogue)
+        value = None if text == RESET else parsed(plain, text, self._settings.catalogue)
         if value is None and plain not in NAMES:
             raise CommandError("settings-unknown", name=literal(name[:40]), names=", ".join(NAMES))
         if for_server:
@@ -130,9 +129,9 @@ class SettingsMenu:
             scope = server_scope(message.channel, message.server)
         else:
             scope = scopes(message.channel, message.server)[-1]
-        await self._preferences.change(scope, plain, value)
+        await self._settings.change(scope, plain, value)
         if plain == "language":
-            words = await self._preferences.words(message.channel, message.server, message.person)
+            words = await self._settings.words(message.channel, message.server, message.person)
         return await self._one(message, name, admin, words)
 
     @staticmethod

@@ -2,41 +2,38 @@
 
 ## While a reply is being made
 
-status-accepted = ⏳ Got it…
-status-connecting = ⏳ Asking the Space…
-status-waking = ☕ The Space is waking up; that can take some minutes
-status-fetching = 📥 Fetching the pictures…
-status-queue = ⏳ In the Space's queue
-status-queue-place = ⏳ Place { $place } in the Space's queue
-status-queue-place-of = ⏳ Place { $place } of { $size } in the Space's queue
+status-accepted = Got it…
+status-connecting = Asking the Space…
+status-waking = The Space is waking up; that can take some minutes
+status-fetching = Fetching the pictures…
+status-queue = In the Space's queue
+status-queue-place = Place { $place } in the Space's queue
+status-queue-place-of = Place { $place } of { $size } in the Space's queue
 status-working = Working
-status-running = ⚙️ { $what }…
-status-progress = { $bar } { $percent }% · { $what }
-status-progress-steps = { $bar } { $percent }% · { $what } { $index }/{ $length }
-status-with-remaining = { $line } · { $remaining }
+status-running = { $what }…
 remaining-seconds = about { $seconds } s
 remaining-minutes = about { $minutes } min
-status-restarting = ↻ The bot is restarting. Your request is kept and goes on by itself.
-status-resumed = ↻ Restarted; your request goes on.
-status-parked = ⏸ The Space's free GPU time is used up for now. I go on by myself in { $remaining }; /stop ends it.
-status-parked-soon = ⏸ The Space's free GPU time is used up for now. I go on in a moment; /stop ends it.
+status-restarting = The bot is restarting. Your request is kept and goes on by itself.
+status-resumed = Restarted; your request goes on.
+status-parked = The Space's free GPU time is used up for now. I go on by myself in { $remaining }; /stop ends it.
+status-parked-soon = The Space's free GPU time is used up for now. I go on in a moment; /stop ends it.
 
-ahead-next = ⏳ You are next
+ahead-next = You are next
 ahead-here = { $mine ->
-    [0] ⏳ { $turns } ahead in this chat
-   *[other] ⏳ { $turns } ahead in this chat, { $mine } of them yours
+    [0] { $turns } ahead in this chat
+   *[other] { $turns } ahead in this chat, { $mine } of them yours
 }
 ahead-here-mine = { $turns ->
-    [1] ⏳ 1 ahead in this chat, it is yours
-   *[other] ⏳ { $turns } ahead in this chat, all yours
+    [1] 1 ahead in this chat, it is yours
+   *[other] { $turns } ahead in this chat, all yours
 }
 ahead-of-you = { $mine ->
-    [0] ⏳ { $turns } ahead of you
-   *[other] ⏳ { $turns } ahead of you, { $mine } of them yours
+    [0] { $turns } ahead of you
+   *[other] { $turns } ahead of you, { $mine } of them yours
 }
 ahead-of-you-mine = { $turns ->
-    [1] ⏳ 1 ahead of you, it is yours
-   *[other] ⏳ { $turns } ahead of you, all yours
+    [1] 1 ahead of you, it is yours
+   *[other] { $turns } ahead of you, all yours
 }
 ahead-space-queue = { $line } · { $queue } in the Space's own queue
 
@@ -44,15 +41,15 @@ ahead-space-queue = { $line } · { $queue } in the Space's own queue
 
 answer-empty = (The model had nothing to say. Ask in other words, or send /retry.)
 answer-none = (no answer)
-answer-stopped = ■ Stopped.
+answer-stopped = Stopped.
 answer-caption = { $prompt }
     seed { $seed } · guidance { $guidance }
-answer-failed = ⚠️ { $reason } (#{ $turn })
-answer-failed-retry = ⚠️ { $reason } Send /retry to try again. (#{ $turn })
-answer-failed-wait = ⚠️ { $reason } It should work again in { $wait }; then send /retry. (#{ $turn })
-answer-broken = ⚠️ Something went wrong inside the bot. It is written down for its operator as #{ $turn }. Send /retry to try again.
-answer-too-old = ⚠️ I was away for more than a day, so I did not go on with this. Send /retry if you still want it. (#{ $turn })
-answer-given-up = ⚠️ I tried { $attempts } times, and each time the bot was restarted before the end. Send /retry to try again. (#{ $turn })
+answer-failed = { $reason } (#{ $turn })
+answer-failed-retry = { $reason } Send /retry to try again. (#{ $turn })
+answer-failed-wait = { $reason } It should work again in { $wait }; then send /retry. (#{ $turn })
+answer-broken = Something went wrong inside the bot. It is written down for its operator as #{ $turn }. Send /retry to try again.
+answer-too-old = I was away for more than a day, so I did not go on with this. Send /retry if you still want it. (#{ $turn })
+answer-given-up = I tried { $attempts } times, and each time the bot was restarted before the end. Send /retry to try again. (#{ $turn })
 answer-undeliverable = I could not answer you there. { $reason } Ask somebody who can change that, or ask me here. (#{ $turn })
 answer-picture = **Picture { $number }**
 answer-pictures-left-out = (I looked at the first { $count } pictures.)

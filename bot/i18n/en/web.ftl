@@ -46,6 +46,7 @@ web-example-ask-what = What is in this picture, and what is unusual about it?
 web-conversation = Conversation
 web-to-newest = Go to the newest message
 web-adding = Pictures to send
+web-drawing = Drawing with these options
 web-add = Add a picture
 web-message = Message
 web-message-hint = Ask, or /imagine something

@@ -2,59 +2,56 @@
 
 ## Пока ответ готовится
 
-status-accepted = ⏳ Принято…
-status-connecting = ⏳ Обращаюсь к Space…
-status-waking = ☕ Space просыпается; это может занять несколько минут
-status-fetching = 📥 Забираю картинки…
-status-queue = ⏳ В очереди Space
-status-queue-place = ⏳ Место { $place } в очереди Space
-status-queue-place-of = ⏳ Место { $place } из { $size } в очереди Space
+status-accepted = Принято…
+status-connecting = Обращаюсь к Space…
+status-waking = Space просыпается; это может занять несколько минут
+status-fetching = Забираю картинки…
+status-queue = В очереди Space
+status-queue-place = Место { $place } в очереди Space
+status-queue-place-of = Место { $place } из { $size } в очереди Space
 status-working = Работаю
-status-running = ⚙️ { $what }…
-status-progress = { $bar } { $percent }% · { $what }
-status-progress-steps = { $bar } { $percent }% · { $what } { $index }/{ $length }
-status-with-remaining = { $line } · { $remaining }
+status-running = { $what }…
 remaining-seconds = около { $seconds } с
 remaining-minutes = около { $minutes } мин
-status-restarting = ↻ Бот перезапускается. Запрос сохранён и продолжится сам.
-status-resumed = ↻ Перезапуск завершён; запрос продолжается.
-status-parked = ⏸ Бесплатное время GPU у Space пока исчерпано. Продолжу сам через { $remaining }; /stop отменяет.
-status-parked-soon = ⏸ Бесплатное время GPU у Space пока исчерпано. Вот-вот продолжу; /stop отменяет.
+status-restarting = Бот перезапускается. Запрос сохранён и продолжится сам.
+status-resumed = Перезапуск завершён; запрос продолжается.
+status-parked = Бесплатное время GPU у Space пока исчерпано. Продолжу сам через { $remaining }; /stop отменяет.
+status-parked-soon = Бесплатное время GPU у Space пока исчерпано. Вот-вот продолжу; /stop отменяет.
 
-ahead-next = ⏳ Вы следующий в очереди
+ahead-next = Вы следующий в очереди
 ahead-here = { $mine ->
     [0] { $turns ->
-        [one] ⏳ Впереди { $turns } запрос в этом чате
-        [few] ⏳ Впереди { $turns } запроса в этом чате
-       *[other] ⏳ Впереди { $turns } запросов в этом чате
+        [one] Впереди { $turns } запрос в этом чате
+        [few] Впереди { $turns } запроса в этом чате
+       *[other] Впереди { $turns } запросов в этом чате
     }
    *[other] { $turns ->
-        [one] ⏳ Впереди { $turns } запрос в этом чате, из них ваших: { $mine }
-        [few] ⏳ Впереди { $turns } запроса в этом чате, из них ваших: { $mine }
-       *[other] ⏳ Впереди { $turns } запросов в этом чате, из них ваших: { $mine }
+        [one] Впереди { $turns } запрос в этом чате, из них ваших: { $mine }
+        [few] Впереди { $turns } запроса в этом чате, из них ваших: { $mine }
+       *[other] Впереди { $turns } запросов в этом чате, из них ваших: { $mine }
     }
 }
 ahead-here-mine = { $turns ->
-    [one] ⏳ Впереди { $turns } запрос в этом чате, он ваш
-    [few] ⏳ Впереди { $turns } запроса в этом чате, все ваши
-   *[other] ⏳ Впереди { $turns } запросов в этом чате, все ваши
+    [one] Впереди { $turns } запрос в этом чате, он ваш
+    [few] Впереди { $turns } запроса в этом чате, все ваши
+   *[other] Впереди { $turns } запросов в этом чате, все ваши
 }
 ahead-of-you = { $mine ->
     [0] { $turns ->
-        [one] ⏳ Перед вами { $turns } запрос
-        [few] ⏳ Перед вами { $turns } запроса
-       *[other] ⏳ Перед вами { $turns } запросов
+        [one] Перед вами { $turns } запрос
+        [few] Перед вами { $turns } запроса
+       *[other] Перед вами { $turns } запросов
     }
    *[other] { $turns ->
-        [one] ⏳ Перед вами { $turns } запрос, из них ваших: { $mine }
-        [few] ⏳ Перед вами { $turns } запроса, из них ваших: { $mine }
-       *[other] ⏳ Перед вами { $turns } запросов, из них ваших: { $mine }
+        [one] Перед вами { $turns } запрос, из них ваших: { $mine }
+        [few] Перед вами { $turns } запроса, из них ваших: { $mine }
+       *[other] Перед вами { $turns } запросов, из них ваших: { $mine }
     }
 }
 ahead-of-you-mine = { $turns ->
-    [one] ⏳ Перед вами { $turns } запрос, он ваш
-    [few] ⏳ Перед вами { $turns } запроса, все ваши
-   *[other] ⏳ Перед вами { $turns } запросов, все ваши
+    [one] Перед вами { $turns } запрос, он ваш
+    [few] Перед вами { $turns } запроса, все ваши
+   *[other] Перед вами { $turns } запросов, все ваши
 }
 ahead-space-queue = { $line } · в очереди самого Space: { $queue }
 
@@ -62,15 +59,15 @@ ahead-space-queue = { $line } · в очереди самого Space: { $queue 
 
 answer-empty = (Модели нечего сказать. Спросите иначе или отправьте /retry.)
 answer-none = (нет ответа)
-answer-stopped = ■ Остановлено.
+answer-stopped = Остановлено.
 answer-caption = { $prompt }
     seed { $seed } · guidance { $guidance }
-answer-failed = ⚠️ { $reason } (#{ $turn })
-answer-failed-retry = ⚠️ { $reason } Отправьте /retry, чтобы попробовать ещё раз. (#{ $turn })
-answer-failed-wait = ⚠️ { $reason } Должно заработать через { $wait }; тогда отправьте /retry. (#{ $turn })
-answer-broken = ⚠️ Внутри бота что-то сломалось. Для его владельца это записано как #{ $turn }. Отправьте /retry, чтобы попробовать ещё раз.
-answer-too-old = ⚠️ Меня не было больше суток, поэтому я не стал продолжать. Отправьте /retry, если это ещё нужно. (#{ $turn })
-answer-given-up = ⚠️ { $attempts ->
+answer-failed = { $reason } (#{ $turn })
+answer-failed-retry = { $reason } Отправьте /retry, чтобы попробовать ещё раз. (#{ $turn })
+answer-failed-wait = { $reason } Должно заработать через { $wait }; тогда отправьте /retry. (#{ $turn })
+answer-broken = Внутри бота что-то сломалось. Для его владельца это записано как #{ $turn }. Отправьте /retry, чтобы попробовать ещё раз.
+answer-too-old = Меня не было больше суток, поэтому я не стал продолжать. Отправьте /retry, если это ещё нужно. (#{ $turn })
+answer-given-up = { $attempts ->
     [one] Я пытался { $attempts } раз, и бот перезапустился до конца.
     [few] Я пытался { $attempts } раза, и каждый раз бот перезапускался до конца.
    *[other] Я пытался { $attempts } раз, и каждый раз бот перезапускался до конца.

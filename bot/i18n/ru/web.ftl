@@ -46,6 +46,7 @@ web-example-ask-what = Что на этой картинке и что в ней
 web-conversation = Беседа
 web-to-newest = К самому новому сообщению
 web-adding = Картинки к отправке
+web-drawing = Рисунок с этими параметрами
 web-add = Добавить картинку
 web-message = Сообщение
 web-message-hint = Вопрос или /imagine
