@@ -1,7 +1,7 @@
-"""What people who join the project meet: workflows, hooks, forms, changelog and reference.
+"""The files that contributors meet: workflows, hooks, issue forms, changelog and API reference.
 
-GitHub itself is not here. So the workflows are read, and those of their steps that are scripts of
-our own run as they stand.
+GitHub itself is not here, so the workflows are read, and those of their steps that are shell
+scripts of our own are run unchanged.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_workflows_may_do_no_more_than_they_must() -> None:
         "build": set(),
         "packages": {"id-token"},
         "image": {"packages", "id-token", "attestations"},
-        "page": {"contents"},
+        "notes": {"contents"},
     }
     assert "secrets." not in _text(".github/workflows/release.yml")
 
@@ -130,7 +130,7 @@ def test_nothing_is_released_unchecked() -> None:
 )
 def test_a_tag_must_be_the_version(tools: Path, tag: str, accepted: bool) -> None:
     """Any other tag ends the release before something is built."""
-    done = run_step(step_of_release("Refuse a tag"), tag, tools)
+    done = run_step(step_of_release("Check that the tag"), tag, tools)
     assert (done.returncode == 0) is accepted, done.stderr
 
 
