@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from bot.i18n import Words
 
-MOST_BYTES: Final = 64
+MAX_ACTION_BYTES: Final = 64
 """What Telegram takes (Bot API, `callback_data`); Discord takes 100 characters."""
 
 
@@ -88,7 +88,7 @@ class Button:
 Rows = tuple[tuple[Button, ...], ...]
 """Buttons in rows, five a row at most."""
 
-MOST_NUMBERED: Final = 5
+_MAX_NUMBERED: Final = 5
 """Pictures of one call, and buttons in a row."""
 
 
@@ -109,6 +109,6 @@ def under_drawing(turn_id: str, pictures: int, words: Words) -> Rows:
     )
     numbers = tuple(
         Button(Action(Verb.FULL, turn_id, str(number)), str(number))
-        for number in range(1, min(pictures, MOST_NUMBERED) + 1)
+        for number in range(1, min(pictures, _MAX_NUMBERED) + 1)
     )
     return (first, numbers)

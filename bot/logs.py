@@ -19,7 +19,7 @@ CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic", "discord.client")
 Lines of `httpx` hold the Telegram token besides: it is a part of the URL.
 """
 
-SHORTEST_SECRET = 4
+MIN_SECRET_CHARS = 4
 """Replacing anything shorter would garble ordinary words."""
 
 
@@ -36,7 +36,7 @@ def configure(
         level: `debug`, `info`, `warning`, `error` or `critical`: the least that is written.
         format: `auto` is `console` if `stream` is a terminal, `json` otherwise.
         secrets: texts that never appear in a line, a traceback included. Those shorter than
-            `SHORTEST_SECRET` are not looked for.
+            `MIN_SECRET_CHARS` are not looked for.
         stream: where lines go; standard error by default.
     """
     stream = sys.stderr if stream is None else stream
@@ -78,7 +78,7 @@ class Redactor:
         forms = {
             form
             for secret in secrets
-            if len(secret) >= SHORTEST_SECRET
+            if len(secret) >= MIN_SECRET_CHARS
             for form in (
                 secret,
                 quote(secret, safe=""),  # in a URL

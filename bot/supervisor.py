@@ -14,8 +14,8 @@ from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 
-RESTART_PAUSE = 5.0
-"""Seconds before an adapter that broke off is started again."""
+RESTART_PAUSE_SECONDS = 5.0
+"""Before an adapter that broke off is started again."""
 
 
 class Supervisor:
@@ -67,11 +67,13 @@ class Supervisor:
                     self._give_up(adapter.name, error)
                     return
                 except Exception:
-                    log.exception("adapter broke off; it is started again", again_in=RESTART_PAUSE)
+                    log.exception(
+                        "adapter broke off; it is started again", next_try=RESTART_PAUSE_SECONDS
+                    )
                 self._ready(adapter.name, up=False)
                 await adapter.close()
                 opened = False
-                await asyncio.sleep(RESTART_PAUSE)
+                await asyncio.sleep(RESTART_PAUSE_SECONDS)
 
     def _ready(self, name: str, *, up: bool) -> None:
         if self.connected[name] != up:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.config import Config, load, loading
-from bot.config.loading import NOT_YET, line_of
+from bot.config import Config, load
+from bot.config.loading import line_of
 from bot.errors import ConfigError
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -252,13 +251,6 @@ def test_variables_of_the_platform_only_warn() -> None:
     assert "JANUS_BOT_SERVICE_HOST" in warning
 
 
-def test_keys_without_effect_warn(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sets a key that does nothing yet is told so, and nobody else is."""
-    monkeypatch.setattr(loading, "NOT_YET", (("history", "messages"),))
-    path = write("[history]\nmessages = 1\nretention_days = 1\n")
-    assert load(path, {}).warnings == ("[history] messages has no effect in this version.",)
-
-
 def test_webhook_needs_the_http_server(write: Any) -> None:
     """Telegram delivers to it; each other combination works."""
     hook = 'webhook_url = "https://example.org/telegram"\n'
@@ -267,15 +259,6 @@ def test_webhook_needs_the_http_server(write: Any) -> None:
     assert problem.startswith("janus.toml:3: [http]: must be enabled, because Telegram delivers")
     assert load(write(f"[telegram]\n{hook}"), {}).telegram.webhook_url
     assert not load(write("[http]\nenabled = false\n"), {}).http.enabled
-
-
-def test_example_says_which_keys_have_no_effect() -> None:
-    """The comment above a key that does nothing yet says so."""
-    blocks = EXAMPLE.read_text().split("\n")
-    for _, key in NOT_YET:
-        at = next(n for n, line in enumerate(blocks) if line.startswith(f"{key} = "))
-        comment = takewhile(lambda line: line.startswith("#"), reversed(blocks[:at]))
-        assert "No effect yet" in " ".join(comment), key
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_request_lines_of_httpx_are_silent(stream: io.StringIO) -> None:
     assert stream.getvalue() == ""
 
 
-@given(st.text(min_size=logs.SHORTEST_SECRET))
+@given(st.text(min_size=logs.MIN_SECRET_CHARS))
 def test_any_secret_is_found_however_it_is_escaped(secret: str) -> None:
     """Quotes, backslashes and letters of any script do not help a secret through."""
     redact = logs.Redactor([secret])

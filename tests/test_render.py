@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.actions import MOST_BYTES, Action, Verb
+from bot.actions import MAX_ACTION_BYTES, Action, Verb
 from bot.files import File
 from bot.i18n import Catalogue
 from bot.models import Ahead, Answer, TurnState
@@ -226,5 +226,5 @@ def test_every_action_fits_where_platforms_keep_it() -> None:
     drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), files=FILES[:5])
     for row in buttons(drawn, "a" * 10, WORDS):
         for button in row:
-            assert len(str(button.action).encode()) <= MOST_BYTES
+            assert len(str(button.action).encode()) <= MAX_ACTION_BYTES
             assert Action.parse(str(button.action)) == button.action

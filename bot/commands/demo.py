@@ -27,10 +27,10 @@ STAND_IN = "web-stand-in"
 READY = "space ready: "
 """What the stand-in prints before its address."""
 
-START_PATIENCE = 180.0
-"""Seconds; importing gradio takes some on a small machine."""
+_START_TIMEOUT_SECONDS = 180.0
+"""Importing gradio takes some on a small machine."""
 
-END_PATIENCE = 15.0
+_STOP_TIMEOUT_SECONDS = 15.0
 
 
 async def run_demo(config: Config) -> int:
@@ -67,7 +67,7 @@ async def stand_in_space() -> AsyncIterator[str]:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            async with asyncio.timeout(END_PATIENCE):
+            async with asyncio.timeout(_STOP_TIMEOUT_SECONDS):
                 await process.wait()
         except TimeoutError:
             process.kill()
@@ -77,7 +77,7 @@ async def stand_in_space() -> AsyncIterator[str]:
 async def _address(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None  # noqa: S101 - asked for above
     try:
-        async with asyncio.timeout(START_PATIENCE):
+        async with asyncio.timeout(_START_TIMEOUT_SECONDS):
             async for line in process.stdout:
                 text = line.decode(errors="replace").strip()
                 if text.startswith(READY):

@@ -20,8 +20,8 @@ from bot.platforms.adapter import Adapter
 from bot.provider import Spaces
 from bot.storage import Database
 
-PATIENCE = 15.0
-"""Seconds for one platform to answer."""
+_ANSWER_TIMEOUT_SECONDS = 15.0
+"""For one platform."""
 
 
 class Health(enum.Enum):
@@ -110,10 +110,10 @@ async def look_around(
             continue
         yield f"{Health.GOOD.value} {what}: connected"
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(_ANSWER_TIMEOUT_SECONDS):
                 advice = await adapter.advice()
         except (AdapterError, TimeoutError) as error:
-            advice = [str(error) or f"did not answer within {PATIENCE:g} s"]
+            advice = [str(error) or f"did not answer within {_ANSWER_TIMEOUT_SECONDS:g} s"]
         for text in advice:
             yield f"{Health.NOTE.value} {what}: {text}"
     for name, problem in await spaces.check():
@@ -141,13 +141,17 @@ async def _spaces(config: Config) -> AsyncIterator[Finding]:
 async def _platform(adapter: Adapter) -> AsyncIterator[Finding]:
     what = adapter.name.capitalize()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(_ANSWER_TIMEOUT_SECONDS):
             await adapter.open()
             advice = await adapter.advice()
     except AdapterError as error:
         yield Finding(Health.BAD, what, str(error))
     except TimeoutError:
-        yield Finding(Health.BAD, what, f"did not answer within {PATIENCE:g} s; is it reachable?")
+        yield Finding(
+            Health.BAD,
+            what,
+            f"did not answer within {_ANSWER_TIMEOUT_SECONDS:g} s; is it reachable?",
+        )
     else:
         yield Finding(Health.GOOD, what, "accepts the token")
         for text in advice:

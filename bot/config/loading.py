@@ -1,6 +1,6 @@
-"""Where in a TOML text a value stands, so that an error can name the line.
+"""Reads the configuration file with the environment on top, and says where a mistake is.
 
-`tomllib` gives values without positions. This looks positions up afterwards, in text that
+`tomllib` gives values without positions. `line_of` looks positions up afterwards, in text that
 `tomllib` has accepted: it may trust the syntax, and a wrong guess costs a line number only.
 """
 
@@ -23,7 +23,7 @@ from pydantic_settings import EnvSettingsSource, InitSettingsSource
 from bot.config.schema import NO_SECRET, PREFIX, Config
 from bot.errors import ConfigError
 
-Place: TypeAlias = tuple[str | int, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """Keys and array positions from the top, as in `("spaces", 0, "url")`."""
 
 _STRING_OR_COMMENT = re.compile(
@@ -36,83 +36,8 @@ _ASSIGNMENT = re.compile(rf"[ \t]*({_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART})*)[ \
 _AFTER_KEY = re.compile(r"[ \t]*[=.\]]")
 
 
-def line_of(text: str, place: Sequence[str | int]) -> int | None:
-    """The line of a value, counted from 1.
-
-    Args:
-        text: what `tomllib` has parsed without complaint.
-        place: keys and array positions from the top. Where the value itself is not written, such
-            as a key that is missing, the innermost table around it that is written counts.
-
-    Returns:
-        The line, or `None` if nothing of `place` is written in `text`.
-    """
-    plain = _STRING_OR_COMMENT.sub(_blank, text)
-    found = _statements(plain)
-    for length in range(len(place), 0, -1):
-        offset = found.get(tuple(place[:length]))
-        if offset is not None:
-            offset = _inside(plain, offset, place[length:])
-            return plain.count("\n", 0, offset) + 1
-    return None
-
-
-def _blank(match: re.Match[str]) -> str:
-    """Spaces in place of a string or comment; quoted keys and line breaks stay."""
-    text = match[0]
-    multiline = text.startswith(('"""', "'''"))
-    if not multiline and text[0] in "\"'" and _AFTER_KEY.match(match.string, match.end()):
-        return text
-    return re.sub(r"[^\n]", " ", text)
-
-
-def _statements(plain: str) -> dict[Place, int]:
-    """Offsets of all table headers and of all assignments that begin a line."""
-    found: dict[Place, int] = {}
-    table: Place = ()
-    entries: dict[Place, int] = {}
-    depth = offset = 0
-    for line in plain.splitlines(keepends=True):
-        # Inside an array that spans lines nothing is a header, however much it looks like one.
-        if depth == 0 and (header := _HEADER.match(line)):
-            table = _keys(header[2])
-            if header[1] == "[[":
-                entries[table] = entries.get(table, -1) + 1
-                found.setdefault(table, offset)
-                table = (*table, entries[table])
-            found.setdefault(table, offset)
-        else:
-            if depth == 0 and (assignment := _ASSIGNMENT.match(line)):
-                found.setdefault(table + _keys(assignment[1]), offset)
-            depth += sum(map(line.count, "[{")) - sum(map(line.count, "]}"))
-        offset += len(line)
-    return found
-
-
-def _keys(dotted: str) -> Place:
-    return tuple(part.strip(" \t\"'") for part in re.findall(_KEY_PART, dotted))
-
-
-def _inside(plain: str, offset: int, rest: Sequence[str | int]) -> int:
-    """Go on inside an inline value, for example `[{ id = "a" }, { url = "b" }]`."""
-    for step in rest:
-        if isinstance(step, int):
-            braces = [match.start() for match in re.finditer(r"\{", plain[offset:])]
-            if step < len(braces):
-                offset += braces[step]
-        else:
-            key = re.compile(rf"(?<![\w-])[\"']?{re.escape(step)}[\"']?[ \t]*=")
-            end = plain.find("}", offset)
-            match = key.search(plain, offset, end) if end > 0 else None
-            offset = match.start() if match else offset
-    return offset
-
-
 DEFAULT_FILE = Path("config.toml")
 """Read when no file is named, if it is there."""
-
-NOT_YET: tuple[tuple[str, str], ...] = ()
-"""Keys whose names are fixed before what they do is written."""
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
@@ -146,7 +71,6 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     # Not inside the handler: the foreign error holds the values, and would ride along as context.
     if problems:
         raise ConfigError("\n".join(problems))
-    warnings += _without_effect(config)
     return _without_stray_tokens(config, warnings)
 
 
@@ -157,7 +81,7 @@ class _File:
     path: Path
     text: str
 
-    def says(self, place: Place) -> str | None:
+    def says(self, place: KeyPath) -> str | None:
         """`config.toml:7` for the line of a value; `None` if the file does not mention it."""
         line = line_of(self.text, place)
         return None if line is None else f"{self.path}:{line}"
@@ -208,7 +132,7 @@ def _syntax_problem(path: Path, message: str) -> str:
 
 def _problem(details: ErrorDetails, file: _File, environ: Mapping[str, str]) -> str:
     """One line: where it was written, the key, and what is wrong."""
-    place: Place = details["loc"]
+    place: KeyPath = details["loc"]
     variable = _variable_for(place, environ)
     where = variable or file.says(place)
     key = _key(place)
@@ -216,7 +140,7 @@ def _problem(details: ErrorDetails, file: _File, environ: Mapping[str, str]) -> 
     return f"{where}: {key}: {message}" if where else f"{key}: {message}"
 
 
-def _key(place: Place) -> str:
+def _key(place: KeyPath) -> str:
     """`[telegram] token`, `[[spaces]] no. 2, url`."""
     section, *rest = place
     if section == "spaces":
@@ -225,7 +149,7 @@ def _key(place: Place) -> str:
     return " ".join([f"[{section}]", *(part for part in rest if isinstance(part, str))])
 
 
-def _sentence(details: ErrorDetails, place: Place, *, from_environment: bool) -> str:
+def _sentence(details: ErrorDetails, place: KeyPath, *, from_environment: bool) -> str:
     """Pydantic's message in the words of somebody who edits a file."""
     match details["type"], from_environment:
         case "extra_forbidden", _:
@@ -244,7 +168,7 @@ def _sentence(details: ErrorDetails, place: Place, *, from_environment: bool) ->
     return sentence
 
 
-def _unknown_key(place: Place) -> str:
+def _unknown_key(place: KeyPath) -> str:
     known = _known_keys(place[:-1])
     close = difflib.get_close_matches(str(place[-1]).lower(), known, n=1)
     if close:
@@ -252,7 +176,7 @@ def _unknown_key(place: Place) -> str:
     return f"unknown key; known are {', '.join(known)}"
 
 
-def _known_keys(place: Place) -> list[str]:
+def _known_keys(place: KeyPath) -> list[str]:
     """The keys that may stand in the table at `place`."""
     model: type[BaseModel] = Config
     if place:
@@ -261,11 +185,11 @@ def _known_keys(place: Place) -> list[str]:
     return list(model.model_fields)
 
 
-def _variable(place: Place) -> str:
+def _variable(place: KeyPath) -> str:
     return PREFIX + "__".join(str(part) for part in place).upper()
 
 
-def _variable_for(place: Place, environ: Mapping[str, str]) -> str | None:
+def _variable_for(place: KeyPath, environ: Mapping[str, str]) -> str | None:
     """The variable that set this value: of the key itself, of its section, or of a part of it."""
     names = {name.upper(): name for name in environ}
     for length in range(len(place), 0, -1):
@@ -302,16 +226,6 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]
     return wrong, suspicious
 
 
-def _without_effect(config: Config) -> list[str]:
-    """Keys that are set and that this version does nothing with."""
-    default = Config()
-    return [
-        f"[{section}] {key} has no effect in this version."
-        for section, key in NOT_YET
-        if getattr(getattr(config, section), key) != getattr(getattr(default, section), key)
-    ]
-
-
 def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
     """Drop tokens of Hugging Face that would go elsewhere, and attach all warnings."""
     spaces = []
@@ -326,3 +240,75 @@ def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
         else:
             spaces.append(space)
     return config.model_copy(update={"spaces": tuple(spaces)}).with_warnings(warnings)
+
+
+def line_of(text: str, place: Sequence[str | int]) -> int | None:
+    """The line of a value, counted from 1.
+
+    Args:
+        text: what `tomllib` has parsed without complaint.
+        place: keys and array positions from the top. Where the value itself is not written, such
+            as a key that is missing, the innermost table around it that is written counts.
+
+    Returns:
+        The line, or `None` if nothing of `place` is written in `text`.
+    """
+    plain = _STRING_OR_COMMENT.sub(_blank, text)
+    found = _statements(plain)
+    for length in range(len(place), 0, -1):
+        offset = found.get(tuple(place[:length]))
+        if offset is not None:
+            offset = _inside(plain, offset, place[length:])
+            return plain.count("\n", 0, offset) + 1
+    return None
+
+
+def _blank(match: re.Match[str]) -> str:
+    """Spaces in place of a string or comment; quoted keys and line breaks stay."""
+    text = match[0]
+    multiline = text.startswith(('"""', "'''"))
+    if not multiline and text[0] in "\"'" and _AFTER_KEY.match(match.string, match.end()):
+        return text
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _statements(plain: str) -> dict[KeyPath, int]:
+    """Offsets of all table headers and of all assignments that begin a line."""
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    entries: dict[KeyPath, int] = {}
+    depth = offset = 0
+    for line in plain.splitlines(keepends=True):
+        # Inside an array that spans lines nothing is a header, however much it looks like one.
+        if depth == 0 and (header := _HEADER.match(line)):
+            table = _keys(header[2])
+            if header[1] == "[[":
+                entries[table] = entries.get(table, -1) + 1
+                found.setdefault(table, offset)
+                table = (*table, entries[table])
+            found.setdefault(table, offset)
+        else:
+            if depth == 0 and (assignment := _ASSIGNMENT.match(line)):
+                found.setdefault(table + _keys(assignment[1]), offset)
+            depth += sum(map(line.count, "[{")) - sum(map(line.count, "]}"))
+        offset += len(line)
+    return found
+
+
+def _keys(dotted: str) -> KeyPath:
+    return tuple(part.strip(" \t\"'") for part in re.findall(_KEY_PART, dotted))
+
+
+def _inside(plain: str, offset: int, rest: Sequence[str | int]) -> int:
+    """Go on inside an inline value, for example `[{ id = "a" }, { url = "b" }]`."""
+    for step in rest:
+        if isinstance(step, int):
+            braces = [match.start() for match in re.finditer(r"\{", plain[offset:])]
+            if step < len(braces):
+                offset += braces[step]
+        else:
+            key = re.compile(rf"(?<![\w-])[\"']?{re.escape(step)}[\"']?[ \t]*=")
+            end = plain.find("}", offset)
+            match = key.search(plain, offset, end) if end > 0 else None
+            offset = match.start() if match else offset
+    return offset
