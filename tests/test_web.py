@@ -240,6 +240,7 @@ def test_transcript_of_a_drawing() -> None:
     made = Answer(TurnState.DONE, "**five**", ("ab" * 32, "cd" * 32))
     shown = turn_to_json(turn(Imagine("a fox", 42, 6.5), made), ENGLISH)
     assert shown["question"] == "/imagine a fox --seed 42 --guidance 6.5"
+    assert shown["draws"]
     assert shown["answer"]["html"] == "<p><strong>five</strong></p>\n"
     assert shown["answer"]["pictures"][1]["alt"] == "a fox (2 of 2)"
 
@@ -414,7 +415,7 @@ async def test_the_upload_store_reads_nothing_but_uploads(tmp_path: Path, upload
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "chat.example"])
 def test_an_open_address_needs_a_token(host: str) -> None:
     """Binding beyond the machine without a token is refused, and the key is named."""
-    made = Pages.load(banner="", limits=UploadLimits())
+    made = Pages(banner="", limits=UploadLimits())
     languages = Languages(CATALOGUE, "en")
     with pytest.raises(AdapterError, match=r"\[http\] access_token"):
         Guard(host=host, access_token="", names=(), pages=made, languages=languages)

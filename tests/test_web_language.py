@@ -154,7 +154,7 @@ def test_the_scripts_have_no_sentences_of_their_own() -> None:
 def test_nothing_in_the_page_ends_its_script_element(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sentence with a tag in it stays a sentence."""
     monkeypatch.setattr(pages, "spoken", lambda *_: {"x": "</script><b>"})
-    made = pages.Pages.load(banner="</p><b>", limits=UploadLimits()).index(Catalogue().words())
+    made = pages.Pages(banner="</p><b>", limits=UploadLimits()).index(Catalogue().words())
     assert made.text is not None
     assert said_in(made.text)["words"] == {"x": "</script><b>"}
     assert "<b>&" not in made.text

@@ -162,6 +162,57 @@ async def test_a_prompt_to_be_changed(
     assert "not stored here any more" in answer["notice"]["html"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "command"),
+    [
+        ({"seed": "42", "guidance": "5"}, Imagine("a fox", 42, 5.0)),
+        ({"guidance": "6.5"}, Imagine("a fox", None, 6.5)),
+        ({}, Imagine("a fox")),
+        ({"prompt": "a fox --seed 7", "seed": "42"}, Imagine("a fox", 7)),
+        ({"prompt": "/help a fox"}, Imagine("/help a fox")),
+    ],
+)
+async def test_a_changed_drawing_comes_in_fields(
+    client: aiohttp.ClientSession,
+    web: WebAdapter,
+    bot: ScriptedBot,
+    fields: dict[str, str],
+    command: Imagine,
+) -> None:
+    """Prompt, seed and guidance arrive as they were handed back, but for what was typed anew."""
+    body = form("", **{"prompt": "a fox", **fields})
+    async with client.post(messages_url(web), data=body) as response:
+        assert response.status == 202
+    assert (await bot.next_turn()).command == command
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "sentence"),
+    [
+        ({"seed": "99999999999"}, 422, "seed"),
+        ({"guidance": "nan"}, 422, "guidance"),
+        ({"guidance": "100"}, 422, "guidance"),
+        ({"seed": "x"}, 400, "multipart form"),
+        ({"guidance": "x"}, 400, "multipart form"),
+        ({"prompt": "--seed 7"}, 422, "/imagine"),
+    ],
+)
+async def test_a_drawing_that_cannot_be(
+    client: aiohttp.ClientSession,
+    web: WebAdapter,
+    bot: ScriptedBot,
+    fields: dict[str, str],
+    status: int,
+    sentence: str,
+) -> None:
+    """Values out of range get the sentence of the command; what no page sends is refused."""
+    body = form("", **{"prompt": "a fox", **fields})
+    async with client.post(messages_url(web), data=body) as response:
+        assert response.status == status
+        assert sentence in (await response.json())["error"]
+    assert bot.received == []
+
+
 async def test_files_are_handed_out(
     client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
 ) -> None:

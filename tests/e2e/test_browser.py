@@ -15,11 +15,10 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 
 from bot.actions import Action, Button, Verb
 from bot.files import File
-from bot.models import Ask, Imagine, TurnState
+from bot.models import Ask, Imagine, Notice, TurnState
 from bot.platforms.web import WebAdapter
-from bot.reply.surface import Content
+from bot.reply.surface import Activity, Content, Status
 from bot.turns.commands import Retry, Stop
-from bot.models import Notice
 from tests.servers.web_bot import ScriptedBot, picture, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -135,8 +134,10 @@ async def test_a_question_by_keyboard(watched: Watched, web: WebAdapter, bot: Sc
     turn = await bot.next_turn()
     assert turn.command == Ask("first line\nsecond line")
     await expect(page.locator("#text")).to_have_value("")
-    await bot.show(web, turn, Content("▰▰▰▱▱▱▱▱ 42% · Working 242/576"))
-    await sees(page, "Working 242/576")
+    working = Status(Activity.WORKING, "Working 242/576", 0.42, "about 20 s", "50 % of memory")
+    await bot.show(web, turn, Content(status=working))
+    await sees(page, "Working 242/576 · about 20 s")
+    await sees(page, "50 % of memory")
     await expect(page.get_by_role("progressbar")).to_have_js_property("value", 0.42)
     await bot.finish(web, turn, "A **hill**. <script>document.title = 'owned'</script>")
     await expect(page.locator(".prose strong")).to_have_text("hill", timeout=WAIT_MS)
@@ -220,15 +221,34 @@ async def test_stop_by_key_and_by_button(page: Page, web: WebAdapter, bot: Scrip
     await sees(page, "Stopping.")
     await page.locator("#send").click()
     assert await bot.next_command() == Stop()
-    await bot.finish(web, turn, "Stopped.", outcome=TurnState.CANCELLED)
+    await bot.finish(web, turn, "Once", outcome=TurnState.CANCELLED, note="Stopped.")
+    await expect(page.locator(".prose")).to_have_text(["Once", "Stopped."], timeout=WAIT_MS)
+    await expect(page.locator(".verdict .prose")).to_have_text("Stopped.")
     await expect(page.locator("#send")).to_have_attribute("aria-label", "Send", timeout=WAIT_MS)
     await expect(page.locator("#send")).to_be_disabled()
+
+
+async def test_signs_in_an_answer(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """An answer that begins like a status is an answer, while it is written and after a reload."""
+    texts = ["⏳ Wait", "▰▰▱ 40% · half", "⚠️ Careful", "■ Stop"]
+    for text in texts:
+        await say(page, "a sign?")
+        turn = await bot.next_turn()
+        await bot.show(web, turn, Content(text))
+        prose = page.locator(".entry").last.locator(".prose")
+        await expect(prose).to_have_text(text, timeout=WAIT_MS)
+        await expect(page.locator(".status")).to_have_count(0)
+        await bot.finish(web, turn, text)
+        await expect(prose).to_have_text(text)
+    await page.reload()
+    await expect(page.locator(".answered .prose")).to_have_text(texts, timeout=WAIT_MS)
 
 
 async def test_a_failure_can_be_tried_again(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
     """A failed answer explains itself and offers the one thing to do."""
     await say(page, "why?")
-    await bot.finish(web, await bot.next_turn(), "The Space is asleep.", outcome=TurnState.FAILED)
+    turn = await bot.next_turn()
+    await bot.finish(web, turn, outcome=TurnState.FAILED, note="The Space is asleep.")
     await sees(page, "The Space is asleep.")
     await page.get_by_role("button", name="Try again").click()
     again = await bot.next_turn()
@@ -260,7 +280,8 @@ async def test_buttons_under_a_drawing(watched: Watched, web: WebAdapter, bot: S
     assert download.suggested_filename == "hill.png"
     assert (await download.path()).read_bytes() == picture(40, 90, 160)
     await page.get_by_role("button", name="Prompt").click()
-    await expect(page.locator("#text")).to_have_value("/imagine a hill --seed 42 --guidance 5")
+    await expect(page.locator("#text")).to_have_value("a hill")
+    await expect(page.locator("#options .chip")).to_have_text(["/imagine", "seed 42", "guidance 5"])
     await page.keyboard.type(" at night")
     await page.keyboard.press("Enter")
     assert (await bot.next_turn()).command == Imagine("a hill at night", 42, 5.0)
@@ -284,6 +305,35 @@ async def test_buttons_under_a_drawing(watched: Watched, web: WebAdapter, bot: S
     await expect(entry.locator(".gone")).to_be_visible()
     assert watched.foreign == []
     assert watched.errors == []
+
+
+async def test_options_of_a_drawing(page: Page, web: WebAdapter, bot: ScriptedBot) -> None:
+    """Each can be taken away by key; what is typed goes before it; a command stays a command."""
+    await say(page, "/imagine a hill")
+    turn = await bot.next_turn()
+    bot.drawings[turn.id] = Imagine("a hill", 42, 5.0)
+    await bot.finish(web, turn, "a hill", [picture(40, 90, 160)])
+    edit = page.get_by_role("button", name="Prompt")
+    options = page.locator("#options .chip")
+    await edit.click()
+    await page.get_by_role("button", name="Remove seed 42").focus()
+    await page.keyboard.press("Enter")
+    await expect(options).to_have_text(["/imagine", "guidance 5"])
+    await expect(page.locator("#text")).to_be_focused()
+    await page.keyboard.type(" --guidance 7")
+    await page.keyboard.press("Enter")
+    assert (await bot.next_turn()).command == Imagine("a hill", None, 7.0)
+    await expect(options).to_have_count(0)
+    await edit.click()
+    await page.get_by_role("button", name="Remove /imagine").click()
+    await expect(options).to_have_count(0)
+    await say(page, "What is a hill?")
+    assert (await bot.next_turn()).command == Ask("What is a hill?")
+    bot.notice = Notice("All that I can do.")
+    await edit.click()
+    await say(page, "/help")
+    await sees(page, "All that I can do.")
+    await expect(options).to_have_count(0)
 
 
 async def test_a_menu_in_russian(browser: Browser, web: WebAdapter, bot: ScriptedBot) -> None:
@@ -330,7 +380,7 @@ async def test_after_a_restart_everything_is_there(
         await sees(page, "first answer")
         await say(page, "second question")
         second = await bot.next_turn()
-        await bot.show(web, second, Content("⏳ Got it…"))
+        await bot.show(web, second, Content(status=Status(Activity.WAITING, "Got it…")))
         await sees(page, "Got it…")
     await expect(page.locator("#connection")).to_be_visible(timeout=WAIT_MS)
     await say(page, "third question")
@@ -405,7 +455,7 @@ async def test_two_pages_of_one_room(
     await expect(other.locator("#welcome")).to_be_visible(timeout=WAIT_MS)
     await say(page, "seen on both?")
     turn = await bot.next_turn()
-    await bot.show(web, turn, Content("⏳ Got it…"))
+    await bot.show(web, turn, Content(status=Status(Activity.WAITING, "Got it…")))
     await sees(other, "seen on both?")
     await bot.finish(web, turn, "Yes, on both.")
     await sees(other, "Yes, on both.")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.errors import AdapterError
@@ -81,7 +80,7 @@ class WebAdapter:
         self._rooms = LiveRooms()
         self._uploads = UploadStore(folder, limits)
         self._downloads = Downloads(folder / "downloads")
-        pages = Pages.load(banner=stand_in, limits=limits)
+        pages = Pages(banner=stand_in, limits=limits)
         languages = Languages(catalogue or Catalogue(), language)
         self._guard = Guard(
             host=host, access_token=access_token, names=names, pages=pages, languages=languages
@@ -177,16 +176,8 @@ class WebAdapter:
         return await self._uploads.fetch(attachment, limit)
 
     def _application(self) -> web.Application:
-        guarded = self._guard.middleware()
-        free = frozenset(route.handler for route in self._extra)
-
-        @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.match_info.handler in free:
-                return await handler(request)
-            return await guarded(request, handler)
-
-        application = web.Application(middlewares=[check])
+        exempt = [route.handler for route in self._extra]
+        application = web.Application(middlewares=[self._guard.middleware(exempt)])
         application.on_response_prepare.append(self._guard.add_headers)
         application.add_routes(self._chat.routes())
         application.add_routes(self._events.routes())

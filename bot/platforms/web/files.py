@@ -24,7 +24,7 @@ from cachetools import TTLCache
 from bot.errors import ImageTooLarge, ImageUnreadable
 from bot.files import File
 from bot.models import Attachment, JsonObject
-from bot.support import TooManyBytes, sync_folder
+from bot.support import TooManyBytes, sync_folder, write_durably
 
 KEEP_UPLOADS_SECONDS = 24 * 3600.0
 """A file older than this belongs to no turn that is still going to fetch it."""
@@ -33,7 +33,7 @@ KEEP_DOWNLOADS_SECONDS = 900.0
 MAX_DOWNLOADS = 64
 """Files at a time; a further one takes the place of the oldest."""
 
-_UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+_ID = re.compile(r"[0-9a-f]{32}")
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -123,14 +123,14 @@ class UploadStore:
         removed = 0
         with contextlib.suppress(FileNotFoundError):
             for path in self._folder.iterdir():
-                if _UPLOAD_ID.fullmatch(path.name) and path.stat().st_mtime < oldest:
+                if _ID.fullmatch(path.name) and path.stat().st_mtime < oldest:
                     path.unlink(missing_ok=True)
                     removed += 1
         return removed
 
     def _path(self, attachment: Attachment) -> Path:
         upload = str(attachment.source.get("upload", ""))
-        if _UPLOAD_ID.fullmatch(upload) is None:
+        if _ID.fullmatch(upload) is None:
             raise ImageUnreadable("This file did not come through the web chat.")
         return self._folder / upload
 
@@ -199,7 +199,7 @@ class Downloads:
         name = _UNUSUAL.sub("_", file.name)[-100:]
         self._kept[key] = _Download(name, file.media_type)
         try:
-            await asyncio.to_thread(_write_private, self._folder / key, file.data)
+            await asyncio.to_thread(write_durably, self._folder / key, file.data)
         except OSError:
             self._kept.pop(key, None)
             raise
@@ -235,18 +235,10 @@ class Downloads:
         # What cannot be removed now goes with all others at the next start.
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
-                if path.name not in self._kept:
+                if _ID.fullmatch(path.name) and path.name not in self._kept:
                     path.unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Remove everything, also what an earlier process left. Blocks as the disk does."""
         self._kept.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    file = _create(path)
-    try:
-        _write_all(file, data)
-    finally:
-        os.close(file)

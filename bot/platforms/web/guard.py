@@ -86,12 +86,14 @@ class Guard:
             response.headers.setdefault(name, value)
         response.headers["Server"] = "janus-bot"  # aiohttp's own names every version
 
-    def middleware(self) -> Middleware:
-        """The checks as an aiohttp middleware."""
+    def middleware(self, exempt: Collection[Handler]) -> Middleware:
+        """The checks as an aiohttp middleware; `exempt` handlers check by themselves who asks."""
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            refusal = self._refusal(request)
+            refusal = None
+            if request.match_info.handler not in exempt:
+                refusal = self._refusal(request)
             return await handler(request) if refusal is None else refusal
 
         return check

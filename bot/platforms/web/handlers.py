@@ -75,7 +75,7 @@ class Chat:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self._index),
-            web.get("/static/{name}", self._static),
+            web.get("/static/{name}", self._pages.static),
             web.get(f"{ROOM}/turns", self._turns),
             web.post(f"{ROOM}/messages", self._message),
             web.post(f"{ROOM}/presses", self._press),
@@ -87,9 +87,6 @@ class Chat:
         response = self._pages.index(self._languages.words(request))
         remember(request, response)
         return response
-
-    async def _static(self, request: web.Request) -> web.Response:
-        return self._pages.static(request)
 
     async def _turns(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
@@ -153,14 +150,11 @@ class Chat:
         if self.inbox is None:
             return _refusal(503, words("restarting"))
         try:
-            press = await read_press(request)
+            press_id, action = await read_press(request)
         except FormRefused as refused:
             return _refusal(refused.status, refused.said_in(words))
-        message = incoming_message(request, press.id, self._languages)
-        try:
-            action = Action.parse(press.action)
-        except ValueError:
-            log.info("unknown button", action=press.action)
+        message = incoming_message(request, press_id, self._languages)
+        if action is None:
             return await self._answer(self.inbox, message, _gone(self.inbox, message), words)
         if action.verb is Verb.EDIT:
             return await self._edit(self.inbox, message, action.target, words)
@@ -197,14 +191,7 @@ class Chat:
         answer: Awaitable[Notice | None],
         words: Words,
     ) -> web.Response:
-        """Wait for what the bot says at once, and tell the page.
-
-        Args:
-            inbox: knows the language of the room.
-            message: what was taken in.
-            answer: what the inbox does with it.
-            words: the visitor's language.
-        """
+        """Wait for what the bot says at once, and tell the page."""
         try:
             notice = await answer
             said = None if notice is None else await notice_to_json(notice, self._downloads)
@@ -224,7 +211,7 @@ def _taken(
     Args:
         message: what.
         notice: what the bot says at once.
-        compose: a drawing to be changed and sent by the person.
+        compose: a drawing for the person to change and send.
     """
     body = {"message": message.message_id, "notice": notice, "compose": compose}
     return web.json_response(body, status=202)

@@ -12,11 +12,11 @@ import html
 import json
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-MEDIA_TYPES = {
+_MEDIA_TYPES = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
@@ -56,15 +56,7 @@ _TAKING = frozenset({"imagine", "ask", "settings"})
 
 
 @dataclass(frozen=True, slots=True)
-class StaticFile:
-    """A file as it is served.
-
-    Attributes:
-        data: the bytes.
-        media_type: with the charset.
-        etag: changes with the bytes.
-    """
-
+class _StaticFile:
     data: bytes
     media_type: str
     etag: str
@@ -74,53 +66,31 @@ class Pages:
     """The page, the login page and the static files; all in memory.
 
     Args:
-        files: static files by name.
-        index: template of the page.
-        login: template of the login page.
         banner: a sentence to show above the chat, or its key in the catalogue; empty: none.
         limits: what the page tells people before it sends too much.
     """
 
-    def __init__(
-        self,
-        *,
-        files: Mapping[str, StaticFile],
-        index: str,
-        login: str,
-        banner: str,
-        limits: UploadLimits,
-    ) -> None:
-        self._files = files
+    def __init__(self, *, banner: str, limits: UploadLimits) -> None:
         self._banner = banner
         self._limits = limits
-        self._index = _Template(index)
-        self._login = _Template(login)
         self._made: dict[str, str] = {}
+        self._files: dict[str, _StaticFile] = {}
+        folder = resources.files("bot.platforms.web").joinpath("static")
+        for entry in folder.iterdir():
+            media_type = _MEDIA_TYPES.get(entry.name[entry.name.rfind(".") :])
+            if media_type is not None:
+                data = entry.read_bytes()
+                etag = hashlib.sha256(data).hexdigest()[:20]
+                self._files[entry.name] = _StaticFile(data, media_type, etag)
+        self._index = _Template(folder.joinpath("index.html").read_text(encoding="utf-8"))
+        login = folder.joinpath("login.html").read_text(encoding="utf-8")
+        self._login = _Template(login)
         style = login.partition("<style>")[2].partition("</style>")[0]
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
         # Its few lines of style stand in the page: the style sheet is behind the token, too.
         self._login_policy = (
             f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
             "form-action 'self'; frame-ancestors 'none'"
-        )
-
-    @classmethod
-    def load(cls, *, banner: str, limits: UploadLimits) -> Self:
-        """Read the files from the package."""
-        folder = resources.files("bot.platforms.web").joinpath("static")
-        files: dict[str, StaticFile] = {}
-        for entry in folder.iterdir():
-            suffix = entry.name[entry.name.rfind(".") :]
-            if suffix in MEDIA_TYPES:
-                data = entry.read_bytes()
-                etag = hashlib.sha256(data).hexdigest()[:20]
-                files[entry.name] = StaticFile(data, MEDIA_TYPES[suffix], etag)
-        return cls(
-            files=files,
-            index=folder.joinpath("index.html").read_text(encoding="utf-8"),
-            login=folder.joinpath("login.html").read_text(encoding="utf-8"),
-            banner=banner,
-            limits=limits,
         )
 
     def index(self, words: Words) -> web.Response:
@@ -146,7 +116,7 @@ class Pages:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
-    def static(self, request: web.Request) -> web.Response:
+    async def static(self, request: web.Request) -> web.Response:
         """A static file, or 404; asked about again at every visit, answered from its ETag."""
         file = self._files.get(request.match_info["name"])
         if file is None:
@@ -160,29 +130,23 @@ class Pages:
 
     def _index_values(self, words: Words) -> _Values:
         banner = words(self._banner) if words.has(self._banner) else self._banner
-        limits = {
-            "files": self._limits.files,
-            "bytes": self._limits.file_bytes,
-            "text": self._limits.text_bytes,
-        }
+        limits = self._limits
         said = {
-            "words": spoken(words, self._limits),
+            "words": spoken(words, limits),
             "commands": [
                 {"word": word, "about": words(f"command-{word}"), "takes": word in _TAKING}
                 for word in WORDS
             ],
-            "limits": limits,
-        }
-        return _Values(
-            words,
-            {
-                "banner": f'<p class="banner" role="note">{html.escape(banner)}</p>'
-                if banner
-                else "",
-                # A closing tag in it would end the script element.
-                "said": json.dumps(said, ensure_ascii=False).replace("<", "\\u003c"),
+            "limits": {
+                "files": limits.files,
+                "bytes": limits.file_bytes,
+                "text": limits.text_bytes,
             },
-        )
+        }
+        note = f'<p class="banner" role="note">{html.escape(banner)}</p>' if banner else ""
+        # A closing tag in it would end the script element.
+        written = json.dumps(said, ensure_ascii=False).replace("<", "\\u003c")
+        return _Values(words, {"banner": note, "said": written})
 
 
 def spoken(words: Words, limits: UploadLimits) -> dict[str, str]:
@@ -198,21 +162,15 @@ class _Template(string.Template):
     braceidpattern = r"[a-z][a-z0-9-]*"
 
 
-class _Values(Mapping[str, str]):
+class _Values(dict[str, str]):
     """What stands for the placeholders of a page: some values, and sentences for all others."""
 
     def __init__(self, words: Words, values: Mapping[str, str]) -> None:
+        super().__init__(values, language=words.language)
         self._words = words
-        self._given = {"language": words.language, **values}
 
-    def __getitem__(self, key: str) -> str:
-        return self._given[key] if key in self._given else html.escape(self._words(key))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._given)
-
-    def __len__(self) -> int:
-        return len(self._given)
+    def __missing__(self, key: str) -> str:
+        return html.escape(self._words(key))
 
 
 def _page(text: str, status: int = 200) -> web.Response:

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
-from bot.actions import MOST_BYTES
+from bot.actions import MAX_ACTION_BYTES, Action
 from bot.i18n import Catalogue, Words
 from bot.models import Ask, Attachment, ChannelKey, Imagine, IncomingMessage, Person
 from bot.platforms.web.files import UploadLimits, UploadStore
@@ -289,24 +289,15 @@ def _form(fields: dict[str, str], attachments: tuple[Attachment, ...]) -> Form:
     return Form(message_id, text, drawing, attachments)
 
 
-@dataclass(frozen=True, slots=True)
-class Press:
-    """A press of a button.
+async def read_press(request: web.Request) -> tuple[str, Action | None]:
+    """Read the press of a button.
 
-    Attributes:
-        id: the page's id of it, the same when it is sent again.
-        action: an `Action` in its written form, unless the page is older or newer than the bot.
-    """
-
-    id: str
-    action: str
-
-
-async def read_press(request: web.Request) -> Press:
-    """Read a press.
+    Returns:
+        The page's id of it, the same when it is sent again, and what it does: `None` if the page is
+        older or newer than the bot.
 
     Raises:
-        FormRefused: it is not one.
+        FormRefused: it is not a press.
     """
     # No page of another origin can send this type without asking first.
     if request.content_type != "application/json":
@@ -315,7 +306,7 @@ async def read_press(request: web.Request) -> Press:
         async with asyncio.timeout(_PRESS_TIMEOUT_SECONDS):
             body = await read_bounded(request.content.iter_any(), _MAX_PRESS_BYTES)
         match json.loads(body):
-            case {"id": str(press_id), "action": str(action)}:
+            case {"id": str(press_id), "action": str(written)} if _ID.fullmatch(press_id):
                 pass
             case _:
                 raise FormRefused(400, "web-press-form")
@@ -325,6 +316,10 @@ async def read_press(request: web.Request) -> Press:
         raise FormRefused(408, "web-press-form") from None
     except (ValueError, RecursionError, web.RequestPayloadError):
         raise FormRefused(400, "web-press-form") from None
-    if _ID.fullmatch(press_id) is None or len(action.encode()) > MOST_BYTES:
+    if len(written.encode()) > MAX_ACTION_BYTES:
         raise FormRefused(400, "web-press-form")
-    return Press(press_id, action)
+    try:
+        return press_id, Action.parse(written)
+    except ValueError:
+        log.info("unknown button", action=written)
+        return press_id, None

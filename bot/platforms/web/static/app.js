@@ -103,6 +103,7 @@ class Chat {
     entry.stray = false;
     entry.problem = null;
     entry.question = turn.question;
+    entry.draws = turn.draws;
     entry.removed ||= turn.removed;
     // A question without a picture of its own may be about an older one, which is shown already.
     if (turn.attachments.length > 0 && turn.pictures.length > 0) entry.pictures = turn.pictures;
@@ -132,14 +133,16 @@ class Chat {
     announce(words[entry.mood] ?? (pictures ? say("pictures-ready") : say("answer-there")));
   }
 
-  async #ask({ text, files }) {
-    if (/^\/(stop|retry)\s*$/i.test(text)) {
+  async #ask(message) {
+    const { text, files, drawing } = message;
+    if (!drawing && /^\/(stop|retry)\s*$/i.test(text)) {
       await this.#command(text);
       return;
     }
     const entry = this.#add(randomId());
-    entry.question = text;
-    entry.files = files;
+    entry.message = message;
+    entry.question = drawing ? asTyped(text, drawing) : text;
+    entry.draws = drawing !== null || /^\/imagine\s/i.test(text);
     entry.pictures = files.map((file) => ({ url: URL.createObjectURL(file), name: file.name, alt: file.name }));
     this.#follower.toBottom();
     await this.#send(entry);
@@ -151,7 +154,7 @@ class Chat {
     entry.paint();
     this.#refresh();
     try {
-      const { notice } = await this.#connection.send({ id: entry.id, text: entry.question, files: entry.files });
+      const { notice } = await this.#connection.send({ id: entry.id, ...entry.message });
       if (notice) {
         entry.accepted = false;
         this.#addNote(notice, (card) => entry.element.append(card));
@@ -191,17 +194,12 @@ class Chat {
       return !error.again;
     }
     if (connection !== this.#connection) return true;
-    if (answer.compose) this.#compose(answer.compose);
+    const drawing = answer.compose;
+    if (drawing) this.#composer.fill(drawing.prompt, [], drawing);
     else if (answer.notice) this.#tell(answer.notice, place, action);
     else await this.#readTranscript();
-    if (!answer.compose && !answer.notice) this.#follower.toBottom();
+    if (!drawing && !answer.notice) this.#follower.toBottom();
     return true;
-  }
-
-  /** A request to be changed: the caret goes behind its words, before its options. */
-  #compose(text) {
-    const options = text.search(/ --(seed|guidance) \S+( --guidance \S+)?$/);
-    this.#composer.fill(text, [], options < 0 ? text.length : options);
   }
 
   /** Show what the bot says to a press, where it belongs. */
@@ -249,7 +247,8 @@ class Chat {
 
   #edit(entry) {
     this.#drop(entry);
-    this.#composer.fill(entry.question, entry.files);
+    const { text, files, drawing } = entry.message;
+    this.#composer.fill(text, files, drawing);
     this.#refresh();
   }
 
@@ -262,6 +261,12 @@ class Chat {
     if (this.#entries.size > 0) byId("welcome").hidden = true;
     this.#follower.follow();
   }
+}
+
+/** A drawing as somebody would type it, for reading only; the transcript says it likewise. */
+function asTyped(prompt, { seed, guidance }) {
+  const options = [seed === null ? "" : ` --seed ${seed}`, guidance === null ? "" : ` --guidance ${guidance}`];
+  return `/imagine ${prompt}${options.join("")}`;
 }
 
 function plain(html) {

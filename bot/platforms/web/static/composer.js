@@ -10,14 +10,17 @@ export class Composer {
   #form = byId("composer");
   #text = byId("text");
   #added = byId("added");
+  #options = byId("options");
   #send = byId("send");
   #drop = byId("drop");
   #files = [];
+  /** Seed and guidance of a drawing whose prompt is being changed. */
+  #drawing = null;
   #working = false;
   #handlers;
   #suggestions = new Suggestions(this.#text, (text) => this.fill(text));
 
-  /** `onSend({text, files})`, `onStop()`, `onProblem(sentence)`. */
+  /** `onSend({text, files, drawing})`, `onStop()`, `onProblem(sentence)`. */
   constructor(handlers) {
     this.#handlers = handlers;
     this.#form.addEventListener("submit", (event) => {
@@ -41,16 +44,17 @@ export class Composer {
   }
 
   get isEmpty() {
-    return this.#text.value.trim() === "" && this.#files.length === 0;
+    return this.#text.value.trim() === "" && (this.#files.length === 0 || this.#drawing !== null);
   }
 
-  /** Put text into the box, ready to be changed; the caret goes to `caret`, else to the end. */
-  fill(text, files = [], caret = text.length) {
+  /** Put text into the box, ready to be changed: with `drawing`, the prompt of one with its options. */
+  fill(text, files = [], drawing = null) {
     this.#text.value = text;
+    this.#setDrawing(drawing && { seed: drawing.seed, guidance: drawing.guidance });
     this.add(files);
     this.#refresh();
     this.focus();
-    this.#text.setSelectionRange(caret, caret);
+    this.#text.setSelectionRange(text.length, text.length);
   }
 
   focus() {
@@ -60,6 +64,7 @@ export class Composer {
   clear() {
     this.#text.value = "";
     this.#files = [];
+    this.#setDrawing(null);
     this.#showFiles();
     this.#refresh();
   }
@@ -90,7 +95,9 @@ export class Composer {
     if (this.#stops()) {
       this.#handlers.onStop();
     } else if (!this.isEmpty) {
-      const message = { text: this.#text.value.trim(), files: this.#files };
+      const text = this.#text.value.trim();
+      // A command that is typed in place of the prompt is that command.
+      const message = { text, files: this.#files, drawing: text.startsWith("/") ? null : this.#drawing };
       if (new TextEncoder().encode(message.text).length > limits.text) {
         this.#handlers.onProblem(say("too-long"));
         return;
@@ -124,6 +131,29 @@ export class Composer {
       this.#send.replaceChildren(icon(sign));
     }
     this.#send.disabled = this.isEmpty && !this.#working;
+  }
+
+  #setDrawing(drawing) {
+    this.#drawing = drawing;
+    const { seed = null, guidance = null } = drawing ?? {};
+    const chips = [];
+    if (drawing) chips.push(this.#chip("/imagine", null));
+    if (seed !== null) chips.push(this.#chip(`seed ${seed}`, { ...drawing, seed: null }));
+    if (guidance !== null) chips.push(this.#chip(`guidance ${guidance}`, { ...drawing, guidance: null }));
+    this.#options.replaceChildren(...chips);
+    this.#options.hidden = chips.length === 0;
+  }
+
+  /** Something about the drawing that can be taken away; `without` is what is left of it then. */
+  #chip(text, without) {
+    const chip = button("chip", text, () => {
+      this.#setDrawing(without);
+      this.#refresh();
+      this.focus();
+    });
+    chip.append(icon("close"));
+    chip.ariaLabel = chip.title = say("remove", { name: text });
+    return element("li", "", chip);
   }
 
   #showFiles() {

@@ -62,11 +62,18 @@ export class Connection {
     return response.json();
   }
 
-  /** Send a message. Sending it again under the same id answers it once. */
-  async send({ id, text, files = [] }) {
+  /**
+   * Send a message. Sending it again under the same id answers it once.
+   *
+   * With `drawing`, the `seed` and `guidance` of one that is drawn again, the text is its prompt.
+   */
+  async send({ id, text, files = [], drawing = null }) {
     const form = new FormData();
     form.append("id", id);
-    form.append("text", text);
+    form.append(drawing ? "prompt" : "text", text);
+    for (const [name, value] of Object.entries(drawing ?? {})) {
+      if (value !== null) form.append(name, value);
+    }
     for (const file of files) form.append("file", file, file.name || "picture");
     const response = await this.#fetch(`/api/rooms/${this.#room}/messages`, { method: "POST", body: form });
     return response.json();

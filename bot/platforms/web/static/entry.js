@@ -16,9 +16,12 @@ const MARKS = {
 
 export class Entry {
   question = "";
+  /** Pictures are asked for, so that places for them are kept free. */
+  draws = false;
   pictures = [];
-  files = [];
   messages = [];
+  /** What this page sends, or sent, as the composer made it. */
+  message = null;
   accepted = false;
   removed = false;
   /** A reply to something that this page has not heard of yet. */
@@ -29,7 +32,7 @@ export class Entry {
   #answered = element("div", "answered");
   #under = element("div", "under");
   #tools = element("div", "tools");
-  #painted = new Map();
+  #painted = new WeakMap();
   #actions;
 
   /** `actions`: onSendAgain(entry), onEdit(entry), onRetry(), onOpen(pictures, index), onPress(press, entry). */
@@ -117,40 +120,37 @@ export class Entry {
   }
 
   #paintWorking() {
-    const { status, progress, paused } = this.messages.at(-1) ?? {};
+    const status = this.messages.at(-1)?.status ?? null;
     let line = this.#answered.querySelector(".status");
     if (line === null) {
       this.#painted.delete(this.#answered);
       const sign = element("span", "sign", icon("janus"), icon("pause"));
       line = element("div", "status", sign, element("p"), element("progress"));
       this.#answered.replaceChildren(line);
-      if (this.question.startsWith("/imagine")) {
+      if (this.draws) {
         const places = Array.from({ length: PICTURES }, () => element("div", "place"));
         this.#answered.append(element("div", "places", ...places));
       }
     }
-    line.classList.toggle("paused", Boolean(paused));
-    line.querySelector("p").textContent = status || say("sending");
+    line.classList.toggle("paused", status?.activity === "paused");
+    this.#paintPart(line.querySelector("p"), status, () => (status ? statusLines(status) : [say("sending")]));
     const bar = line.querySelector("progress");
-    bar.hidden = progress === null || progress === undefined;
+    const share = status?.share ?? null;
+    bar.hidden = share === null;
     bar.ariaLabel = say("progress");
-    if (!bar.hidden) bar.value = progress;
+    if (share !== null) bar.value = share;
   }
 
   #buildAnswered(messages) {
     if (this.removed) return [element("p", "gone", icon("bin"), say("removed"))];
     const parts = [];
-    for (const message of messages) {
-      if (message.html) {
-        const text = element("div", "prose");
-        // Rendered and escaped by the server; scripts are refused by the page's policy besides.
-        text.innerHTML = message.html;
-        const marked = message.mood === "failed" || message.mood === "stopped";
-        parts.push(marked ? element("div", "verdict", mark(message.mood), text) : text);
-      }
-      if (message.pictures.length > 0) {
-        parts.push(element("div", "gallery", ...this.#tiles(message.pictures)));
-      }
+    const explained = messages.some((message) => message.note);
+    for (const { html, note, mood, pictures } of messages) {
+      // Where nothing else says how it ended, the text does.
+      const ends = !explained && (mood === "failed" || mood === "stopped");
+      if (html) parts.push(ends ? verdict(mood, html) : rendered("div", "prose", html));
+      if (note) parts.push(verdict(mood, note));
+      if (pictures.length > 0) parts.push(element("div", "gallery", ...this.#tiles(pictures)));
     }
     return parts;
   }
@@ -188,6 +188,28 @@ export class Entry {
       return tile;
     });
   }
+}
+
+/** HTML that the server rendered and escaped; scripts are refused by the page's policy besides. */
+function rendered(tag, className, html) {
+  const node = element(tag, className);
+  node.innerHTML = html;
+  return node;
+}
+
+/** What is being done: after a restart, the line itself, how long it will take, the Space's own words. */
+function statusLines({ html, remaining, note, resumed }) {
+  const doing = rendered("span", "doing", html);
+  if (remaining) doing.append(` · ${remaining}`);
+  const lines = [doing];
+  if (resumed) lines.unshift(rendered("span", "resumed", resumed));
+  if (note) lines.push(rendered("span", "log", note));
+  return lines;
+}
+
+/** How an answer ended, in a sentence with its sign. */
+function verdict(mood, html) {
+  return element("div", "verdict", mark(mood), rendered("div", "prose", html));
 }
 
 /** The sign of how an answer ended. */
