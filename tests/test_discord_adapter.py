@@ -16,7 +16,7 @@ from bot.errors import (
 from bot.models import Ask, Attachment, ChannelKey
 from bot.platforms.adapter import Adapter
 from bot.reply.surface import Content
-from bot.turns.inbox import Inbox
+from bot.turns.dispatcher import Dispatcher
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import ScriptedInbox, closing, make, running
 from tests.servers.discord_world import (
@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[DiscordServer]:
 def test_it_is_an_adapter_and_the_scripted_inbox_an_inbox(server: DiscordServer) -> None:
     """The classes match the ports that they are used for (checked by the type checker too)."""
     adapter: Adapter = make(server)
-    inbox: Inbox = ScriptedInbox(server)
+    inbox: Dispatcher = ScriptedInbox(server)
     assert adapter.name == "discord"
     assert inbox is not None
 

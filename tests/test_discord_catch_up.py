@@ -84,7 +84,7 @@ async def test_what_is_too_old_stays_unanswered(
     inbox = ScriptedInbox(server)
     await once(server, inbox)
     await asks(server, general(server), "too old")
-    monkeypatch.setattr(catch_up, "OLDEST", -1.0)
+    monkeypatch.setattr(catch_up, "MAX_AGE_SECONDS", -1.0)
     async with running(server, inbox):
         await asks(server, general(server), "now")
         await server.wait_for(lambda: inbox.got)

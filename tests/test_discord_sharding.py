@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.models import Ask, ChannelKey
-from bot.platforms.discord.starts import PAUSE, Starts
+from bot.platforms.discord.client import SESSION_START_PAUSE_SECONDS as PAUSE
+from bot.platforms.discord.client import SessionStarts
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, running
 from tests.servers.discord_world import Channel
@@ -107,7 +108,7 @@ async def test_no_session_starts_that_discord_does_not_take(server: DiscordServe
     assert len(server.gateway.identified) == 2
 
 
-class TestStarts:
+class TestSessionStarts:
     @pytest.mark.parametrize(
         ("at_once", "shards", "expected"),
         [
@@ -126,8 +127,8 @@ class TestStarts:
             slept.append(seconds)
             now[0] += seconds
 
-        starts = Starts(lambda: now[0], sleep)
+        starts = SessionStarts(lambda: now[0], sleep)
         starts.at_once = at_once
         for shard in shards:
-            await starts.turn(shard)
+            await starts.acquire(shard)
         assert slept == expected

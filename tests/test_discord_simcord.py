@@ -11,12 +11,11 @@ from PIL import Image
 from bot.actions import Action, Button, Verb, under_drawing
 from bot.files import File
 from bot.i18n import Catalogue
-from bot.models import Ask, Imagine
-from bot.platforms.discord.look import COLOURS
+from bot.models import Ask, Imagine, Notice
+from bot.platforms.discord.components_v2 import COLOURS
 from bot.platforms.discord.surface import DiscordSurface
 from bot.reply.surface import Content, Mood
 from bot.turns.commands import Command
-from bot.turns.inbox import Notice
 from tests.servers.discord_simulated import simulated
 
 pytestmark = pytest.mark.timeout(400)  # it waits by itself, on a busy machine for long

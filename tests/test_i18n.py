@@ -127,7 +127,7 @@ QUIET = {"log", "_log"}
 ELSEWHERE = {
     "turns/history.py": "told to the model",
     "platforms/discord/adapter.py": "told to whoever runs the bot",
-    "platforms/discord/advice.py": "told to whoever runs the bot",
+    "platforms/discord/permissions.py": "told to whoever runs the bot",
     "platforms/telegram/files.py": "in an error",
     "platforms/web/adapter.py": "told to whoever runs the bot",
     "platforms/telegram/polling.py": "told to whoever runs the bot",

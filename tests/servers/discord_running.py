@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from bot.actions import Action
 from bot.errors import BotError
-from bot.models import IncomingMessage
+from bot.models import IncomingMessage, Notice
 from bot.platforms.discord import DiscordAdapter
 from bot.turns.commands import Command
-from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
 from tests.servers.discord import TOKEN, DiscordServer
 

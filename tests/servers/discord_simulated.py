@@ -10,13 +10,12 @@ import simcord
 from simcord import ChannelHandle, Env, MemberActor
 
 from bot.i18n import Catalogue
-from bot.models import IncomingMessage
+from bot.models import IncomingMessage, Notice
 from bot.platforms.discord.client import BotClient
-from bot.platforms.discord.intake import Intake
+from bot.platforms.discord.commands import sync_commands
+from bot.platforms.discord.handlers import Handlers
 from bot.platforms.discord.surface import DiscordSurface
-from bot.platforms.discord.sync import sync_commands
 from bot.turns.commands import Command
-from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
 
 Answer = Callable[[DiscordSurface, Command], Awaitable[None]]
@@ -71,7 +70,7 @@ async def simulated(answer: Answer | None = None) -> AsyncIterator[Simulated]:
     catalogue = Catalogue()
     inbox = AnsweringInbox(answer=answer, client=client)
     async with simcord.run(client, shard_count=1, settle_timeout=60.0) as env:
-        await client.take_in(Intake(client, inbox, catalogue), lambda _: None, catalogue)
+        await client.hand_on(Handlers(client, inbox, catalogue), lambda _: None, catalogue)
         await sync_commands(client.tree, ())
         guild = env.create_guild("Home")
         channel = guild.create_text_channel("general")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -18,15 +18,16 @@ import yarl
 from bot.errors import AdapterError, TokenRefused
 from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
-from bot.platforms.adapter import SETTLE, run_when_connected
-from bot.platforms.discord import files, sharding
-from bot.platforms.discord.advice import advice
+from bot.platforms.adapter import SETTLE_SECONDS, run_when_connected
+from bot.platforms.discord import files, permissions
 from bot.platforms.discord.client import BotClient
-from bot.platforms.discord.faults import NO_ANSWER
-from bot.platforms.discord.intake import Intake
+from bot.platforms.discord.commands import sync_commands
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.handlers import Handlers
+from bot.platforms.discord.parsing import PLATFORM
 from bot.platforms.discord.surface import DiscordSurface
-from bot.platforms.discord.sync import sync_commands
-from bot.turns.inbox import Inbox
+from bot.support import Backoff, skipped_when_broken
+from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 
@@ -34,11 +35,12 @@ API_URL: Final = "https://discord.com/api/v10"
 _GATEWAY: Final = yarl.URL("wss://gateway.discord.gg/")
 """What discord.py starts with."""
 
-LONGEST_PAUSE = 30.0
-"""Seconds between two tries to reach Discord."""
+_MIN_PAUSE_SECONDS: Final = 1.0
+_MAX_PAUSE_SECONDS: Final = 30.0
+"""Between two tries to reach Discord."""
 
-GRACE = 3.0
-"""Seconds that messages already received have to be accepted when serving ends."""
+_FINISH_TIMEOUT_SECONDS: Final = 3.0
+"""For messages already received to be accepted when serving ends."""
 
 REFUSED = (
     "Discord does not accept the bot token. "
@@ -61,8 +63,8 @@ class DiscordAdapter:
         shards: connections over which Discord spreads the servers; 0: as many as it advises.
         shard_ids: those of them that this process makes, `shards` being known; empty for all.
         spoiler: pictures are covered until somebody wants to see them.
-        restricted: in servers, drawings belong in age-restricted channels only.
-        keepsakes: pictures are sent as PNG files with the recipe inside.
+        age_restricted: in servers, drawings belong in age-restricted channels only.
+        recipe_in_png: pictures are sent as PNG files with their recipe inside.
         catalogue: what the bot says, in all its languages.
         settle: seconds from connecting until commands are compared with Discord's.
 
@@ -80,17 +82,18 @@ class DiscordAdapter:
         shards: int = 0,
         shard_ids: Sequence[int] = (),
         spoiler: bool = False,
-        restricted: bool = False,
-        keepsakes: bool = False,
+        age_restricted: bool = False,
+        recipe_in_png: bool = False,
         catalogue: Catalogue | None = None,
-        settle: float = SETTLE,
+        settle: float = SETTLE_SECONDS,
     ) -> None:
         self._token = token
         self._api_url = api_url.rstrip("/")
         self._gateway_url = yarl.URL(gateway_url.rstrip("/")) if gateway_url else _GATEWAY
         self._guild_ids = tuple(guild_ids)
         self._shards, self._shard_ids = shards, tuple(shard_ids)
-        self._spoiler, self._keepsakes, self._restricted = spoiler, keepsakes, restricted
+        self._spoiler, self._recipe_in_png = spoiler, recipe_in_png
+        self._age_restricted = age_restricted
         self._catalogue = catalogue or Catalogue()
         self._settle = settle
         self._client: BotClient | None = None
@@ -98,8 +101,7 @@ class DiscordAdapter:
 
     @property
     def name(self) -> str:
-        """`"discord"`."""
-        return "discord"
+        return PLATFORM
 
     async def open(self) -> None:
         """Log in. Waits for Discord if it cannot be reached, and says so in the log.
@@ -113,55 +115,37 @@ class DiscordAdapter:
         discord.http.Route.BASE = self._api_url
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = self._gateway_url
         self._downloads = aiohttp.ClientSession()
-        for pause in _pauses():
-            # A client whose login failed cannot log in again: its connector is gone.
-            self._client = BotClient(self._shards or 1, self._shard_ids)
-            try:
-                await self._client.login(self._token)
-            except discord.LoginFailure as error:
-                raise TokenRefused(REFUSED) from error
-            except discord.HTTPException as error:
-                await self._client.close()
-                if error.status < 500 and error.status != 429:  # noqa: PLR2004 - HTTP status
-                    raise AdapterError(
-                        f"{self._api_url} answers {error.status} to a login. "
-                        "Is [discord] api_url Discord's API, or a proxy of it?"
-                    ) from error
-                log.warning("discord has trouble", status=error.status, next_try=pause)
-            except (aiohttp.ClientError, discord.RateLimited, OSError) as error:
-                await self._client.close()
-                log.warning("discord cannot be reached", error=str(error), next_try=pause)
-            except (KeyError, TypeError) as error:
-                # discord.py reads what it gets without looking: no user, no application in it.
-                raise AdapterError(f"{self._api_url} does not answer like Discord.") from error
-            else:
-                return
+        backoff = Backoff(_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
+        while not await self._log_in():
+            pause = backoff.next()
+            log.info("login is tried again", seconds=pause)
             await asyncio.sleep(pause)
 
-    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
-        """As `Adapter.serve`. Once connected, commands are registered if Discord has others.
+    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+        """Take messages in until cancelled. Once connected, commands are registered if need be.
 
         Raises:
             TokenRefused: the token was withdrawn.
             AdapterError: Discord ended the session for good.
 
         Cancelling: hangs up on the gateway and gives messages that are just being accepted
-        `GRACE` seconds; requests go on working.
+        `_FINISH_TIMEOUT_SECONDS`; requests go on working.
         """
         client = self._opened()
-        intake = Intake(client, inbox, self._catalogue, restricted=self._restricted)
+        handlers = Handlers(client, inbox, self._catalogue, age_restricted=self._age_restricted)
         register = partial(sync_commands, client.tree, self._guild_ids)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(intake.finish, GRACE)
+            stack.push_async_callback(handlers.finish, _FINISH_TIMEOUT_SECONDS)
             told = await stack.enter_async_context(
                 run_when_connected(register, ready, self._settle)
             )
-            await client.take_in(intake, told, self._catalogue)
+            await client.hand_on(handlers, told, self._catalogue)
             await self._receive(client)
 
     async def advice(self) -> list[str]:
-        """As `Adapter.advice`: intents, servers, and what the bot's roles lack there."""
-        return await advice(self._opened())
+        """What to change about intents, servers, and the bot's roles there."""
+        client = self._opened()
+        return await permissions.advice(client, reads_messages=client.reads_messages)
 
     async def close(self) -> None:
         """Give connections back. Idempotent; also after a failed `open`."""
@@ -181,11 +165,11 @@ class DiscordAdapter:
             me=client.user.id,
             catalogue=self._catalogue,
             spoiler=self._spoiler,
-            keepsakes=self._keepsakes,
+            recipe_in_png=self._recipe_in_png,
         )
 
     async def tell(self, person: Person, text: str) -> bool:
-        """As `Adapter.tell`: a direct message, which a person can forbid."""
+        """Write a direct message, which a person can forbid; whether Discord took it."""
         try:
             user = await self._opened().fetch_user(int(person.id))
             await user.send(text)
@@ -195,44 +179,73 @@ class DiscordAdapter:
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.services.Attachments.fetch`."""
+        """The bytes of an attachment; see `files.fetch` for the errors."""
         del channel
         if self._downloads is None:
             raise RuntimeError("open() comes first")
         return await files.fetch(self._downloads, attachment, limit)
 
+    async def _log_in(self) -> bool:
+        """One try, with a client of its own; whether Discord could be reached."""
+        # A client whose login failed cannot log in again: its connector is gone.
+        self._client = BotClient(self._shards or 1, self._shard_ids)
+        try:
+            await self._client.login(self._token)
+        except discord.LoginFailure as error:
+            raise TokenRefused(REFUSED) from error
+        except discord.HTTPException as error:
+            await self._client.close()
+            if error.status < 500 and error.status != 429:  # noqa: PLR2004 - HTTP status
+                raise AdapterError(
+                    f"{self._api_url} answers {error.status} to a login. "
+                    "Is [discord] api_url Discord's API, or a proxy of it?"
+                ) from error
+            log.warning("discord has trouble", status=error.status)
+        except (aiohttp.ClientError, discord.RateLimited, OSError) as error:
+            await self._client.close()
+            log.warning("discord cannot be reached", error=str(error))
+        except (KeyError, TypeError) as error:
+            # discord.py reads what it gets without looking: no user, no application in it.
+            raise AdapterError(f"{self._api_url} does not answer like Discord.") from error
+        else:
+            return True
+        return False
+
     async def _receive(self, client: BotClient) -> None:
         """Stay connected; only what a person must repair ends it."""
-        for pause in _pauses():
+        backoff = Backoff(_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
+        ended: AdapterError | None = None
+        connected = True
+        while connected:
+            # discord.py parses events inside `connect`, so one that it does not understand would
+            # end the bot; and it counts tries at a first connection on the stack.
+            with skipped_when_broken(log, "event not understood"):
+                ended = await self._stay_connected(client)
+                connected = False
+            if connected:
+                await asyncio.sleep(backoff.next())
+        if ended is not None:
+            raise ended
+
+    async def _stay_connected(self, client: BotClient) -> AdapterError | None:
+        """Until somebody closes the client, or until a person must repair what is returned."""
+        while True:
             try:
-                client.shard_count = await sharding.count(client, self._shards)
+                await client.choose_shard_count(self._shards)
                 await client.receive()
-            except discord.PrivilegedIntentsRequired as error:
+            except discord.PrivilegedIntentsRequired:
                 if not client.reads_messages:
-                    raise AdapterError(INTENTS) from error
+                    return AdapterError(INTENTS)
                 client.reads_messages = False
                 log.warning("going on without the message content intent", remedy=INTENTS)
             except discord.ConnectionClosed as error:
                 if error.code == 4004:  # noqa: PLR2004 - gateway: authentication failed
-                    raise TokenRefused(REFUSED) from error
-                raise AdapterError(f"Discord ended the session with code {error.code}.") from error
-            except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
-                # discord.py parses events inside `connect`, so one that it does not understand
-                # would end the bot; and it counts tries at a first connection on the stack.
-                log.exception("event not understood", next_try=pause)
-                await asyncio.sleep(pause)
+                    return TokenRefused(REFUSED)
+                return AdapterError(f"Discord ended the session with code {error.code}.")
             else:
-                return  # somebody closed the client
+                return None
 
     def _opened(self) -> BotClient:
         if self._client is None:
             raise RuntimeError("open() comes first")
         return self._client
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds to wait after each failure in a row: 1, 2, 4, … `LONGEST_PAUSE`."""
-    pause = 1.0
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)

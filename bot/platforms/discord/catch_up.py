@@ -15,46 +15,50 @@ from typing import TypeAlias
 import discord
 import structlog
 
-from bot.models import ChannelKey
-from bot.platforms.discord.faults import NO_ANSWER
-from bot.platforms.discord.incoming import is_addressed
-from bot.platforms.discord.people import PLATFORM
-from bot.turns.inbox import Inbox
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.parsing import PLATFORM, is_addressed
+from bot.support import skipped_when_broken
+from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 
-OLDEST = 2 * 3600.0
-"""Seconds after which a message is not answered any more."""
-CHANNELS = 50
-"""Channels that are read, those with the newest messages first."""
-MESSAGES = 100
-"""Messages that are read in each; most are not for the bot."""
+MAX_AGE_SECONDS = 2 * 3600.0
+"""An older message is not answered any more."""
+
+_MAX_CHANNELS = 50
+"""Those with the newest messages are read."""
+
+_MAX_MESSAGES = 100
+"""Read in each channel; most are not for the bot."""
+
+_SERVERS_TIMEOUT_SECONDS = 30.0
+"""To wait for servers; one that has trouble may take hours."""
+
+_DIRECT_MESSAGES_SECONDS = 7 * 86_400.0
+"""For so long after its newest message a direct message is looked into: Discord does not list
+them."""
+
 _Listed: TypeAlias = (
     discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 )
 _Channel: TypeAlias = _Listed | discord.DMChannel
 
-SERVERS_TIMEOUT = 30.0
-"""Seconds to wait for servers; one that has trouble may take hours."""
-REMEMBERED = 7 * 86_400.0
-"""Seconds for which a direct message is looked into: Discord lists no others."""
-
 
 async def catch_up(
     client: discord.Client,
-    inbox: Inbox,
-    take: Callable[[discord.Message, discord.ClientUser], Awaitable[bool]],
+    dispatcher: Dispatcher,
+    handle: Callable[[discord.Message], Awaitable[bool]],
     *,
     direct: bool,
 ) -> None:
-    """Hand messages that were missed to `take`, oldest first in each channel.
+    """Hand messages that were missed to `handle`, oldest first in each channel.
 
     A bot that never handled a message has missed none.
 
     Args:
         client: connected, its servers known.
-        inbox: knows up to where messages were handled.
-        take: tells whether a message was for the bot; accepts none a second time.
+        dispatcher: knows up to where messages were handled.
+        handle: tells whether a message was for the bot; accepts none a second time.
         direct: look into direct messages too; of several processes only one should.
 
     Raises:
@@ -64,24 +68,24 @@ async def catch_up(
     """
     await _servers(client)
     me = client.user
-    handled = {key.ids[0]: int(last) for key, last in await inbox.seen(PLATFORM, 0.0)}
+    handled = {key.ids[0]: int(last) for key, last in await dispatcher.seen(PLATFORM, 0.0)}
     if me is None or not handled:
         return
-    horizon = int((time.time() - OLDEST) * 1000 - discord.utils.DISCORD_EPOCH) << 22
+    horizon = int((time.time() - MAX_AGE_SECONDS) * 1000 - discord.utils.DISCORD_EPOCH) << 22
     count = 0
-    for channel in await _with_news(client, inbox, handled, horizon, direct):
+    for channel in await _with_news(client, dispatcher, handled, horizon, direct):
         after = max(handled.get(str(channel.id), 0), horizon)
         async for message in _read(channel, after):
             await _complete(message, me)
-            if await take(message, me):
-                count += 1
+            with skipped_when_broken(log, "missed message skipped", message=message.id):
+                count += await handle(message)
     if count:
         log.info("missed messages caught up", count=count)
 
 
 async def _servers(client: discord.Client) -> None:
     """Wait until the servers are known, which Discord sends one by one after the login."""
-    until = time.monotonic() + SERVERS_TIMEOUT
+    until = time.monotonic() + _SERVERS_TIMEOUT_SECONDS
     while any(guild.unavailable for guild in client.guilds) and time.monotonic() < until:  # noqa: ASYNC110 - discord.py tells of the last one late
         await asyncio.sleep(0.1)
 
@@ -98,7 +102,11 @@ async def _complete(message: discord.Message, me: discord.ClientUser) -> None:
 
 
 async def _with_news(
-    client: discord.Client, inbox: Inbox, handled: dict[str, int], horizon: int, direct: bool
+    client: discord.Client,
+    dispatcher: Dispatcher,
+    handled: dict[str, int],
+    horizon: int,
+    direct: bool,
 ) -> list[_Channel]:
     """Channels with messages after the last handled one, the newest first."""
     found: list[tuple[int, _Channel]] = []
@@ -108,17 +116,10 @@ async def _with_news(
         known.add(str(one.id))
         if newest > max(handled.get(str(one.id), 0), horizon):
             found.append((newest, one))
-    for key, last in await _others(inbox, known) if direct else ():
-        if (channel := await _direct(client, key)) is not None:
-            found.append((int(last), channel))
+    if direct:
+        found += [each async for each in _direct_messages(client, dispatcher, known)]
     newest_first = sorted(found, key=lambda each: each[0], reverse=True)
-    return [channel for _, channel in newest_first[:CHANNELS]]
-
-
-async def _others(inbox: Inbox, known: set[str]) -> list[tuple[ChannelKey, str]]:
-    """Channels of the last days that are in no server of this process: most are direct messages."""
-    lately = await inbox.seen(PLATFORM, time.time() - REMEMBERED)
-    return [each for each in lately if each[0].ids[0] not in known][:CHANNELS]
+    return [channel for _, channel in newest_first[:_MAX_CHANNELS]]
 
 
 def _channels(client: discord.Client) -> Iterator[_Listed]:
@@ -128,19 +129,25 @@ def _channels(client: discord.Client) -> Iterator[_Listed]:
         yield from guild.threads
 
 
-async def _direct(client: discord.Client, key: ChannelKey) -> discord.DMChannel | None:
-    """The direct message behind a key, if it is one."""
-    try:
-        channel = await client.fetch_channel(int(key.ids[0]))
-    except (*NO_ANSWER, discord.InvalidData):
-        return None  # gone, or a server's that the bot has left
-    return channel if isinstance(channel, discord.DMChannel) else None
+async def _direct_messages(
+    client: discord.Client, dispatcher: Dispatcher, known: set[str]
+) -> AsyncIterator[tuple[int, discord.DMChannel]]:
+    """Those of the last days, among the channels that are in no server of this process."""
+    lately = await dispatcher.seen(PLATFORM, time.time() - _DIRECT_MESSAGES_SECONDS)
+    others = [(key, last) for key, last in lately if key.ids[0] not in known]
+    for key, last in others[:_MAX_CHANNELS]:
+        try:
+            channel = await client.fetch_channel(int(key.ids[0]))
+        except (*NO_ANSWER, discord.InvalidData):
+            continue  # gone, or in a server that the bot has left
+        if isinstance(channel, discord.DMChannel):
+            yield int(last), channel
 
 
 async def _read(channel: _Channel, after: int) -> AsyncIterator[discord.Message]:
     try:
         async for message in channel.history(
-            limit=MESSAGES, after=discord.Object(after), oldest_first=True
+            limit=_MAX_MESSAGES, after=discord.Object(after), oldest_first=True
         ):
             yield message
     except NO_ANSWER as error:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import time
 from asyncio import timeout
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,42 +14,74 @@ import structlog
 from discord import app_commands
 
 from bot.i18n import Catalogue
-from bot.platforms.discord import rate_limit_info
 from bot.platforms.discord.commands import Translator, add_commands
-from bot.platforms.discord.intake import Intake
-from bot.platforms.discord.starts import Starts
+from bot.platforms.discord.endpoints import rate_limit_trace
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.handlers import Handlers
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_CACHE = 100
-"""Messages kept; discord.py needs them to notice which one a deletion is about."""
+MAX_CACHED_MESSAGES: Final = 100
+"""discord.py needs them to notice which one a deletion is about."""
 
-PATIENCE = 30.0
-"""Seconds that discord.py may sleep for a rate limit before it raises; its smallest value."""
+RATE_LIMIT_TIMEOUT_SECONDS: Final = 30.0
+"""For so long discord.py may sleep for a rate limit before it raises; its smallest value."""
 
-HANG_UP_TIMEOUT = 2.0
-"""Seconds to wait for Discord's side of the goodbye."""
+HANG_UP_TIMEOUT_SECONDS: Final = 2.0
+"""To wait for Discord's side of the goodbye."""
 
-_PRESSED: Final = discord.InteractionType.component
-_SENT_IN: Final = discord.InteractionType.modal_submit
+SESSION_START_PAUSE_SECONDS: Final = 5.5
+"""Between two starts of one bucket of shards: Discord takes one in 5 s ("Max Concurrency"), and the
+way there does not always take the same time."""
+
+_MAX_WAIT_SECONDS: Final = 3600.0
+"""Until Discord is asked again how many sessions may be started."""
 
 
-class Tree(app_commands.CommandTree["BotClient"]):
-    """The commands; a failure in one is logged and told."""
+class SessionStarts:
+    """Spaces the starts of sessions out; discord.py does as if nobody may start two at once.
 
-    async def on_error(
+    Args:
+        clock: monotonic seconds.
+        sleep: as `asyncio.sleep`.
+
+    Attributes:
+        at_once: shards that may start together: those of different buckets, which are the
+            remainders of their numbers divided by this.
+    """
+
+    def __init__(
         self,
-        interaction: discord.Interaction[BotClient],
-        error: app_commands.AppCommandError,
-        /,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        """What no handler caught."""
-        log.error("command failed", exc_info=error)
-        await self.client.failed(interaction)
+        self.at_once = 1
+        self._clock = clock
+        self._sleep = sleep
+        self._newest: dict[int, float] = {}
+        self._begun: set[int] = set()
+
+    async def acquire(self, shard_id: int) -> None:
+        """Wait until a shard may start a session.
+
+        One that had a session pauses anyway: Discord has just ended that one.
+
+        Cancelling: it did not start.
+        """
+        bucket = shard_id % max(self.at_once, 1)
+        pause = (
+            self._newest.get(bucket, float("-inf")) + SESSION_START_PAUSE_SECONDS - self._clock()
+        )
+        if shard_id in self._begun:
+            pause = SESSION_START_PAUSE_SECONDS
+        if pause > 0:
+            await self._sleep(pause)
+        self._begun.add(shard_id)
+        self._newest[bucket] = self._clock()
 
 
 class BotClient(discord.AutoShardedClient):
-    """Receives events and passes them on while there is an `Intake`.
+    """Receives events and hands them on, once there are `Handlers`.
 
     The message content intent is asked for only if the application has it; without it the bot
     still sees direct messages, mentions, replies to it and commands. Members are not cached.
@@ -73,32 +105,35 @@ class BotClient(discord.AutoShardedClient):
             intents=intents,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
-            max_messages=MESSAGE_CACHE,
-            max_ratelimit_timeout=PATIENCE,
+            max_messages=MAX_CACHED_MESSAGES,
+            max_ratelimit_timeout=RATE_LIMIT_TIMEOUT_SECONDS,
             allowed_mentions=discord.AllowedMentions.none(),
-            http_trace=rate_limit_info.trace(),
+            http_trace=rate_limit_trace(),
             shard_count=shards,
         )
         self.shard_ids = list(shard_ids) or None
         # discord.py reads this very object when it identifies, but copies it in `Client.intents`.
         self._wanted = intents
-        self.tree = Tree(self)
+        self.tree: app_commands.CommandTree[discord.Client] = app_commands.CommandTree(self)
         self.connected: set[int] = set()
-        self.starts = Starts()
+        self.starts = SessionStarts()
         self._receiving = False
-        self._intake: Intake | None = None
-        self._ready_told: Callable[[bool], None] = _nobody
+        self._catch_up: Callable[..., Coroutine[Any, Any, None]] | None = None
+        self._ready_told: Callable[[bool], None] = lambda _: None
         self._said_ready = False
         self._catching_up: asyncio.Task[None] | None = None
 
-    async def take_in(
-        self, intake: Intake, ready: Callable[[bool], None], catalogue: Catalogue
+    async def hand_on(
+        self, handlers: Handlers, ready: Callable[[bool], None], catalogue: Catalogue
     ) -> None:
-        """From now on events go to `intake`, and `ready` is told when all shards stand, or not."""
-        self._intake = intake
+        """From now on events go to `handlers`; `ready` is told whether all shards stand."""
+        for handler in handlers.of_events():
+            self.event(handler)
+        self.tree.error(handlers.interactions.on_command_error)
+        self._catch_up = handlers.catch_up
         self._ready_told = ready
         await self.tree.set_translator(Translator(catalogue))
-        add_commands(self.tree, intake.interactions, catalogue)
+        add_commands(self.tree, handlers.interactions, catalogue)
 
     @property
     def reads_messages(self) -> bool:
@@ -125,9 +160,36 @@ class BotClient(discord.AutoShardedClient):
             )
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """Called before each start of a session; resuming needs no turn."""
+        """Called before each start of a session; resuming does not count."""
         del initial
-        await self.starts.turn(shard_id or 0)
+        await self.starts.acquire(shard_id or 0)
+
+    async def choose_shard_count(self, wanted: int) -> None:
+        """Set how many shards there shall be. Returns when so many sessions may be started.
+
+        Discord takes a number of session starts a day, and resets the token of a bot that goes
+        beyond.
+
+        Args:
+            wanted: as configured; 0 for what Discord advises.
+        """
+        while True:
+            try:
+                advised, _, limits = await self.http.get_bot_gateway()
+            except (*NO_ANSWER, KeyError, TypeError) as error:
+                log.info("discord does not say how many shards it wants", reason=str(error))
+                self.shard_count = wanted or 1
+                return
+            self.starts.at_once = limits.get("max_concurrency", 1)
+            self.shard_count = wanted or advised
+            needed = len(self.own_shards)
+            if needed <= limits["remaining"] or needed > limits["total"]:
+                if self.shard_count > 1:
+                    log.info("sharding", shards=self.shard_count, here=needed)
+                return
+            pause = min(limits["reset_after"] / 1000, _MAX_WAIT_SECONDS)
+            log.warning("too many session starts today", left=limits["remaining"], next_try=pause)
+            await asyncio.sleep(pause)
 
     async def receive(self) -> None:
         """Connect all shards and handle events until one of them fails for good.
@@ -160,7 +222,7 @@ class BotClient(discord.AutoShardedClient):
         self._tell_ready(False)
         standing = [shard.disconnect() for shard in self.shards.values() if not shard.is_closed()]
         with suppress(TimeoutError):
-            async with timeout(HANG_UP_TIMEOUT):
+            async with timeout(HANG_UP_TIMEOUT_SECONDS):
                 await asyncio.gather(*standing, return_exceptions=True)
 
     async def close(self) -> None:
@@ -176,62 +238,18 @@ class BotClient(discord.AutoShardedClient):
         discord.py's own `on_ready` waits two seconds longer for servers, and fails if the client
         is closed meanwhile.
         """
-        if self._stands(shard_id) and self._intake is not None:
+        if self._stands(shard_id) and self._catch_up is not None:
             self._stop_catching_up()
             # Direct messages arrive on the first shard only.
-            self._catching_up = asyncio.create_task(
-                self._intake.catch_up(direct=0 in self.own_shards)
-            )
+            self._catching_up = asyncio.create_task(self._catch_up(direct=0 in self.own_shards))
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        """A session goes on after a lost connection."""
         self._stands(shard_id)
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A connection is lost; discord.py is about to make a new one."""
         self.connected.discard(shard_id)
         self._tell_ready(False)
-
-    async def on_message(self, message: discord.Message) -> None:
-        """Any message that the bot can see."""
-        if self._intake is not None and self.user is not None:
-            await self._intake.message(message, self.user)
-
-    async def on_interaction(self, interaction: discord.Interaction) -> None:
-        """Buttons and forms; discord.py hands commands to the tree."""
-        if self._intake is not None and interaction.type is _PRESSED:
-            await self._intake.presses.press(interaction)
-        elif self._intake is not None and interaction.type is _SENT_IN:
-            await self._intake.presses.submitted(interaction)
-
-    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
-        """A message changed, in the cache or not."""
-        if self._intake is not None and self.user is not None:
-            await self._intake.edited(payload.message, self.user)
-
-    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """A message was deleted."""
-        if self._intake is not None:
-            await self._intake.deleted(payload.channel_id, payload.message_id)
-
-    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """Many at once, by a moderator or another bot."""
-        if self._intake is not None:
-            for message_id in payload.message_ids:
-                await self._intake.deleted(payload.channel_id, message_id)
-
-    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
-        """What no handler of an event caught."""
-        del kwargs  # people's text, as most of `args`
-        log.error("event failed", event_name=event_method, exc_info=sys.exception())
-        for each in args:
-            if isinstance(each, discord.Interaction):
-                await self.failed(each)
-
-    async def failed(self, interaction: discord.Interaction[Any]) -> None:
-        """Tell a person that a command or press failed inside the bot."""
-        if self._intake is not None:
-            await self._intake.interactions.failed(interaction)
 
     def _stands(self, shard_id: int) -> bool:
         """Note that a shard's session stands; whether all of this process do."""
@@ -249,8 +267,3 @@ class BotClient(discord.AutoShardedClient):
     def _stop_catching_up(self) -> None:
         if self._catching_up is not None:
             self._catching_up.cancel()
-
-
-def _nobody(connected: bool) -> None:
-    """Nobody wants to know yet."""
-    del connected

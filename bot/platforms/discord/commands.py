@@ -1,26 +1,45 @@
-"""The slash commands and the context menus, as discord.py's command tree.
+"""The slash commands and the context menus, and telling Discord about them when it has others.
 
 `/imagine` takes no picture: the model draws from words alone.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from asyncio import timeout
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 import discord
+import structlog
 from discord import app_commands
 from discord.app_commands import locale_str
+from discord.http import Route
 
 from bot.i18n import Catalogue, Words
 from bot.models import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask
-from bot.platforms.discord import incoming
-from bot.platforms.discord.components import MOST_PROMPT
-from bot.platforms.discord.interactions import MOST_CHOICES, Interactions
+from bot.platforms.discord import parsing
+from bot.platforms.discord.components_v2 import MAX_PROMPT_CHARS
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.handlers import MAX_CHOICES, InteractionHandlers
 from bot.turns.commands import PLAIN, WORDS, CommandError, ShowRecipe, ShowSettings, imagine
 from bot.turns.settings import CHOICES, NAMES, SERVER
 
+log = structlog.get_logger(__name__)
+
+LIST_TIMEOUT_SECONDS: Final = 5.0
+"""For what Discord has; commands from before work meanwhile, so a start is not held up."""
+
+SYNC_TIMEOUT_SECONDS: Final = 30.0
+
+_FIELDS = frozenset(
+    {"type", "name", "description", "options", "required", "choices", "autocomplete"}
+    | {"min_value", "max_value", "min_length", "max_length", "contexts", "value"}
+)
+_TRANSLATED = frozenset({"name_localizations", "description_localizations"})
+"""What this program says about its commands. Discord adds ids, versions and defaults."""
+
 Tree: TypeAlias = app_commands.CommandTree[discord.Client]
-Prompt: TypeAlias = app_commands.Range[str, 1, MOST_PROMPT]
+Prompt: TypeAlias = app_commands.Range[str, 1, MAX_PROMPT_CHARS]
 Seed: TypeAlias = app_commands.Range[int, 0, MAX_SEED]
 Guidance: TypeAlias = app_commands.Range[float, MIN_GUIDANCE, MAX_GUIDANCE]
 
@@ -48,7 +67,6 @@ class Translator(app_commands.Translator):
         locale: discord.Locale,
         context: app_commands.TranslationContextTypes,
     ) -> str | None:
-        """As `discord.app_commands.Translator.translate`."""
         del context
         key = string.extras.get(_KEY)
         words = self._words.get(locale)
@@ -58,19 +76,49 @@ class Translator(app_commands.Translator):
         return None if said == string.message else said
 
 
-def add_commands(tree: Tree, interactions: Interactions, catalogue: Catalogue) -> None:
+def add_commands(tree: Tree, handlers: InteractionHandlers, catalogue: Catalogue) -> None:
     """Put every command into the tree, for servers, threads, direct and group messages."""
     tree.allowed_contexts = app_commands.AppCommandContext(
         guild=True, dm_channel=True, private_channel=True
     )
     words = catalogue.words()
-    _add_imagine(tree, interactions, words)
-    _add_ask(tree, interactions, words)
-    _add_settings(tree, interactions, words, catalogue)
+    _add_imagine(tree, handlers, words)
+    _add_ask(tree, handlers, words)
+    _add_settings(tree, handlers, words, catalogue)
     for word in WORDS:
         if word in PLAIN:
-            _add_plain(tree, interactions, word, words)
-    _add_menus(tree, interactions, words)
+            _add_plain(tree, handlers, word, words)
+    _add_menus(tree, handlers, words)
+
+
+async def sync_commands(tree: Tree, guild_ids: Sequence[int]) -> None:
+    """Make Discord's list of commands the tree's, if it is another one.
+
+    Failing is a warning: commands that were there before go on working.
+
+    Args:
+        tree: with its commands; the client is logged in.
+        guild_ids: servers to tell, where a change shows at once; empty for all places.
+    """
+    for guild_id in guild_ids or (None,):
+        guild = None if guild_id is None else discord.Object(guild_id)
+        if guild is not None:
+            tree.copy_global_to(guild=guild)
+        try:
+            if await _known(tree, guild) == await _wanted(tree, guild):
+                continue
+            async with timeout(SYNC_TIMEOUT_SECONDS):
+                await tree.sync(guild=guild)
+        except discord.Forbidden:
+            log.warning(
+                "commands not registered",
+                guild=guild_id,
+                remedy="invite the bot to this server again, with the scope applications.commands",
+            )
+        except NO_ANSWER as error:
+            log.warning("commands not registered", guild=guild_id, error=str(error))
+        else:
+            log.info("commands registered", guild=guild_id)
 
 
 def _said(words: Words, key: str) -> locale_str:
@@ -78,7 +126,7 @@ def _said(words: Words, key: str) -> locale_str:
     return locale_str(words(key), **{_KEY: key})
 
 
-def _add_imagine(tree: Tree, interactions: Interactions, words: Words) -> None:
+def _add_imagine(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
     @tree.command(name="imagine", description=_said(words, "command-imagine"))
     @app_commands.describe(
         prompt=_said(words, "discord-option-prompt"),
@@ -94,18 +142,18 @@ def _add_imagine(tree: Tree, interactions: Interactions, words: Words) -> None:
         try:
             command = imagine(prompt, seed, guidance)
         except CommandError as error:
-            await interactions.refuse(interaction, error)
+            await handlers.refuse(interaction, error)
         else:
-            await interactions.command(interaction, command)
+            await handlers.command(interaction, command)
 
     @draw.autocomplete("prompt")
     async def recent(
         interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        return await interactions.prompts(interaction, current)
+        return await handlers.recent_prompts(interaction, current)
 
 
-def _add_ask(tree: Tree, interactions: Interactions, words: Words) -> None:
+def _add_ask(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
     @tree.command(name="ask", description=_said(words, "command-ask"))
     @app_commands.describe(
         question=_said(words, "discord-option-question"),
@@ -116,18 +164,18 @@ def _add_ask(tree: Tree, interactions: Interactions, words: Words) -> None:
         question: str,
         image: discord.Attachment | None = None,
     ) -> None:
-        pictures = () if image is None else (incoming.attachment(image),)
-        await interactions.command(interaction, Ask(question.strip()), pictures)
+        pictures = () if image is None else (parsing.attachment(image),)
+        await handlers.command(interaction, Ask(question.strip()), pictures)
 
 
-def _add_plain(tree: Tree, interactions: Interactions, word: str, words: Words) -> None:
+def _add_plain(tree: Tree, handlers: InteractionHandlers, word: str, words: Words) -> None:
     @tree.command(name=word, description=_said(words, f"command-{word}"))
     async def run(interaction: discord.Interaction) -> None:
-        await interactions.command(interaction, PLAIN[word])
+        await handlers.command(interaction, PLAIN[word])
 
 
 def _add_settings(
-    tree: Tree, interactions: Interactions, words: Words, catalogue: Catalogue
+    tree: Tree, handlers: InteractionHandlers, words: Words, catalogue: Catalogue
 ) -> None:
     names = [
         app_commands.Choice(name=_said(words, f"settings-{each}"), value=each) for each in NAMES
@@ -147,7 +195,7 @@ def _add_settings(
         everywhere: bool = False,
     ) -> None:
         asked = f"{SERVER}{name}" if everywhere and name else name
-        await interactions.command(interaction, ShowSettings(asked, value))
+        await handlers.command(interaction, ShowSettings(asked, value))
 
     @settings.autocomplete("value")
     async def known(
@@ -156,18 +204,62 @@ def _add_settings(
         name = str(interaction.namespace.name or "")
         known = catalogue.languages if name == "language" else CHOICES.get(name, ())
         fitting = [each for each in known if each.startswith(current.strip().lower())]
-        return [app_commands.Choice(name=each, value=each) for each in fitting[:MOST_CHOICES]]
+        return [app_commands.Choice(name=each, value=each) for each in fitting[:MAX_CHOICES]]
 
 
-def _add_menus(tree: Tree, interactions: Interactions, words: Words) -> None:
+def _add_menus(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
     @tree.context_menu(name=_said(words, "discord-menu-ask"))
     async def about(interaction: discord.Interaction, message: discord.Message) -> None:
-        pictures = incoming.pictures(message)
+        pictures = parsing.pictures(message)
         if pictures:
-            await interactions.command(interaction, Ask(), pictures, message.id)
+            await handlers.command(interaction, Ask(), pictures, message.id)
         else:
-            await interactions.refuse(interaction, CommandError("discord-no-image"))
+            await handlers.refuse(interaction, CommandError("discord-no-image"))
 
     @tree.context_menu(name=_said(words, "discord-menu-recipe"))
     async def recipe(interaction: discord.Interaction, message: discord.Message) -> None:
-        await interactions.command(interaction, ShowRecipe(str(message.id)))
+        await handlers.command(interaction, ShowRecipe(str(message.id)))
+
+
+async def _known(tree: Tree, guild: discord.Object | None) -> list[Any] | None:
+    """What Discord has; `None` if it does not say, e.g. through a proxy that lacks this route."""
+    client = tree.client
+    if client.application_id is None:
+        raise discord.MissingApplicationID
+    where = "" if guild is None else f"/guilds/{guild.id}"
+    path = f"/applications/{client.application_id}{where}/commands"
+    try:
+        async with timeout(LIST_TIMEOUT_SECONDS):
+            answer: object = await client.http.request(
+                Route("GET", path), params={"with_localizations": "true"}
+            )
+    except (discord.HTTPException, TimeoutError):
+        return None
+    return _listed(answer, guild) if isinstance(answer, list) else None
+
+
+async def _wanted(tree: Tree, guild: discord.Object | None) -> list[Any]:
+    commands = tree.get_commands(guild=guild)
+    if tree.translator is None:
+        return _listed([command.to_dict(tree) for command in commands], guild)
+    translator = tree.translator
+    told = [await command.get_translated_payload(tree, translator) for command in commands]
+    return _listed(told, guild)
+
+
+def _listed(commands: list[Any], guild: discord.Object | None) -> list[Any]:
+    essential = [_essence(command) for command in commands]
+    if guild is not None:  # only global commands have contexts
+        essential = [{**command, "contexts": None} for command in essential]
+    return sorted(essential, key=lambda command: (command.get("type", 1), command["name"]))
+
+
+def _essence(value: Any) -> Any:
+    """Without what Discord adds, and without what it leaves out because it is the default."""
+    if isinstance(value, dict):
+        kept = {key: _essence(item) for key, item in value.items() if key in _FIELDS}
+        kept |= {key: item for key, item in value.items() if key in _TRANSLATED}
+        return {key: item for key, item in kept.items() if item not in (None, False, [], "", {})}
+    if isinstance(value, list):
+        return [_essence(item) for item in value]
+    return value

@@ -1,20 +1,24 @@
-"""The two ways to the same message: the token of an interaction, and the bot's own.
+"""The requests that make, change and remove messages, and what Discord says about its rate limits.
 
-Both speak through `discord.http.HTTPClient`, so that discord.py's rate limiting applies, with data
-instead of cached objects: after a restart there are none.
+There are two ways to the same message: the token of an interaction, and the bot's own. Both go
+through `discord.http.HTTPClient`, so that discord.py's rate limiting applies, with data instead of
+cached objects: after a restart there are none.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 
+import aiohttp
 import discord
 from discord.http import HTTPClient, MultipartParameters, Route
 
 from bot.models import JsonObject
-from bot.platforms.discord.bodies import message_in, request_body
-from bot.platforms.discord.faults import UNKNOWN_MESSAGE
-from bot.reply.surface import Content
+from bot.platforms.discord.components_v2 import OutgoingMessage, request_body
+from bot.platforms.discord.errors import UNKNOWN_MESSAGE
+from bot.reply.surface import RateLimitInfo
 
 ORIGINAL: Final = "@original"
 """Discord's name for the first answer to an interaction, and for the message whose button was
@@ -24,22 +28,17 @@ pressed once that press is acknowledged."""
 class Endpoint(Protocol):
     """Makes, changes and removes messages.
 
-    A message is plain text unless it is `boxed` (`bot.platforms.discord.look`), and a box for good
-    once it is one.
+    A message that once was a container stays one for good.
 
     Raises:
         discord.DiscordException, aiohttp.ClientError, OSError: from any method, untranslated.
     """
 
-    async def create(
-        self, content: Content, nonce: str, *, first: bool, boxed: bool = False
-    ) -> JsonObject:
+    async def create(self, message: OutgoingMessage, nonce: str, *, first: bool) -> JsonObject:
         """Make a message and return it; `first` if it takes the placeholder's place."""
         ...
 
-    async def edit(
-        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
-    ) -> None:
+    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
         """Change a message; `keep` the attachments that it has instead of sending them again."""
         ...
 
@@ -57,7 +56,6 @@ class ChannelEndpoint:
         me: the bot's user id.
         reply_to: the message that new ones refer to, if any.
         placeholder: a message that the first one should take the place of, if it is there.
-        spoiler: pictures are covered until somebody wants to see them.
     """
 
     def __init__(
@@ -67,11 +65,9 @@ class ChannelEndpoint:
         *,
         me: int,
         reply_to: int | None,
-        placeholder: str | None,
-        spoiler: bool = False,
+        placeholder: str | None = None,
     ) -> None:
         self._http = http
-        self._spoiler = spoiler
         self._me = str(me)
         self._channel_id = channel_id
         self._reply_to = reply_to
@@ -101,13 +97,11 @@ class ChannelEndpoint:
         wanted = {str(each) for each in (self._reply_to, self._placeholder) if each is not None}
         return str(about) in wanted or str(follows) in wanted
 
-    async def create(
-        self, content: Content, nonce: str, *, first: bool, boxed: bool = False
-    ) -> JsonObject:
+    async def create(self, message: OutgoingMessage, nonce: str, *, first: bool) -> JsonObject:
         """Send a message; Discord stores it once per nonce for some minutes."""
         if first and self._placeholder is not None:
             try:
-                return await self._patch(self._placeholder, content, keep=False, boxed=boxed)
+                return await self._patch(self._placeholder, message, keep=False)
             except (discord.NotFound, discord.Forbidden):
                 # The bot is not in the channel, or the placeholder was deleted.
                 self._placeholder = None
@@ -118,29 +112,20 @@ class ChannelEndpoint:
                 "channel_id": self._channel_id,
                 "fail_if_not_exists": False,
             }
-        keep = not content.files
-        with request_body(
-            content, keep=keep, boxed=boxed, spoiler=self._spoiler, **options
-        ) as body:
-            return message_in(await self._http.send_message(self._channel_id, params=body))
+        with request_body(message, keep=not message.files, **options) as body:
+            return _message_in(await self._http.send_message(self._channel_id, params=body))
 
-    async def edit(
-        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
-    ) -> None:
+    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
         """Change a message of the bot, also one that an interaction made."""
-        await self._patch(message_id, content, keep=keep, boxed=boxed)
+        await self._patch(message_id, message, keep=keep)
 
     async def delete(self, message_id: str) -> None:
-        """Remove a message of the bot."""
         await self._http.delete_message(self._channel_id, int(message_id))
 
-    async def _patch(
-        self, message_id: str, content: Content, *, keep: bool, boxed: bool
-    ) -> JsonObject:
-        with request_body(content, keep=keep, boxed=boxed, spoiler=self._spoiler) as body:
-            return message_in(
-                await self._http.edit_message(self._channel_id, int(message_id), params=body)
-            )
+    async def _patch(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> JsonObject:
+        with request_body(message, keep=keep) as body:
+            changed = await self._http.edit_message(self._channel_id, int(message_id), params=body)
+            return _message_in(changed)
 
 
 class InteractionEndpoint:
@@ -153,66 +138,44 @@ class InteractionEndpoint:
         http: logged in.
         application_id: whose interaction.
         token: works for 15 minutes.
-        spoiler: pictures are covered until somebody wants to see them.
     """
 
-    def __init__(
-        self, http: HTTPClient, application_id: int, token: str, *, spoiler: bool = False
-    ) -> None:
+    def __init__(self, http: HTTPClient, application_id: int, token: str) -> None:
         self._http = http
-        self._spoiler = spoiler
         self._ids: dict[str, Any] = {"webhook_id": application_id, "webhook_token": token}
 
     async def create(
-        self,
-        content: Content,
-        nonce: str,
-        *,
-        first: bool,
-        boxed: bool = False,
-        ephemeral: bool = False,
+        self, message: OutgoingMessage, nonce: str = "", *, first: bool, ephemeral: bool = False
     ) -> JsonObject:
         """Fill the deferred answer in, or send a message after it.
 
         Args:
-            content: all that it shows.
-            nonce: has no effect.
+            message: what to show.
+            nonce: not known on these routes.
             first: it takes the placeholder's place.
-            boxed: as in `Endpoint`.
             ephemeral: a message that follows is shown to nobody but who started the interaction.
         """
-        del nonce  # not known on these routes
+        del nonce
+        keep = not message.files
         if first:
             try:
-                return await self._patch(ORIGINAL, content, keep=not content.files, boxed=boxed)
+                return await self._patch(ORIGINAL, message, keep=keep)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_MESSAGE:
                     raise
                 # Somebody removed the placeholder; the answer is owed all the same.
         route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", **self._ids)
-        with request_body(
-            content,
-            keep=not content.files,
-            boxed=boxed,
-            spoiler=self._spoiler,
-            ephemeral=ephemeral,
-        ) as body:
+        with request_body(message, keep=keep, ephemeral=ephemeral) as body:
             return await self._request(route, body, params={"wait": "true"})
 
-    async def edit(
-        self, message_id: str, content: Content, *, keep: bool, boxed: bool = False
-    ) -> None:
-        """Change the answer or a message that followed it."""
-        await self._patch(message_id, content, keep=keep, boxed=boxed)
+    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
+        await self._patch(message_id, message, keep=keep)
 
     async def delete(self, message_id: str) -> None:
-        """Remove the answer or a message that followed it."""
         await self._http.request(self._route("DELETE", message_id))
 
-    async def _patch(
-        self, message_id: str, content: Content, *, keep: bool, boxed: bool
-    ) -> JsonObject:
-        with request_body(content, keep=keep, boxed=boxed, spoiler=self._spoiler) as body:
+    async def _patch(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> JsonObject:
+        with request_body(message, keep=keep) as body:
             return await self._request(self._route("PATCH", message_id), body)
 
     def _route(self, method: str, message_id: str) -> Route:
@@ -226,4 +189,50 @@ class InteractionEndpoint:
             options |= {"files": body.files, "form": body.multipart}
         else:
             options["json"] = body.payload
-        return message_in(await self._http.request(route, **options))
+        return _message_in(await self._http.request(route, **options))
+
+
+def _message_in(data: Any) -> JsonObject:
+    """The message in an answer.
+
+    Raises:
+        discord.DiscordException: something that is not Discord answered with a success.
+    """
+    if not isinstance(data, dict) or "id" not in data:
+        raise discord.InvalidData("no message in the answer")
+    return data
+
+
+_rate_limit: ContextVar[RateLimitInfo | None] = ContextVar("discord_rate_limit", default=None)
+"""From the newest answer that the current task got; a request and its trace run in one task."""
+
+
+def rate_limit_info() -> RateLimitInfo | None:
+    """What the answer to the task's newest request said about its limit, if it said anything.
+
+    discord.py reads these headers too, but only to sleep inside the call that takes the last
+    request of a bucket; whoever knows them beforehand does not come to that.
+    """
+    return _rate_limit.get()
+
+
+def rate_limit_trace() -> aiohttp.TraceConfig:
+    """For `discord.Client(http_trace=...)`: reads the headers of each answer."""
+    config = aiohttp.TraceConfig()
+    config.on_request_end.append(_read_rate_limit)
+    return config
+
+
+async def _read_rate_limit(
+    _session: aiohttp.ClientSession,
+    _context: SimpleNamespace,
+    answered: aiohttp.TraceRequestEndParams,
+) -> None:
+    headers = answered.response.headers
+    try:
+        left = int(headers["X-RateLimit-Remaining"])
+        seconds = float(headers["X-RateLimit-Reset-After"])
+    except (KeyError, ValueError):
+        _rate_limit.set(None)
+    else:
+        _rate_limit.set(RateLimitInfo(left, seconds))

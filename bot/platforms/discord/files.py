@@ -1,24 +1,33 @@
-"""Downloading what people attached, without reading more than asked for."""
+"""Files on their way: downloading what people attached, and fitting pictures into a message."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
 import aiohttp
 import stamina
 
 from bot.errors import ImageTooLarge, ImageUnreadable
+from bot.files import File
+from bot.i18n import Words
 from bot.models import Attachment
+from bot.support import TooManyBytes, read_bounded
 
-TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
-_CHUNK = 64 * 1024
-_TRIES = 3
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)
+_MAX_TRIES: Final = 3
 
 
 class _Trouble(Exception):
     """Discord's file server answered 5xx or 429: worth another try."""
 
 
+_RETRIED: Final = (_Trouble, aiohttp.ClientError, TimeoutError)
+
+
 async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: int) -> bytes:
-    """The bytes of an attachment from Discord's file server.
+    """The bytes of an attachment from Discord's file server, and no more of them than asked for.
 
     Args:
         session: any.
@@ -31,34 +40,75 @@ async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: i
     """
     try:
         async for attempt in stamina.retry_context(
-            on=(_Trouble, aiohttp.ClientError, TimeoutError), attempts=_TRIES, timeout=TIMEOUT.total
+            on=_RETRIED, attempts=_MAX_TRIES, timeout=_TIMEOUT.total
         ):
             with attempt:
                 return await _read(session, attachment, limit)
-    except (_Trouble, aiohttp.ClientError, TimeoutError) as error:
+    except TooManyBytes as error:
+        raise ImageTooLarge(
+            f"The picture is larger than {limit / 1e6:.3g} MB, which is all I take."
+        ) from error
+    except _RETRIED as error:
         raise ImageUnreadable(
             "Discord does not hand the picture over at the moment. Send it again."
         ) from error
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+class Uploads:
+    """Makes the pictures of one reply fit into its messages.
+
+    Args:
+        max_file_bytes: that a file may have where the reply is.
+        words: the language in which a picture is said to be left out.
+        recipe_in_png: send PNG files with the recipe inside, as far as they are not too large.
+    """
+
+    def __init__(self, max_file_bytes: int, words: Words, *, recipe_in_png: bool) -> None:
+        self._max_file_bytes = max_file_bytes
+        self._words = words
+        self._recipe_in_png = recipe_in_png
+        self._png: dict[str, File] = {}
+
+    async def fit(self, files: Sequence[File]) -> tuple[tuple[File, ...], str]:
+        """The files that Discord takes, as it gets them, and what to say about the others.
+
+        One that is too large would make Discord refuse the whole message.
+        """
+        sent = [await self._as_sent(file) for file in files]
+        fitting = tuple(file for file in sent if len(file.data) <= self._max_file_bytes)
+        left_out = len(sent) - len(fitting)
+        said = self._words("discord-pictures-too-large", count=left_out) if left_out else ""
+        return fitting, said
+
+    async def _as_sent(self, file: File) -> File:
+        if not self._recipe_in_png or file.recipe is None:
+            return file
+        if file.key not in self._png:
+            png = await asyncio.to_thread(_as_png, file)
+            self._png[file.key] = file if len(png.data) > self._max_file_bytes else png
+        return self._png[file.key]
+
+
+def _as_png(file: File) -> File:
+    """The picture as PNG with its recipe, or as it was if it cannot be read."""
+    # Pillow is not needed before, and most bots never send PNG.
+    from bot.image.png_metadata import png_with_recipe  # noqa: PLC0415 - see above
+
+    try:
+        return png_with_recipe(file)
+    except ImageUnreadable:
+        return file
+
+
 async def _read(session: aiohttp.ClientSession, attachment: Attachment, limit: int) -> bytes:
     if (attachment.size or 0) > limit:
-        raise _too_large(limit)
-    async with session.get(attachment.source["url"], timeout=TIMEOUT) as response:
+        raise TooManyBytes
+    async with session.get(attachment.source["url"], timeout=_TIMEOUT) as response:
         if response.status == 429 or response.status >= 500:  # noqa: PLR2004 - HTTP status
             raise _Trouble
         if not response.ok:
             raise ImageUnreadable("Discord does not have this picture any more. Send it again.")
         if (response.content_length or 0) > limit:
-            raise _too_large(limit)
-        data = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            data += chunk
-            if len(data) > limit:
-                raise _too_large(limit)
-        return bytes(data)
-
-
-def _too_large(limit: int) -> ImageTooLarge:
-    return ImageTooLarge(f"The picture is larger than {limit / 1e6:.3g} MB, which is all I take.")
+            raise TooManyBytes
+        return await read_bounded(response.content.iter_any(), limit)

@@ -1,4 +1,4 @@
-"""Shows the bot's own short answers, with their files and buttons.
+"""The bot's own short answers, with their files and buttons.
 
 They go through the same endpoints as replies, so that nothing in them can ping anybody either.
 """
@@ -12,28 +12,26 @@ import structlog
 
 from bot.files import File
 from bot.i18n import Words
+from bot.models import Notice
+from bot.platforms.discord.components_v2 import OutgoingMessage
 from bot.platforms.discord.endpoints import ORIGINAL, ChannelEndpoint, InteractionEndpoint
-from bot.platforms.discord.faults import NO_ANSWER
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.parsing import MAX_FILE_BYTES
 from bot.reply.splitting import split
-from bot.reply.surface import Content, Mood
-from bot.turns.inbox import Notice
 
 log = structlog.get_logger(__name__)
 
-LONGEST: Final = 2000
-"""Characters of a message."""
+MAX_MESSAGE_CHARS: Final = 2000
 
-LARGEST: Final = 10 * 2**20
-"""Bytes of a file in a direct message; elsewhere Discord says."""
-MOST_IN_REQUEST: Final = 25 * 2**20
-"""Bytes of all files in one request."""
+MAX_REQUEST_BYTES: Final = 25 * 2**20
+"""Of all files in one request."""
 
 
-async def whisper(interaction: discord.Interaction, text: str) -> None:
+async def send_ephemeral(interaction: discord.Interaction, text: str) -> None:
     """Answer an interaction at once, to nobody but who started it."""
     try:
         await interaction.response.send_message(
-            text[:LONGEST], ephemeral=True, suppress_embeds=True
+            text[:MAX_MESSAGE_CHARS], ephemeral=True, suppress_embeds=True
         )
     except NO_ANSWER as error:
         log.warning("interaction not answered", error=str(error))
@@ -52,15 +50,15 @@ async def fill_in(
             where the notice needs the other it is done again.
     """
     endpoint = _endpoint(interaction)
-    first, *more = contents(notice, interaction.filesize_limit, words)
+    first, *more = _messages(notice, interaction.filesize_limit, words)
     try:
         if notice.private == private:
-            await endpoint.create(first, "", first=True)
+            await endpoint.create(first, first=True)
         else:
             await endpoint.delete(ORIGINAL)
             more.insert(0, first)
-        for content in more:
-            await endpoint.create(content, "", first=False, ephemeral=notice.private)
+        for each in more:
+            await endpoint.create(each, first=False, ephemeral=notice.private)
     except NO_ANSWER as error:
         log.warning("interaction not answered", error=str(error))
 
@@ -68,12 +66,12 @@ async def fill_in(
 async def follow(interaction: discord.Interaction, notice: Notice, words: Words) -> None:
     """Answer the press of a button that was acknowledged and shows nothing yet."""
     endpoint = _endpoint(interaction)
-    shown = contents(notice, interaction.filesize_limit, words)
+    shown = _messages(notice, interaction.filesize_limit, words)
     try:
         if notice.replaces:
             await endpoint.edit(ORIGINAL, shown.pop(0), keep=False)
-        for content in shown:
-            await endpoint.create(content, "", first=False, ephemeral=notice.private)
+        for each in shown:
+            await endpoint.create(each, first=False, ephemeral=notice.private)
     except NO_ANSWER as error:
         log.warning("press not answered", error=str(error))
 
@@ -97,60 +95,54 @@ async def reply(
     """
     if client.user is None:
         raise RuntimeError("nothing comes in before the login")
-    largest = LARGEST if message.guild is None else message.guild.filesize_limit
+    max_file_bytes = MAX_FILE_BYTES if message.guild is None else message.guild.filesize_limit
     endpoint = ChannelEndpoint(
         client.http,
         message.channel.id,
         me=client.user.id,
         reply_to=message.id if refer else None,
-        placeholder=None,
     )
     try:
-        for number, content in enumerate(contents(notice, largest, words)):
-            await endpoint.create(content, f"{message.id}-{number}", first=False)
+        for number, each in enumerate(_messages(notice, max_file_bytes, words)):
+            await endpoint.create(each, f"{message.id}-{number}", first=False)
     except NO_ANSWER as error:
         log.warning("message not answered", error=str(error))
 
 
-def contents(notice: Notice, largest: int, words: Words) -> list[Content]:
+def _messages(notice: Notice, max_file_bytes: int, words: Words) -> list[OutgoingMessage]:
     """The messages that a notice consists of: one at least, files and buttons with the last.
 
     Args:
         notice: what to show.
-        largest: bytes that a file may have; those over it are named instead.
+        max_file_bytes: that a file may have; larger ones are named instead.
         words: the language to name them in.
     """
-    files, left_out = _fitting(notice.files, largest)
+    files, left_out = _fitting(notice.files, max_file_bytes)
     lines = [
-        words("discord-file-too-large", name=each.name, size=_megabytes(len(each.data)))
+        words("discord-file-too-large", name=each.name, size=f"{len(each.data) / 2**20:.1f}")
         for each in left_out
     ]
     text = "\n\n".join([notice.text, *lines])
-    pieces = [piece.shown for piece in split(text, LONGEST, len)]
+    pieces = [piece.shown for piece in split(text, MAX_MESSAGE_CHARS, len)]
     *before, last = [piece for piece in pieces if piece.strip()] or [words("answer-none")]
-    uploads = tuple(files)
     return [
-        *(Content(piece, mood=Mood.DONE) for piece in before),
-        Content(last, uploads, Mood.DONE, notice.buttons),
+        *(OutgoingMessage(piece) for piece in before),
+        OutgoingMessage(last, tuple(files), buttons=notice.buttons),
     ]
 
 
-def _fitting(files: tuple[File, ...], largest: int) -> tuple[list[File], list[File]]:
+def _fitting(files: tuple[File, ...], max_file_bytes: int) -> tuple[list[File], list[File]]:
     """Files that can be sent in one request, and the others."""
     fitting: list[File] = []
     left_out: list[File] = []
     total = 0
     for each in files:
-        if len(each.data) <= largest and total + len(each.data) <= MOST_IN_REQUEST:
+        if len(each.data) <= max_file_bytes and total + len(each.data) <= MAX_REQUEST_BYTES:
             fitting.append(each)
             total += len(each.data)
         else:
             left_out.append(each)
     return fitting, left_out
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:.1f}"
 
 
 def _endpoint(interaction: discord.Interaction) -> InteractionEndpoint:

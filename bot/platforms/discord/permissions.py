@@ -1,13 +1,14 @@
-"""What the bot must be allowed to do before it starts to work, and how to say what is missing."""
+"""What the bot must be allowed to do, and how people and the operator learn what is missing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import discord
 
 from bot.models import Imagine
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.parsing import is_only_user_installed
 from bot.turns.commands import Command, CommandError, Retry
 
 _NAMES: Final = {
@@ -21,14 +22,24 @@ _NAMES: Final = {
 WANTED: Final = discord.Permissions(view_channel=True, **dict.fromkeys(_NAMES, True))
 """What an invitation should ask for."""
 
+_MAX_SERVERS: Final = 200
+"""As many as Discord lists in one answer; a bot in more of them was invited well."""
+
+_CONTENT_INTENT: Final = (
+    "The message content intent is off. Direct messages, mentions, replies to the bot and commands "
+    "work, but not questions about a picture in the message that somebody replies to. Switch it on "
+    "at https://discord.com/developers/applications, on the application's Bot page."
+)
+
 
 def of_interaction(interaction: discord.Interaction) -> discord.Permissions | None:
     """What the bot may do where a command was given; `None` if that does not matter or is unknown.
 
     Discord says it with the interaction. Nothing at all counts as not said, because then the
-    server's roles, which the gateway sent, know better.
+    server's roles, which the gateway sent, know better. Where the bot itself is not, it answers
+    through the interaction, which needs no permission.
     """
-    if interaction.guild_id is None:
+    if interaction.guild_id is None or is_only_user_installed(interaction):
         return None
     if interaction.app_permissions.value:
         return interaction.app_permissions
@@ -40,73 +51,48 @@ def of_message(message: discord.Message) -> discord.Permissions | None:
     return _computed(message.guild, message.channel)
 
 
-def missing(
-    allowed: discord.Permissions | None, channel: object, command: Command, *, replies: bool
-) -> tuple[str, ...]:
-    """Names of the permissions that answering needs and the bot lacks.
+def check(
+    command: Command,
+    channel: object,
+    allowed: discord.Permissions | None,
+    *,
+    age_restricted: bool,
+    replies: bool,
+) -> None:
+    """Refuse a command where it cannot be answered.
 
     Args:
-        allowed: what it may do; `None` for "all".
-        channel: where; a thread has a permission of its own.
         command: pictures are only attached to what draws.
-        replies: the answer refers to a message, which Discord shows only to those who may read
-            the history.
+        channel: a thread has a permission of its own, and is age-restricted if its channel is.
+        allowed: what the bot may do there; `None` for "all".
+        age_restricted: in servers, drawings belong in age-restricted channels only.
+        replies: the answer refers to a message, which needs a permission as well.
+
+    Raises:
+        CommandError: with what is in the way, and who can change it.
     """
+    draws = isinstance(command, Imagine | Retry)
+    in_server = isinstance(channel, discord.abc.GuildChannel | discord.Thread)
+    if age_restricted and draws and in_server:
+        is_restricted = getattr(channel, "is_nsfw", None)
+        if is_restricted is None or not is_restricted():
+            raise CommandError("discord-age-restricted")
     if allowed is None:
-        return ()
-    in_thread = isinstance(channel, discord.Thread)
-    needed = ["send_messages_in_threads" if in_thread else "send_messages"]
-    if isinstance(command, Imagine | Retry):
+        return
+    needed = [_writing(channel)]
+    if draws:
         needed.append("attach_files")
     if replies:
         needed.append("read_message_history")
-    return tuple(_NAMES[name] for name in needed if not getattr(allowed, name))
-
-
-def is_place_for(command: Command, channel: object) -> bool:
-    """Whether a channel is one for a command by the rule of age-restricted channels.
-
-    Drawings belong only there, or where no server is; a thread is what its channel is.
-    """
-    if not isinstance(command, Imagine | Retry):
-        return True
-    if not isinstance(channel, discord.abc.GuildChannel | discord.Thread):
-        return True
-    is_restricted = getattr(channel, "is_nsfw", None)
-    return is_restricted is not None and bool(is_restricted())
-
-
-def check_message(message: discord.Message, command: Command, *, restricted: bool) -> None:
-    """Refuse a message's command where it cannot be answered.
-
-    Args:
-        message: the answer refers to it.
-        command: what it asks for.
-        restricted: drawings belong in age-restricted channels only, as far as servers go.
-
-    Raises:
-        CommandError: with the reason.
-    """
-    if restricted and not is_place_for(command, message.channel):
-        raise CommandError("discord-age-restricted")
-    names = missing(of_message(message), message.channel, command, replies=True)
-    if names:
-        raise refusal(names)
-
-
-def lacking(allowed: discord.Permissions) -> tuple[str, ...]:
-    """Names of everything that the bot could need in a server and does not have."""
-    if allowed.administrator:
-        return ()
-    return tuple(name for flag, name in _NAMES.items() if not getattr(allowed, flag))
+    lacking = [_NAMES[flag] for flag in needed if not getattr(allowed, flag)]
+    if lacking:
+        listed = ", ".join(f"**{name}**" for name in lacking)
+        raise CommandError("discord-lacking", count=len(lacking), names=listed)
 
 
 def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     """Whether the bot can say anything there at all."""
-    if allowed is None:
-        return True
-    in_thread = isinstance(channel, discord.Thread)
-    return allowed.send_messages_in_threads if in_thread else allowed.send_messages
+    return allowed is None or bool(getattr(allowed, _writing(channel)))
 
 
 def is_hidden(interaction: discord.Interaction) -> bool:
@@ -117,10 +103,33 @@ def is_hidden(interaction: discord.Interaction) -> bool:
     return interaction.guild_id is not None and not interaction.permissions.use_external_apps
 
 
-def refusal(names: Sequence[str]) -> CommandError:
-    """Tells a person what is missing and who can change it."""
-    listed = ", ".join(f"**{name}**" for name in names)
-    return CommandError("discord-lacking", count=len(names), names=listed)
+async def advice(client: discord.Client, *, reads_messages: bool) -> list[str]:
+    """What the operator should know about intents, servers and the bot's roles there."""
+    found = [] if reads_messages else [_CONTENT_INTENT]
+    if client.application_id is None:
+        return found
+    link = discord.utils.oauth_url(
+        client.application_id, permissions=WANTED, scopes=("bot", "applications.commands")
+    )
+    try:
+        servers = await client.http.get_guilds(_MAX_SERVERS, with_counts=False)
+    except NO_ANSWER as error:
+        return [*found, f"Discord does not say which servers the bot is in: {error}"]
+    if not servers:
+        found.append(f"The bot is in no server yet. Invite it: {link}")
+    for server in servers:
+        allowed = discord.Permissions(int(server["permissions"]))
+        lacking = [name for flag, name in _NAMES.items() if not getattr(allowed, flag)]
+        if lacking and not allowed.administrator:
+            found.append(
+                f"In the server {server['name']} the bot's roles lack {', '.join(lacking)}. "
+                f"Change them there, or invite it again: {link}"
+            )
+    return found
+
+
+def _writing(channel: object) -> str:
+    return "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
 
 
 def _computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:

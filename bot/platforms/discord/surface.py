@@ -6,7 +6,8 @@ import re
 import time
 from asyncio import timeout
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, Self, TypeVar
 
 import discord
 import structlog
@@ -20,20 +21,24 @@ from bot.errors import (
     SurfaceUnavailable,
 )
 from bot.i18n import Catalogue
-from bot.models import Address, JsonObject
-from bot.platforms.discord.endpoints import ChannelEndpoint, Endpoint, InteractionEndpoint
-from bot.platforms.discord.faults import interaction_ended, is_box, translated
-from bot.platforms.discord.fitting import Fitting
-from bot.platforms.discord.look import is_boxed
-from bot.platforms.discord.notices import LARGEST
-from bot.platforms.discord.rate_limit_info import newest
+from bot.models import Address
+from bot.platforms.discord.components_v2 import OutgoingMessage, needs_container
+from bot.platforms.discord.endpoints import (
+    ChannelEndpoint,
+    Endpoint,
+    InteractionEndpoint,
+    rate_limit_info,
+)
+from bot.platforms.discord.errors import interaction_ended, needs_components_v2, translated
+from bot.platforms.discord.files import Uploads
+from bot.platforms.discord.parsing import DiscordTarget
 from bot.reply.surface import Anchor, Content, Limits, RateLimitInfo, Receipt, Search, Window
 
 log = structlog.get_logger(__name__)
 
 LIMITS: Final = Limits(
     text=2000,
-    caption=2000,  # a box with pictures takes twice as much, so a note fits in as well
+    caption=2000,  # a container with pictures takes twice as much, so a note fits in as well
     files=10,
     # 5 requests per 5 s and channel, of which discord.py sleeps after the last until the count
     # begins anew; so that one is never taken, and one more is kept for the final state.
@@ -45,22 +50,37 @@ LIMITS: Final = Limits(
     buttons=True,
 )
 
-MARGIN = 60.0
-"""Seconds before the end of an interaction's token at which the reply leaves it."""
+TOKEN_MARGIN_SECONDS: Final = 60.0
+"""Before the end of an interaction's token the reply leaves it."""
 
-REQUEST_TIMEOUT = 120.0
-"""Seconds for one request with discord.py's own tries: five after a 500, with 25 s between them."""
+REQUEST_TIMEOUT_SECONDS: Final = 120.0
+"""For one request with discord.py's own tries: five after a 500, with 25 s between them."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DiscordReceipt:
+    """The typed form of this platform's `Receipt`: each is one message."""
+
+    message_id: str
+
+    def to_json(self) -> Receipt:
+        return {"ids": [self.message_id]}
+
+    @classmethod
+    def from_json(cls, receipt: Receipt) -> Self:
+        (message_id,) = receipt["ids"]
+        return cls(message_id)
 
 
 class DiscordSurface:
     """A reply under an `Address` of this platform.
 
     An interaction's reply goes through its token, which needs no permission and counts towards no
-    limit, until `MARGIN` before the token ends; then the same messages are changed with the bot's
-    own token. Nothing but the address and the receipts is needed, so a surface made after a
-    restart goes on where the old one stopped.
+    limit, until `TOKEN_MARGIN_SECONDS` before the token ends; then the same messages are changed
+    with the bot's own token. Nothing but the address and the receipts is needed, so a surface made
+    after a restart goes on where the old one stopped.
 
     Args:
         http: of a client that is logged in.
@@ -68,7 +88,7 @@ class DiscordSurface:
         me: the bot's user id.
         catalogue: the languages in which a picture is said to be left out.
         spoiler: pictures are covered until somebody wants to see them.
-        keepsakes: pictures are PNG files with the recipe inside.
+        recipe_in_png: pictures are sent as PNG files with their recipe inside.
         clock: Unix seconds.
     """
 
@@ -80,46 +100,43 @@ class DiscordSurface:
         me: int,
         catalogue: Catalogue | None = None,
         spoiler: bool = False,
-        keepsakes: bool = False,
+        recipe_in_png: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        data = address.data
-        words = (catalogue or Catalogue()).words(data.get("language", ""))
-        self._fitting = Fitting(data.get("largest", LARGEST), words, keepsakes=keepsakes)
-        interaction: JsonObject | None = data.get("interaction")
-        reply_to = data.get("reply_to")
+        target = DiscordTarget.from_address(address)
+        words = (catalogue or Catalogue()).words(target.language)
+        self._target = target
+        self._uploads = Uploads(target.max_file_bytes, words, recipe_in_png=recipe_in_png)
+        self._spoiler = spoiler
         self._clock = clock
+        interaction = target.interaction
         self._channel = ChannelEndpoint(
             http,
-            int(data["channel_id"]),
+            int(target.channel_id),
             me=me,
-            reply_to=None if reply_to is None else int(reply_to),
-            placeholder=interaction["message_id"] if interaction else None,
-            spoiler=spoiler,
+            reply_to=None if target.reply_to is None else int(target.reply_to),
+            placeholder=None if interaction is None else interaction.message_id,
         )
         self._interaction: InteractionEndpoint | None = None
         self._leave_at = 0.0
         if interaction is not None:
             self._interaction = InteractionEndpoint(
-                http, int(interaction["application_id"]), interaction["token"], spoiler=spoiler
+                http, int(interaction.application_id), interaction.token
             )
-            self._leave_at = interaction["expires"] - MARGIN
-        self._member: bool = data.get("member", True)
+            self._leave_at = interaction.expires - TOKEN_MARGIN_SECONDS
         self._first_nonce: str | None = None
-        self._headroom: RateLimitInfo | None = None
+        self._rate_limit_info: RateLimitInfo | None = None
         self._files: dict[str, tuple[str, ...]] = {}
-        self._drawing: bool = data.get("drawing", False)
-        self._boxes: set[str] = set()
+        self._containers: set[str] = set()
 
     @property
     def limits(self) -> Limits:
-        """The same everywhere on Discord."""
         return LIMITS
 
     @property
     def rate_limit_info(self) -> RateLimitInfo | None:
         """What the headers of the newest answer said."""
-        return self._headroom
+        return self._rate_limit_info
 
     def anchor(self) -> Anchor:
         """What the reply is to: all its messages are newer."""
@@ -131,18 +148,20 @@ class DiscordSurface:
         A nonce does the same for some minutes, but not where one message follows another in the
         answer to an interaction, and not after a long pause.
         """
-        if not self._member or (self._interaction is not None and self._is_first(search.nonce)):
+        if not self._target.member or (
+            self._interaction is not None and self._is_first(search.nonce)
+        ):
             return None
-        await search.turn()
+        await search.acquire()
         try:
             with translated():
-                async with timeout(REQUEST_TIMEOUT):
+                async with timeout(REQUEST_TIMEOUT_SECONDS):
                     candidates = await self._channel.answers(search.anchor["after"])
         except SurfaceForbidden:
             return None  # it may write here but not read
         for message_id in candidates:
-            if not await search.known(message_id):
-                return {"ids": [message_id]}
+            if not await search.is_known(message_id):
+                return DiscordReceipt(message_id).to_json()
         return None
 
     def measure(self, text: str) -> int:
@@ -150,47 +169,46 @@ class DiscordSurface:
         return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
     async def create(self, content: Content, nonce: str) -> Receipt:
-        """As `Surface.create`.
+        """Show a new message.
 
         After a `DeliveryUnknown` the same nonce makes no second message, except where it is one
         that follows the first of an interaction: Discord knows no nonces on that route.
         """
         first = self._is_first(nonce)
-        shown = await self._fitting(content)
 
-        async def request(endpoint: Endpoint, boxed: bool) -> str:
-            made = await endpoint.create(shown, nonce, first=first, boxed=boxed)
+        async def request(endpoint: Endpoint, message: OutgoingMessage) -> str:
+            made = await endpoint.create(message, nonce, first=first)
             return str(made["id"])
 
         try:
-            message_id = await self._show(request, is_boxed(content, drawing=self._drawing))
+            message_id = await self._show(request, await self._drawn(content))
         except MessageGone as error:  # of a create: not a person's doing, so try again
             raise SurfaceUnavailable("Discord lost the message.") from error
         self._files[message_id] = _keys(content)
-        return {"ids": [message_id]}
+        return DiscordReceipt(message_id).to_json()
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """As `Surface.edit`. Files that the message is known to have are not sent again.
+        """Change a message. Files that it is known to have are not sent again.
 
-        Except in a box, which names its pictures: a request finds by name what it brings along.
+        Except in a container, which names its pictures: a request finds by name what it brings
+        along.
         """
-        message_id: str = receipt["ids"][0]
-        boxed = message_id in self._boxes or is_boxed(content, drawing=self._drawing)
+        message_id = DiscordReceipt.from_json(receipt).message_id
         # Forgotten until the answer is here: a request that was cut off may have changed them.
         same = self._files.pop(message_id, None) == _keys(content)
-        shown = await self._fitting(content)
+        drawn = await self._drawn(content, as_container=message_id in self._containers)
 
-        async def request(endpoint: Endpoint, boxed: bool) -> str:
-            keep = same and not (boxed and shown.files)
-            await endpoint.edit(message_id, shown, keep=keep, boxed=boxed)
+        async def request(endpoint: Endpoint, message: OutgoingMessage) -> str:
+            keep = same and not (message.as_container and message.files)
+            await endpoint.edit(message_id, message, keep=keep)
             return message_id
 
-        await self._show(request, boxed)
+        await self._show(request, drawn)
         self._files[message_id] = _keys(content)
 
     async def delete(self, receipt: Receipt) -> None:
-        """As `Surface.delete`."""
-        (message_id,) = receipt["ids"]
+        """Remove a message. One that is gone already counts as success."""
+        message_id = DiscordReceipt.from_json(receipt).message_id
 
         async def request(endpoint: Endpoint) -> None:
             await endpoint.delete(message_id)
@@ -203,43 +221,52 @@ class DiscordSurface:
             raise SurfaceUnavailable("Discord did not say whether it was deleted.") from error
 
     async def preview(self, content: Content) -> None:
-        """Discord has no drafts.
-
-        Raises:
-            PreviewUnsupported: always.
-        """
+        """Raises `PreviewUnsupported`: Discord has no drafts."""
         del content
         raise PreviewUnsupported("Discord has no drafts.")
 
-    async def _show(self, request: Callable[[Endpoint, bool], Awaitable[str]], boxed: bool) -> str:
-        """Make or change a message; its id. What has become a box is shown as one for good."""
+    async def _drawn(self, content: Content, *, as_container: bool = False) -> OutgoingMessage:
+        files, left_out = await self._uploads.fit(content.files)
+        return OutgoingMessage(
+            f"{content.text}\n{left_out}".strip() if left_out else content.text,
+            files,
+            content.mood,
+            content.buttons,
+            as_container or needs_container(content, drawing=self._target.drawing),
+            self._spoiler,
+        )
+
+    async def _show(
+        self, request: Callable[[Endpoint, OutgoingMessage], Awaitable[str]], drawn: OutgoingMessage
+    ) -> str:
+        """Make or change a message; its id. What has become a container stays one for good."""
 
         async def as_it_can_be(endpoint: Endpoint) -> str:
-            nonlocal boxed
+            nonlocal drawn
             try:
-                return await request(endpoint, boxed)
+                return await request(endpoint, drawn)
             except discord.HTTPException as error:
-                if boxed or not is_box(error):
+                if drawn.as_container or not needs_components_v2(error):
                     raise
-                boxed = True
-                return await request(endpoint, boxed)
+                drawn = replace(drawn, as_container=True)
+                return await request(endpoint, drawn)
 
         message_id = await self._send(as_it_can_be)
-        if boxed:
-            self._boxes.add(message_id)
+        if drawn.as_container:
+            self._containers.add(message_id)
         return message_id
 
     async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
         """One request, and what Discord said about the next ones."""
         try:
-            return await self._through_the_right_door(request)
+            return await self._through_interaction(request)
         finally:
-            self._headroom = newest()
+            self._rate_limit_info = rate_limit_info()
 
-    async def _through_the_right_door(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
-        """Through the interaction while it lives, then through the channel."""
+    async def _through_interaction(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """While the interaction lives; then through the channel."""
         with translated():
-            async with timeout(REQUEST_TIMEOUT):
+            async with timeout(REQUEST_TIMEOUT_SECONDS):
                 if self._interaction is not None and self._clock() < self._leave_at:
                     try:
                         return await request(self._interaction)
@@ -248,7 +275,7 @@ class DiscordSurface:
                             raise
                         log.info("interaction ended early", code=error.code)
                         self._interaction = None
-                if not self._member:
+                if not self._target.member:
                     raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
                 return await request(self._channel)
 
@@ -267,4 +294,4 @@ class DiscordSurface:
 
 
 def _keys(content: Content) -> tuple[str, ...]:
-    return tuple(upload.key for upload in content.files)
+    return tuple(file.key for file in content.files)

@@ -27,8 +27,8 @@ _BUSY_CODES: Final = frozenset({20028, 30046, 40062})
 """Write limit of a channel, edits of an old message, a resource that is limited: with a 4xx other
 than 429 at times."""
 
-_BUSY_PAUSE = 6.0
-"""Seconds to wait where Discord names none; edits of old messages come back 3 in 6 s."""
+_BUSY_PAUSE_SECONDS = 6.0
+"""Where Discord names none; edits of old messages come back 3 in 6 s."""
 
 _FORBIDDEN: Final = {
     10003: "gone",
@@ -41,7 +41,6 @@ _FORBIDDEN: Final = {
 }
 """Discord's error codes, and the sentence `discord-forbidden-…` of the catalogue that helps."""
 
-
 NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
 """Discord did not take something short. Nobody can be told, so it is logged."""
 
@@ -51,8 +50,8 @@ def interaction_ended(error: discord.HTTPException) -> bool:
     return error.status == 401 or error.code in _TOKEN_CODES  # noqa: PLR2004 - HTTP status
 
 
-def is_box(error: discord.HTTPException) -> bool:
-    """Whether Discord refused plain text because the message is a box already."""
+def needs_components_v2(error: discord.HTTPException) -> bool:
+    """Whether Discord refused plain text because the message is a container already."""
     return error.status == 400 and "COMPONENTS_V2" in error.text  # noqa: PLR2004 - HTTP status
 
 
@@ -102,4 +101,4 @@ def _retry_after(error: discord.HTTPException) -> float:
     try:
         return max(float(value), 0.0)
     except ValueError:
-        return _BUSY_PAUSE
+        return _BUSY_PAUSE_SECONDS

@@ -1,0 +1,511 @@
+"""What people do on Discord, handed to the core: messages, commands, presses of buttons and forms.
+
+Discord waits three seconds for the first answer to an interaction, so whatever takes longer is
+deferred before. Nothing is remembered about buttons and forms: they work whichever process made
+them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from asyncio import timeout
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
+from typing import Any, Final
+
+import discord
+import structlog
+from cachetools import FIFOCache
+from discord import app_commands
+
+from bot.actions import Action, Verb
+from bot.errors import BotError, StorageError
+from bot.i18n import Catalogue, Words
+from bot.models import Ask, Attachment, Imagine, IncomingMessage, Notice
+from bot.platforms.discord import notices, parsing, permissions
+from bot.platforms.discord.catch_up import catch_up
+from bot.platforms.discord.components_v2 import prompt_form
+from bot.platforms.discord.errors import NO_ANSWER
+from bot.support import BackgroundTasks
+from bot.turns import answers
+from bot.turns.commands import Command, CommandError, Retry, imagine
+from bot.turns.dispatcher import Dispatcher
+
+log = structlog.get_logger(__name__)
+
+MAX_CHOICES: Final = 25
+"""Suggestions for an option of a command."""
+
+_MAX_CHOICE_CHARS: Final = 100
+"""Of one suggestion; a longer one cannot be picked."""
+
+_FIRST_ANSWER_TIMEOUT_SECONDS: Final = 1.5
+"""For what must be known before the first answer; half of what Discord waits."""
+
+_MAX_THREAD_MESSAGES: Final = 50
+"""Among so many the bot looks for its own; in a longer thread it has spoken."""
+
+_MAX_KNOWN_THREADS: Final = 1000
+"""They are not looked into again."""
+
+_MAX_PEOPLE_TOLD: Final = 10_000
+"""Who was told why nobody else sees their answers, and is not told again."""
+
+_DRAWS: Final = frozenset({Verb.AGAIN, Verb.LESS, Verb.MORE})
+_STARTS_TURN: Final = _DRAWS | {Verb.RETRY}
+"""Presses whose reply everybody sees; only the core knows what is retried."""
+
+_SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.reply})
+
+
+class Handlers:
+    """What a client hands on while `DiscordAdapter.serve` runs. Messages are here.
+
+    Args:
+        client: logged in.
+        dispatcher: the core of the bot.
+        catalogue: what the bot says, in all its languages.
+        age_restricted: in servers, drawings belong in age-restricted channels only.
+
+    Attributes:
+        interactions: commands, presses and forms.
+    """
+
+    def __init__(
+        self,
+        client: discord.Client,
+        dispatcher: Dispatcher,
+        catalogue: Catalogue,
+        *,
+        age_restricted: bool = False,
+    ) -> None:
+        self._client = client
+        self._dispatcher = dispatcher
+        self._catalogue = catalogue
+        self._age_restricted = age_restricted
+        self._tasks = BackgroundTasks()
+        self._threads: FIFOCache[int, None] = FIFOCache(_MAX_KNOWN_THREADS)
+        self.interactions = InteractionHandlers(
+            dispatcher, catalogue, self._tasks, age_restricted=age_restricted
+        )
+
+    def of_events(self) -> Iterable[Callable[..., Coroutine[Any, Any, Any]]]:
+        """Under the names by which `discord.Client.event` knows them."""
+        return (
+            self.on_message,
+            self.on_raw_message_edit,
+            self.on_raw_message_delete,
+            self.on_raw_bulk_message_delete,
+            self.on_error,
+            self.interactions.on_interaction,
+        )
+
+    async def on_message(self, message: discord.Message) -> bool:
+        """Any message that the gateway delivers; most are not for the bot.
+
+        Returns:
+            Whether this one is.
+        """
+        if not parsing.is_addressed(message, self._me):
+            return False
+        await self._tasks.start(self._handle(message))
+        return True
+
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """A message that its author changed, or that got a preview; in the cache or not."""
+        message = payload.message
+        if parsing.is_addressed(message, self._me):
+            with suppress(CommandError):
+                command = parsing.command_in(message, self._me)
+                request = parsing.from_message(message, self._me)
+                await self._tasks.start(self._dispatcher.edited(request, command))
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        await self._deleted(payload.channel_id, payload.message_id)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Many at once, by a moderator or another bot."""
+        for message_id in payload.message_ids:
+            await self._deleted(payload.channel_id, message_id)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        """What no handler of an event caught; discord.py goes on with the next event."""
+        del kwargs  # people's text, as most of `args`
+        log.error("event failed", event_name=event_method, exc_info=sys.exception())
+        for each in args:
+            if isinstance(each, discord.Interaction):
+                await self.interactions.failed(each)
+
+    async def catch_up(self, *, direct: bool) -> None:
+        """Handle what was written while nobody listened; in direct messages too if wanted."""
+        try:
+            await catch_up(self._client, self._dispatcher, self.on_message, direct=direct)
+        except BotError as error:
+            log.warning("missed messages not caught up", reason=str(error))
+
+    async def finish(self, seconds: float) -> None:
+        """Let what has begun come to its end, then cut it off."""
+        await self._tasks.close(seconds)
+
+    @property
+    def _me(self) -> discord.ClientUser:
+        if self._client.user is None:
+            raise RuntimeError("nothing comes in before the login")
+        return self._client.user
+
+    async def _deleted(self, channel_id: int, message_id: int) -> None:
+        """A message is no more, whosever it was."""
+        channel = parsing.channel_key(channel_id)
+        await self._tasks.start(self._dispatcher.deleted(channel, str(message_id)))
+
+    async def _handle(self, message: discord.Message) -> None:
+        await self._answer(message)
+        with suppress(StorageError):  # it is looked at once more after the next start
+            channel = parsing.channel_key(message.channel.id)
+            await self._dispatcher.saw(channel, str(message.id))
+
+    async def _answer(self, message: discord.Message) -> None:
+        allowed = permissions.of_message(message)
+        try:
+            command = parsing.command_in(message, self._me)
+            permissions.check(
+                command,
+                message.channel,
+                allowed,
+                age_restricted=self._age_restricted,
+                replies=True,
+            )
+        except CommandError as error:
+            await self._refuse(message, error, allowed)
+            return
+        starter = None
+        if parsing.replied_to(message) is None and not parsing.pictures(message):
+            starter = await self._thread_starter(message)
+        drawing = isinstance(command, Imagine)
+        request = parsing.from_message(message, self._me, starter, drawing=drawing)
+        try:
+            notice = await self._dispatcher.handle(request, command)
+        except BotError as error:
+            notice = Notice(answers.reason(error, await self._words(message)))
+        if notice is not None:
+            words = await self._words(message)
+            await notices.reply(message, self._client, notice, words)
+
+    async def _refuse(
+        self, message: discord.Message, reason: CommandError, allowed: discord.Permissions | None
+    ) -> None:
+        """Tell the author of a message why not, in the channel if the bot may write there."""
+        words = await self._words(message)
+        text = reason.said_in(words)
+        if permissions.may_write(allowed, message.channel):
+            refer = allowed is None or allowed.read_message_history
+            await notices.reply(message, self._client, Notice(text), words, refer=refer)
+            return
+        try:
+            await message.author.send(text, suppress_embeds=True)
+        except NO_ANSWER as error:
+            log.info("person not told", error=str(error))
+
+    async def _words(self, message: discord.Message) -> Words:
+        try:
+            return await self._dispatcher.words(parsing.from_message(message, self._me))
+        except StorageError:
+            return self._catalogue.words()
+
+    async def _thread_starter(self, message: discord.Message) -> discord.Message | None:
+        """What a message's thread was started from, once, if the bot has not spoken there yet.
+
+        A post of a forum and a thread that was opened by itself begin with their own first
+        message, so there is none.
+
+        Cancelling: the thread is not looked into again.
+        """
+        thread = message.channel
+        if not isinstance(thread, discord.Thread) or thread.id in self._threads:
+            return None
+        self._threads[thread.id] = None
+        count = 0
+        try:
+            async for earlier in thread.history(limit=_MAX_THREAD_MESSAGES, before=message):
+                count += 1
+                if earlier.author.id == self._me.id and earlier.type in _SPOKEN:
+                    return None
+            if count == _MAX_THREAD_MESSAGES or not isinstance(thread.parent, discord.TextChannel):
+                return None
+            return thread.starter_message or await thread.parent.fetch_message(thread.id)
+        except NO_ANSWER as error:
+            log.info("no message that the thread began with", reason=str(error))
+            return None
+
+
+class InteractionHandlers:
+    """Commands, presses of buttons and submitted forms.
+
+    Args:
+        dispatcher: the core of the bot.
+        catalogue: what the bot says, in all its languages.
+        tasks: what has begun, for a stop that waits for it.
+        age_restricted: in servers, drawings belong in age-restricted channels only.
+    """
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        catalogue: Catalogue,
+        tasks: BackgroundTasks,
+        *,
+        age_restricted: bool = False,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._catalogue = catalogue
+        self._tasks = tasks
+        self._age_restricted = age_restricted
+        self._told: FIFOCache[tuple[int | None, int], None] = FIFOCache(_MAX_PEOPLE_TOLD)
+
+    async def command(
+        self,
+        interaction: discord.Interaction,
+        command: Command,
+        attachments: tuple[Attachment, ...] = (),
+        reply_to: int | None = None,
+    ) -> None:
+        """A slash command or context menu."""
+        await self._tasks.start(self._carry_out(interaction, command, attachments, reply_to))
+
+    async def recent_prompts(
+        self, interaction: discord.Interaction, beginning: str
+    ) -> list[app_commands.Choice[str]]:
+        """What the person drew lately, for the option of a command; nobody else sees it."""
+        try:
+            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
+                found = await self._dispatcher.recent_prompts(parsing.who(interaction), beginning)
+        except (BotError, TimeoutError) as error:
+            log.info("no suggestions", reason=str(error))
+            return []
+        fitting = [each for each in found if len(each) <= _MAX_CHOICE_CHARS and each.isprintable()]
+        return [app_commands.Choice(name=each, value=each) for each in fitting[:MAX_CHOICES]]
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Buttons and forms; discord.py hands commands to the tree."""
+        if interaction.type is discord.InteractionType.component:
+            await self._tasks.start(self._press(interaction))
+        elif interaction.type is discord.InteractionType.modal_submit:
+            await self._tasks.start(self._submitted(interaction))
+
+    async def on_command_error(
+        self, interaction: discord.Interaction, error: app_commands.AppCommandError
+    ) -> None:
+        log.error("command failed", exc_info=error)
+        await self.failed(interaction)
+
+    async def refuse(self, interaction: discord.Interaction, reason: CommandError) -> None:
+        """Answer an interaction at once, to nobody but who started it, in their language."""
+        await notices.send_ephemeral(interaction, reason.said_in(self._words(interaction)))
+
+    async def failed(self, interaction: discord.Interaction) -> None:
+        """Say that something went wrong, so that nobody waits for an answer that does not come."""
+        words = self._words(interaction)
+        notice = Notice(words("discord-failed"))
+        if interaction.response.is_done():
+            await notices.follow(interaction, notice, words)
+        else:
+            await notices.send_ephemeral(interaction, notice.text)
+
+    async def _press(self, interaction: discord.Interaction) -> None:
+        """A button was pressed, perhaps one that an earlier process made."""
+        action = parsing.action_of(interaction)
+        if action is None:
+            await self.refuse(interaction, CommandError("press-gone"))
+        elif interaction.channel_id is None:
+            await self.refuse(interaction, CommandError("discord-no-channel"))
+        elif action.verb is Verb.EDIT:
+            await self._ask_for_prompt(interaction, action)
+        elif action.verb in _STARTS_TURN:
+            await self._start_turn(interaction, action)
+        else:
+            await self._answer_press(interaction, action)
+
+    async def _submitted(self, interaction: discord.Interaction) -> None:
+        """A form with a new prompt was submitted; the same seed is drawn with it."""
+        try:
+            command = await self._varied(interaction)
+        except CommandError as error:
+            await self.refuse(interaction, error)
+        except TimeoutError:
+            await self.refuse(interaction, CommandError("discord-slow"))
+        except BotError as error:
+            reason = answers.reason(error, self._words(interaction))
+            await notices.send_ephemeral(interaction, reason)
+        else:
+            await self._carry_out(interaction, command)
+
+    async def _carry_out(
+        self,
+        interaction: discord.Interaction,
+        command: Command,
+        attachments: tuple[Attachment, ...] = (),
+        reply_to: int | None = None,
+    ) -> None:
+        if await self._is_refused(interaction, command):
+            return
+        private = not isinstance(command, Ask | Imagine | Retry)
+        target = await self._defer(
+            interaction, private=private, drawing=isinstance(command, Imagine)
+        )
+        if target is None:
+            return
+        message = parsing.from_interaction(interaction, target, attachments, reply_to)
+        words = self._words(interaction)
+        notice = await _or_reason(self._dispatcher.handle(message, command), words)
+        if notice is not None:
+            await notices.fill_in(interaction, notice, words, private=private)
+        elif not private:
+            await self._say_if_hidden(interaction)
+
+    async def _say_if_hidden(self, interaction: discord.Interaction) -> None:
+        """Say why nobody else sees the answer; once to each person of a server."""
+        where = (interaction.guild_id, interaction.user.id)
+        if where in self._told or not parsing.is_only_user_installed(interaction):
+            return
+        if permissions.is_hidden(interaction):
+            self._told[where] = None
+            words = self._words(interaction)
+            await notices.follow(interaction, Notice(words("discord-external-apps")), words)
+
+    async def _is_refused(self, interaction: discord.Interaction, command: Command) -> bool:
+        """Whether a command cannot be answered there; if so, the person was told."""
+        try:
+            if interaction.channel_id is None:
+                raise CommandError("discord-no-channel")  # noqa: TRY301 - one of three reasons
+            permissions.check(
+                command,
+                interaction.channel,
+                permissions.of_interaction(interaction),
+                age_restricted=self._age_restricted,
+                replies=False,
+            )
+        except CommandError as error:
+            await self.refuse(interaction, error)
+            return True
+        return False
+
+    async def _defer(
+        self, interaction: discord.Interaction, *, private: bool, drawing: bool
+    ) -> parsing.DiscordTarget | None:
+        """Show "thinking", which the reply fills in.
+
+        Returns:
+            Where the reply goes; `None` if Discord does not wait for one any more.
+        """
+        received_at = time.time()
+        try:
+            answered = await interaction.response.defer(thinking=True, ephemeral=private)
+        except NO_ANSWER as error:
+            # Too late, or taken by another process with this token: the person sees that it
+            # failed, and answering in spite of it would be a surprise.
+            log.warning("interaction not deferred", error=str(error))
+            return None
+        placeholder = answered.message_id if answered is not None else None
+        return parsing.through_interaction(interaction, received_at, placeholder, drawing=drawing)
+
+    async def _acknowledge(
+        self, interaction: discord.Interaction, *, thinking: bool = False
+    ) -> bool:
+        """Acknowledge a press, for nobody or one person to see; whether Discord took that."""
+        try:
+            await interaction.response.defer(thinking=thinking, ephemeral=thinking)
+        except NO_ANSWER as error:
+            log.warning("press not acknowledged", error=str(error))
+            return False
+        return True
+
+    async def _ask_for_prompt(self, interaction: discord.Interaction, action: Action) -> None:
+        words = self._words(interaction)
+        drawing = None
+        try:
+            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
+                notice = await self._dispatcher.press(_pressed(interaction), action)
+                drawing = await self._dispatcher.drawing(action.target)
+        except TimeoutError:
+            notice = Notice(words("discord-slow"))
+        except BotError as error:
+            notice = Notice(answers.reason(error, words))
+        if notice is not None or drawing is None:
+            text = words("press-gone") if notice is None else notice.text
+            await notices.send_ephemeral(interaction, text)
+            return
+        try:
+            await interaction.response.send_modal(prompt_form(action, drawing.prompt, words))
+        except NO_ANSWER as error:
+            log.warning("form not shown", error=str(error))
+
+    async def _varied(self, interaction: discord.Interaction) -> Imagine:
+        """The drawing that a form is about, of something else.
+
+        Raises:
+            CommandError: there is no such drawing any more, or no prompt.
+        """
+        action, drawing = parsing.action_of(interaction), None
+        if action is not None:
+            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
+                drawing = await self._dispatcher.drawing(action.target)
+        if drawing is None:
+            raise CommandError("press-gone")
+        return imagine(parsing.submitted_prompt(interaction), drawing.seed, drawing.guidance)
+
+    async def _start_turn(self, interaction: discord.Interaction, action: Action) -> None:
+        """A press that starts a turn. Who may not press learns it where nobody else sees it.
+
+        Only the core knows who may, and a deferred answer that everybody sees could not be taken
+        back unseen. So the press is acknowledged without a trace, and the reply is an ordinary
+        message; except where the bot may send none, or only one person sees the button.
+        """
+        if await self._is_refused(interaction, Retry()):
+            return
+        words = self._words(interaction)
+        drawing = action.verb in _DRAWS
+        target: parsing.DiscordTarget | None
+        if deferred := parsing.must_answer_through_interaction(interaction):
+            target = await self._defer(interaction, private=False, drawing=drawing)
+        elif await self._acknowledge(interaction):
+            target = parsing.below_button(interaction, drawing=drawing)
+        else:
+            target = None
+        if target is None:
+            return
+        message = parsing.from_interaction(interaction, target)
+        notice = await _or_reason(self._dispatcher.press(message, action), words)
+        if notice is not None and deferred:
+            await notices.fill_in(interaction, notice, words, private=False)
+        elif notice is not None:
+            await notices.follow(interaction, notice, words)
+
+    async def _answer_press(self, interaction: discord.Interaction, action: Action) -> None:
+        """A press whose answer is a notice, or the message itself in another form."""
+        slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
+        if not await self._acknowledge(interaction, thinking=slow):
+            return
+        words = self._words(interaction)
+        notice = await _or_reason(self._dispatcher.press(_pressed(interaction), action), words)
+        if notice is not None and slow:
+            await notices.fill_in(interaction, notice, words, private=True)
+        elif notice is not None:
+            await notices.follow(interaction, notice, words)
+
+    def _words(self, interaction: discord.Interaction) -> Words:
+        return self._catalogue.words(interaction.locale.value)
+
+
+def _pressed(interaction: discord.Interaction) -> IncomingMessage:
+    """A press that starts no turn."""
+    target = parsing.through_interaction(interaction, time.time())
+    return parsing.from_interaction(interaction, target)
+
+
+async def _or_reason(answer: Awaitable[Notice | None], words: Words) -> Notice | None:
+    """What the core says, or why it cannot say anything."""
+    try:
+        return await answer
+    except BotError as error:
+        return Notice(answers.reason(error, words))
