@@ -3,7 +3,7 @@
     python benchmarks/growth.py [ROUNDS]
 
 Two databases on the same disk, one with 10 and one with 100,000 messages in the channel, take turns
-in turn: accepted, history read, finished, saved as done. What is compared is the median of each.
+in turn: the newest turn found, accepted, its history read, finished, saved as done. What is compared is the median of each.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
-from bot.storage import Database, Store
+from bot.storage import Database, Storage
 from bot.storage.rows import turn_to_row
-from bot.storage.schema import channels, messages, turns
+from bot.storage.schema import channels, turns
 
 SIZES = (10, 100_000)
 AIM = 1.2
 ROUNDS = 200
 CHANNEL = ChannelKey("telegram", ("-100",))
 BATCH = 5_000
+MIN_EXCHANGES = 5
+"""In the history of every turn: half of the smaller size."""
 
 
-def a_turn(message_id: str) -> Turn:
+def a_turn(message_id: str, parent: str | None = None) -> Turn:
     """A question as it arrives."""
     return Turn(
         id=new_id(),
@@ -40,40 +42,40 @@ def a_turn(message_id: str) -> Turn:
         address=Address("telegram", "-100", {"chat_id": -100}),
         seed=7,
         accepted_at=time.time(),
+        parent=parent,
     )
 
 
 async def fill(database: Database, size: int) -> None:
     """Write a past of `size` messages, two for each turn."""
-    shared = {"channel": str(CHANNEL), "epoch": 0, "pictures": [], "created_at": time.time()}
+    answer = Answer(TurnState.DONE, "word " * 30)
+    parent = None
     async with database.write() as connection:
         await connection.execute(
             channels.insert().values(key=str(CHANNEL), epoch=0, created_at=time.time())
         )
         for start in range(0, size // 2, BATCH):
-            past = [
-                replace(a_turn(f"past-{number}"), state=TurnState.DONE)
-                for number in range(start, min(start + BATCH, size // 2))
-            ]
+            past = []
+            for number in range(start, min(start + BATCH, size // 2)):
+                turn = replace(
+                    a_turn(f"past-{number}", parent), state=TurnState.DONE, answer=answer
+                )
+                past.append(turn)
+                parent = turn.id
             await connection.execute(
                 turns.insert(), [{**turn_to_row(turn), "epoch": 0} for turn in past]
             )
-            await connection.execute(
-                messages.insert(),
-                [
-                    {**shared, "turn_id": turn.id, "role": role, "author": "", "text": "word " * 30}
-                    for turn in past
-                    for role in ("user", "assistant")
-                ],
-            )
 
 
-async def one_turn(store: Store, number: int) -> float:
+async def one_turn(storage: Storage, number: int) -> float:
     """Seconds that the database takes for one turn from beginning to end."""
-    turn = a_turn(f"now-{number}")
+    store = storage.turns
     begun = time.perf_counter()
+    newest = await store.newest(CHANNEL)
+    assert newest is not None
+    turn = a_turn(f"now-{number}", newest.id)
     await store.accept(turn)
-    await store.history(CHANNEL, 20)
+    assert len(await store.lineage(turn.parent, 20)) >= MIN_EXCHANGES
     answer = Answer(TurnState.DONE, "Because. " * 30)
     owed = turn.to(TurnState.DELIVERING, answer=answer)
     await store.finish(owed, None)
@@ -89,9 +91,11 @@ async def measure(rounds: int) -> float:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stores = {}
         for size in SIZES:
-            database = await stack.enter_async_context(Database.open(folder / f"{size}.sqlite3"))
-            await fill(database, size)
-            stores[size] = Store(database)
+            storage = await stack.enter_async_context(
+                Storage.open(folder / f"{size}.sqlite3", folder / "images")
+            )
+            await fill(storage.database, size)
+            stores[size] = storage
         for number in range(-10, rounds):
             for size in SIZES if number % 2 else SIZES[::-1]:
                 seconds = await one_turn(stores[size], number)

@@ -15,10 +15,10 @@ import structlog
 
 from bot.builders import (
     chat_adapters,
-    database_location,
     defaults,
     has_platform,
     open_spaces,
+    open_storage,
     policy,
 )
 from bot.config import Config
@@ -30,7 +30,6 @@ from bot.platforms.adapter import Adapter, Served
 from bot.platforms.web.adapter import WebAdapter
 from bot.provider import Spaces
 from bot.reply.rate_limiter import RateLimiter
-from bot.storage import Database, Keeper, Pictures, Store
 from bot.supervisor import Supervisor
 from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
@@ -97,30 +96,27 @@ class App:
             log.warning(warning)
         with _data_folder(config.bot.data_dir), self._signals():
             async with AsyncExitStack() as stack:
-                database = await stack.enter_async_context(Database.open(database_location(config)))
-                pictures = Pictures(config.bot.data_dir / "images", database)
-                store = Store(database)
+                storage = await stack.enter_async_context(open_storage(config))
                 spaces = await stack.enter_async_context(open_spaces(config))
                 catalogue = Catalogue()
-                self._build_adapters(stack, Transcripts(store, pictures), catalogue)
+                self._build_adapters(stack, Transcripts(storage), catalogue)
                 web = self._adapters.get("web")
                 if isinstance(web, WebAdapter):
                     await web.open()  # first, because without its port there is nothing to serve
                     self._announce(web.url)
                 services = Services(
-                    store=store,
-                    pictures=pictures,
+                    storage=storage,
                     provider=spaces,
                     platforms=self._adapters,
                     settings=ChannelSettings(
-                        store, catalogue, defaults(config), config.bot.language
+                        storage.channels, catalogue, defaults(config), config.bot.language
                     ),
                     metrics=self._metrics,
                     rate_limiter=RateLimiter(time.monotonic),
-                    slots=lambda: spaces.places,
+                    slots=lambda: spaces.slots,
                     quota_wait=config.provider.quota_wait,
                 )
-                refused = await self._serve(services, Keeper(database, pictures), spaces)
+                refused = await self._serve(services, spaces)
         return 1 if refused else 0
 
     def _build_adapters(
@@ -155,13 +151,13 @@ class App:
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
 
-    async def _serve(self, services: Services, keeper: Keeper, spaces: Spaces) -> bool:
+    async def _serve(self, services: Services, spaces: Spaces) -> bool:
         """Serve until asked to stop; returns whether a platform refused the bot."""
         if not has_platform(self._config):
             log.info("web chat only; set [telegram] token or [discord] token to add a platform")
         async with asyncio.TaskGroup() as tasks:
             engine = Engine(services, lambda: dispatcher.policy, tasks)
-            dispatcher = self._dispatcher(engine, services, keeper, spaces)
+            dispatcher = self._dispatcher(engine, services, spaces)
             supervisor = Supervisor(
                 self._adapters, self._metrics, engine.resume_later, self._stop.set
             )
@@ -171,7 +167,9 @@ class App:
                 tasks.create_task(supervisor.run(dispatcher), name="supervisor"),
                 tasks.create_task(
                     keep_house(
-                        keeper, services.settings, self._config.storage.max_pictures_mb * _MB
+                        services.storage.records,
+                        services.settings,
+                        self._config.storage.max_pictures_mb * _MB,
                     ),
                     name="housekeeping",
                 ),
@@ -188,16 +186,16 @@ class App:
         log.info("stopped")
         return bool(supervisor.refused)
 
-    def _dispatcher(
-        self, engine: Engine, services: Services, keeper: Keeper, spaces: Spaces
-    ) -> Dispatcher:
+    def _dispatcher(self, engine: Engine, services: Services, spaces: Spaces) -> Dispatcher:
         async def examine() -> AsyncIterator[str]:
             from bot.commands.doctor import look_around  # noqa: PLC0415 - few ever ask
 
             async for finding in look_around(self._adapters, self._connected, spaces):
                 yield finding
 
-        data_requests = DataRequests(keeper, services.settings, examine, engine.is_busy)
+        data_requests = DataRequests(
+            services.storage.records, services.settings, examine, engine.is_busy
+        )
         return Dispatcher(engine, services, data_requests, policy(self._config))
 
     @contextmanager

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
 from bot.config import Config
 from bot.i18n import Catalogue
 from bot.platforms.adapter import Adapter
-from bot.provider import DeepseekAI_JanusPro7b, Spaces
-from bot.provider.wire import open_session
+from bot.provider import DeepseekAI_JanusPro7b, Spaces, open_session
+from bot.storage import Storage
 from bot.turns.access import Allowance, Policy, Rules
 from bot.turns.settings import Settings
 
@@ -88,6 +88,11 @@ async def open_spaces(config: Config) -> AsyncIterator[Spaces]:
 def database_location(config: Config) -> str | Path:
     """The configured database: a URL, or the SQLite file in the data folder."""
     return config.storage.url.get_secret_value() or config.bot.data_dir / "janus.sqlite3"
+
+
+def open_storage(config: Config) -> AbstractAsyncContextManager[Storage]:
+    """The configured database and the pictures in the data folder. Raises as `Storage.open`."""
+    return Storage.open(database_location(config), config.bot.data_dir / "images")
 
 
 def policy(config: Config) -> Policy:

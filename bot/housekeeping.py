@@ -12,7 +12,7 @@ import structlog
 
 from bot.config import Config
 from bot.errors import ConfigError, StorageError
-from bot.storage import Keeper
+from bot.storage import RecordStore
 from bot.turns.settings import ChannelSettings
 
 log = structlog.get_logger(__name__)
@@ -23,20 +23,20 @@ GLANCE_SECONDS = 2.0
 """Between two looks at the configuration file."""
 
 
-async def keep_house(keeper: Keeper, settings: ChannelSettings, max_bytes: int) -> None:
+async def keep_house(records: RecordStore, settings: ChannelSettings, max_bytes: int) -> None:
     """Delete what is too old, now and every day, and what is too much every hour, until cancelled.
 
     Args:
-        keeper: what is kept.
+        records: what is kept.
         settings: their default says how long.
         max_bytes: of all pictures together; 0 for any number.
     """
     for hour in itertools.count():
         try:
             if hour % _HOURS_A_DAY == 0:
-                count = await keeper.expired(settings.defaults.retention)
+                count = await records.expired(settings.defaults.retention)
                 log.info("old requests forgotten", count=count)
-            if removed := await keeper.trim(max_bytes):
+            if removed := await records.trim(max_bytes):
                 log.warning("oldest pictures removed: storage.max_pictures_mb", count=removed)
         except StorageError as error:
             log.error("nothing forgotten now", reason=str(error))  # noqa: TRY400 - no bug

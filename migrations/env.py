@@ -1,4 +1,4 @@
-"""What Alembic runs to migrate: over the connection that `bot.storage.migrate` opened.
+"""What Alembic runs to migrate: over the connection that `bot.storage.migrations` opened.
 
 Migrations go up only. The way back is the copy that is made before them.
 """

@@ -6,13 +6,14 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-from tests.servers.databases import blank, migrated_file, where
+from tests.servers.databases import blank, file_storage, storage, where
 from tests.servers.postgres import postgres_server
 
 __all__ = [
     "blank",
-    "migrated_file",
+    "file_storage",
     "postgres_server",
+    "storage",
     "where",
 ]  # fixtures that every test may ask for
 

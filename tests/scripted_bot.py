@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person,
 from bot.provider.responses import JsonConversation, Response
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content
-from bot.storage import Database, Keeper, Pictures, Store
+from bot.storage import Database, Storage, TurnStore
 from bot.turns.access import Allowance, Policy, Rules
 from bot.turns.data_requests import DataRequests
 from bot.turns.dispatcher import Dispatcher
@@ -29,6 +29,7 @@ from bot.turns.engine import Engine
 from bot.turns.services import Services
 from bot.turns.settings import ChannelSettings, Settings
 from tests.scripted_surface import ScriptedSurface
+from tests.servers.databases import fresh_database
 
 NO_LIMITS = Allowance(0, 0, 0)
 ANN = Person("test", "1", "Ann")
@@ -93,16 +94,16 @@ class Ended(Metrics):
                 await self._news.wait()
 
 
-class NotingStore(Store):
+class NotingTurns(TurnStore):
     """Says when an answer was stored."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, answered: asyncio.Event) -> None:
         super().__init__(database)
-        self.answered = asyncio.Event()
+        self._answered = answered
 
     async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
         await super().finish(turn, conversation)
-        self.answered.set()
+        self._answered.set()
 
 
 @dataclass
@@ -111,8 +112,8 @@ class ScriptedBot:
 
     dispatcher: Dispatcher
     engine: Engine
-    store: NotingStore
-    pictures: Pictures
+    storage: Storage
+    answered: asyncio.Event
     provider: ScriptedProvider
     surfaces: dict[str, ScriptedSurface]
     files: dict[str, bytes]
@@ -175,23 +176,24 @@ async def scripted_bot(
     **options: Any,
 ) -> AsyncIterator[ScriptedBot]:
     """A running core on the database in `folder`; drained at the end."""
-    async with Database.open(folder / "test.sqlite3") as database, asyncio.TaskGroup() as tasks:
-        store = NotingStore(database)
-        pictures = Pictures(folder / "images", database)
+    file, answered = fresh_database(folder / "test.sqlite3"), asyncio.Event()
+    async with Storage.open(file, folder / "images") as opened, asyncio.TaskGroup() as tasks:
+        storage = replace(opened, turns=NotingTurns(opened.database, answered))
         bot = ScriptedBot(
             dispatcher=None,  # type: ignore[arg-type] # needs the bot; set below
             engine=None,  # type: ignore[arg-type] # likewise
-            store=store,
-            pictures=pictures,
+            storage=storage,
+            answered=answered,
             provider=provider or ScriptedProvider(),
             surfaces={} if surfaces is None else surfaces,
             files={},
             ended=Ended(),
         )
-        channel_settings = ChannelSettings(store, Catalogue(), settings or Settings(), "en")
+        channel_settings = ChannelSettings(
+            storage.channels, Catalogue(), settings or Settings(), "en"
+        )
         services = Services(
-            store,
-            pictures,
+            storage,
             bot.provider,
             {"test": ScriptedPlatform(bot)},
             channel_settings,
@@ -202,7 +204,7 @@ async def scripted_bot(
         policy = Policy(allowance, rules or Rules())
         bot.engine = Engine(services, lambda: bot.dispatcher.policy, tasks)
         data_requests = DataRequests(
-            Keeper(database, pictures), channel_settings, _examine, bot.engine.is_busy
+            storage.records, channel_settings, _examine, bot.engine.is_busy
         )
         bot.dispatcher = Dispatcher(bot.engine, services, data_requests, policy)
         if resume:

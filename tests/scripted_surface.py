@@ -129,20 +129,20 @@ class MemorySegments(SegmentStore):
     def __init__(self) -> None:
         self.rows: dict[tuple[str, int], tuple[Receipt | None, str, Anchor | None]] = {}
 
-    async def segments(self, turn_id: str) -> Sequence[Segment]:
+    async def of_turn(self, turn_id: str) -> Sequence[Segment]:
         return [
             Segment(receipt, digest, anchor or {})
             for (turn, _), (receipt, digest, anchor) in sorted(self.rows.items())
             if turn == turn_id
         ]
 
-    async def begin_segment(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
+    async def begin(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
         self.rows[turn_id, index] = (None, digest, anchor)
 
-    async def save_segment(self, turn_id: str, index: int, receipt: Receipt, digest: str) -> None:
+    async def save(self, turn_id: str, index: int, receipt: Receipt, digest: str) -> None:
         self.rows[turn_id, index] = (receipt, digest, None)
 
-    async def delete_segment(self, turn_id: str, index: int) -> None:
+    async def delete(self, turn_id: str, index: int) -> None:
         self.rows.pop((turn_id, index), None)
 
     async def is_reply(self, turn_id: str, message_id: str) -> bool:

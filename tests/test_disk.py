@@ -13,18 +13,19 @@ from pathlib import Path
 import pytest
 
 from bot.errors import StorageError
-from bot.storage import Database
-from bot.storage.engines import open_for_migration, parse
-from bot.storage.integrity import check_integrity
+from bot.storage import Storage
+from bot.storage.database import open_for_migration, parse
+from bot.storage.migrations import check_integrity
+from tests.servers.databases import NO_PICTURES, fresh_database
 
 # These start Python again, which can take long when all are busy.
 SLOW_MACHINE = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-def path(tmp_path: Path, migrated_file: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     """A file with all tables."""
-    return Path(shutil.copyfile(migrated_file, tmp_path / "janus.sqlite3"))
+    return fresh_database(tmp_path / "janus.sqlite3")
 
 
 def contents(path: Path) -> bytes:
@@ -37,7 +38,7 @@ def write(path: Path, data: bytes) -> None:
 
 async def refused(path: Path) -> str:
     with pytest.raises(StorageError) as error:
-        async with Database.open(path):
+        async with Storage.open(path, NO_PICTURES):
             pass
     return str(error.value)
 
@@ -66,7 +67,7 @@ def test_check_of_a_large_file_is_given_up(path: Path) -> None:
             "(SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20000) "
             "SELECT n, randomblob(1000) FROM numbers"
         )
-        check_integrity(connection, patience=0)
+        check_integrity(connection, seconds=0)
         check_integrity(connection)
         assert connection.exec_driver_sql("SELECT count(*) FROM large").scalar() == 20_000
 
@@ -95,10 +96,11 @@ import asyncio, shutil, subprocess, sys
 from dataclasses import replace
 from pathlib import Path
 from bot.errors import StorageError
-from bot.storage import Database, Pictures, Store
-from bot.storage.migrate import migrations_folder
+from bot.files import File
+from bot.storage import PictureStore, Storage
+from bot.storage.migrations import migrations_folder
 from bot.models import Answer, TurnState
-from tests.test_store import HERE, a_turn
+from tests.test_store import a_turn
 
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", disk], check=True)
@@ -114,32 +116,31 @@ async def refused(attempt):
     raise AssertionError("it went well")
 
 async def opened():
-    async with Database.open(disk / "janus.sqlite3"):
+    async with Storage.open(disk / "janus.sqlite3", disk / "images"):
         pass
 """
 
 FULL = """
 async def main():
     accepted = []
-    async with Database.open(disk / "janus.sqlite3") as database:
-        store, pictures = Store(database), Pictures(disk / "images", database)
+    async with Storage.open(disk / "janus.sqlite3", disk / "images") as storage:
         async def fill():
             while True:
                 turn = a_turn(f"{len(accepted)}", question="x" * 20_000)
-                assert await store.accept(turn)
+                assert await storage.turns.accept(turn)
                 accepted.append(turn)
         assert "is full" in await refused(fill())
-        picture = pictures.put(b"0" * 600_000, "image/png", turn_id="t")
+        picture = storage.pictures.put(File(b"0" * 600_000, "image/png"), turn_id="t")
         assert "is full" in await refused(picture)
         assert len(accepted) > 3
-        assert await store.unfinished() == accepted
+        assert await storage.turns.unfinished() == accepted
         remount("size=4m")
-        assert await store.accept(a_turn("more"))
+        assert await storage.turns.accept(a_turn("more"))
         owed = replace(accepted[0], answer=Answer(TurnState.DONE, "Yes."))
-        await store.finish(owed, None)
-        assert len(await store.history(HERE, 2)) == 1
-    async with Database.open(disk / "janus.sqlite3") as database:
-        assert len(await Store(database).unfinished()) == len(accepted) + 1
+        await storage.turns.finish(owed, None)
+        assert len(await storage.turns.lineage(owed.id, 2)) == 1
+    async with Storage.open(disk / "janus.sqlite3", disk / "images") as storage:
+        assert len(await storage.turns.unfinished()) == len(accepted) + 1
 """
 
 NO_ROOM_FOR_A_COPY = """
@@ -148,7 +149,7 @@ async def main():
     names = [path.name for path in (migrations_folder() / "versions").glob("*.py")]
     ignored = shutil.ignore_patterns("__pycache__", *sorted(names)[1:])
     shutil.copytree(migrations_folder(), first, ignore=ignored)
-    async with Database.open(disk / "janus.sqlite3", migrations=first):
+    async with Storage.open(disk / "janus.sqlite3", disk / "images", migrations=first):
         pass
     before = (disk / "janus.sqlite3").read_bytes()
     ballast = disk / "ballast"
@@ -171,19 +172,19 @@ async def main():
 # start; `test_database.py` has what a write is told.
 READ_ONLY = """
 async def main():
-    async with Database.open(disk / "janus.sqlite3") as database:
-        await Store(database).accept(a_turn("1"))
+    async with Storage.open(disk / "janus.sqlite3", disk / "images") as storage:
+        await storage.turns.accept(a_turn("1"))
     remount("ro")
     sentence = await refused(opened())
     assert "its disk is not mounted read-only" in sentence, sentence
     remount("rw")
-    async with Database.open(disk / "janus.sqlite3") as database:
-        store, pictures = Store(database), Pictures(disk / "elsewhere" / "images", database)
-        assert len(await store.unfinished()) == 1
+    async with Storage.open(disk / "janus.sqlite3", disk / "images") as storage:
+        pictures = PictureStore(disk / "elsewhere" / "images", storage.database)
+        assert len(await storage.turns.unfinished()) == 1
         elsewhere = disk / "elsewhere"
         elsewhere.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", elsewhere], check=True)
-        sentence = await refused(pictures.put(b"0", "image/png", turn_id="t"))
+        sentence = await refused(pictures.put(File(b"0", "image/png"), turn_id="t"))
         assert "cannot be written" in sentence, sentence
 """
 

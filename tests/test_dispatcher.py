@@ -58,7 +58,7 @@ async def drawing(bot: ScriptedBot, **changes: Any) -> Turn:
     message = bot.message()
     assert await bot.dispatcher.handle(message, Imagine("fox", 42, **changes)) is None
     await bot.final()
-    turn = await bot.store.turn_of_message(message.channel, message.message_id)
+    turn = await bot.storage.turns.of_message(message.channel, message.message_id)
     assert turn is not None
     return turn
 
@@ -117,7 +117,7 @@ async def test_a_bad_setting_says_what_is_possible(
     async with scripted_bot(tmp_path) as bot:
         notice = await told(bot, bot.message(moderator=True), ShowSettings(name, value))
         assert says in notice.text
-        assert await bot.store.settings("test:c") == {}
+        assert await bot.storage.channels.settings("test:c") == {}
 
 
 async def test_others_may_look_at_settings_only(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ async def test_nothing_is_forgotten_under_a_running_turn(tmp_path: Path) -> None
         notice = await bot.dispatcher.press(bot.message(), Action(Verb.FORGET, "person"))
         assert notice is not None
         assert "just being worked on" in notice.text
-        turns = await bot.store.turns(bot.message().channel, 5)
+        turns = await bot.storage.turns.latest(bot.message().channel, 5)
         assert [turn.state for turn in turns] == [TurnState.RUNNING]
 
 

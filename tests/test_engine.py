@@ -218,7 +218,7 @@ async def test_a_failure_says_what_and_what_now(
     async with scripted_bot(tmp_path, provider) as bot:
         await bot.dispatcher.handle(bot.message(), Ask("?"))
         (content,) = await bot.final()
-        (turn,) = await bot.store.turns(ChannelKey("test", ("c",)), 9)
+        (turn,) = await bot.storage.turns.latest(ChannelKey("test", ("c",)), 9)
     assert markdown(content).startswith(f"So far\n\n⚠️ {error}")
     assert says in markdown(content)
     assert f"#{turn.id}" in markdown(content)
@@ -274,7 +274,7 @@ async def test_a_deleted_reply_stops_the_turn(tmp_path: Path) -> None:
         surface.faults.extend([None, MessageGone("deleted")])
         await bot.dispatcher.handle(bot.message(), Ask("A story"))
         await bot.final()
-        (turn,) = await bot.store.turns(ChannelKey("test", ("c",)), 9)
+        (turn,) = await bot.storage.turns.latest(ChannelKey("test", ("c",)), 9)
     assert turn.state is TurnState.CANCELLED
     assert provider.open == 0
 
@@ -355,7 +355,7 @@ async def test_a_stopped_process_goes_on_after_the_restart(tmp_path: Path) -> No
     again = ScriptedProvider([[Text("Whole answer.")]])
     async with scripted_bot(tmp_path, again, surfaces, resume=True) as bot:
         contents = await bot.final()
-        refused = await bot.store.unfinished()
+        refused = await bot.storage.turns.unfinished()
     assert [content.text for content in contents] == ["Before.", "Whole answer."]
     assert again.calls[0]["seed"] == provider.calls[1]["seed"]
     assert again.calls[0]["media"] == provider.calls[1]["media"]
@@ -371,7 +371,7 @@ async def test_an_answer_that_was_made_is_not_made_again(tmp_path: Path) -> None
         surface.gate = asyncio.Event()
         await bot.dispatcher.handle(bot.message(), Ask("?"))
         async with asyncio.timeout(50):
-            await bot.store.answered.wait()
+            await bot.answered.wait()
         surfaces = bot.surfaces
     surfaces["c"].gate = None
     surfaces["c"].in_flight = 0

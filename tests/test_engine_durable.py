@@ -27,7 +27,7 @@ def shows(part: str) -> Callable[[ScriptedSurface], bool]:
 
 
 async def stored(bot: ScriptedBot, message_id: str = "1") -> Turn:
-    turn = await bot.store.turn_of_message(bot.message().channel, message_id)
+    turn = await bot.storage.turns.of_message(bot.message().channel, message_id)
     assert turn is not None
     return turn
 
@@ -98,7 +98,7 @@ async def test_a_parked_turn_survives_a_restart(tmp_path: Path) -> None:
         turn = await stored(bot)
         assert turn.state is TurnState.PARKED
         assert turn.parked_until is not None
-        await bot.store.save(replace(turn, parked_until=time.time()))
+        await bot.storage.turns.save(replace(turn, parked_until=time.time()))
         bot.engine.resume_later("test")
         (content,) = await bot.final()
     assert content.text == "Here."
@@ -183,7 +183,7 @@ async def test_a_deleted_request_takes_its_reply_with_it(tmp_path: Path) -> None
         await bot.dispatcher.deleted(message.channel, message.message_id)
         assert await bot.final() == []
         assert (await stored(bot)).state is TurnState.CANCELLED
-        assert await bot.store.history(message.channel, 10) == []
+        assert await bot.storage.turns.lineage((await stored(bot)).id, 10) == []
     assert provider.open == 0
 
 
@@ -216,7 +216,7 @@ async def test_what_should_not_be_tried_again_ends_with_a_word(
     async with scripted_bot(tmp_path, provider) as bot:
         turn = Turn.accept(bot.message(), Ask("?"))
         old = replace(turn, accepted_at=time.time() - age, attempts=attempts)
-        await bot.store.accept(old)
+        await bot.storage.turns.accept(old)
         bot.engine.resume_later("test")
         (content,) = await bot.final()
         assert (await stored(bot)).state is TurnState.FAILED
@@ -253,7 +253,7 @@ async def test_a_retry_takes_the_place_of_the_old_answer(tmp_path: Path) -> None
         await bot.final(count=3)
         await bot.dispatcher.handle(bot.message(), Ask("Third?"))
         await bot.final(count=4)
-        assert len(await bot.store.turns(bot.message().channel, 10)) == 4
+        assert len(await bot.storage.turns.latest(bot.message().channel, 10)) == 4
     said = [message["content"] for message in provider.calls[3]["messages"]]
     assert said == ["First?", "One.", "Second?", "Deux.", "Third?"]
 

@@ -12,7 +12,7 @@ from bot.builders import defaults, policy
 from bot.config import Config, load
 from bot.errors import StorageError
 from bot.i18n import Catalogue
-from bot.storage import Database, Keeper, Store
+from bot.storage import RecordStore, Storage
 from bot.turns.settings import ChannelSettings, Settings
 
 
@@ -52,13 +52,13 @@ async def test_a_changed_file_is_taken_over_and_a_wrong_one_is_not(
 
 
 async def test_what_is_too_old_goes_daily_and_what_is_too_much_hourly(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, file_storage: Storage
 ) -> None:
     """From the start on, and a full disk in between does not end it."""
     monkeypatch.setattr(housekeeping, "HOUR_SECONDS", 0.0)
     asked: asyncio.Queue[str] = asyncio.Queue(60)
 
-    class Kept(Keeper):
+    class Kept(RecordStore):
         def __init__(self) -> None:
             """Needs no database."""
 
@@ -72,8 +72,7 @@ async def test_what_is_too_old_goes_daily_and_what_is_too_much_hourly(
                 raise StorageError("The disk is full.")
             return 1
 
-    async with Database.open(tmp_path / "test.sqlite3") as database:
-        settings = ChannelSettings(Store(database), Catalogue(), Settings(retention=30), "en")
+    settings = ChannelSettings(file_storage.channels, Catalogue(), Settings(retention=30), "en")
     task = asyncio.create_task(housekeeping.keep_house(Kept(), settings, 5))
     async with asyncio.timeout(60):
         seen = [await asked.get() for _ in range(50)]

@@ -7,7 +7,6 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import pytest
 
 from bot.files import Recipe
 from bot.models import Answer, ChannelKey, Counts, Imagine, Person, Turn, TurnState
-from bot.storage import Database, Keeper, Pictures, Store
-from tests.test_pictures import files, png
+from bot.storage import RecordStore, Storage
+from tests.servers.databases import fresh_database
+from tests.test_pictures import files, picture, png
 from tests.test_store import HERE, THERE, a_turn
 
 ANN = Person("telegram", "42", "Ann", "en")
@@ -26,42 +26,44 @@ COLOURS = ("red", "green", "blue", "black")
 
 
 class Kept:
-    """A store with its pictures and its keeper."""
+    """A storage that is asked and draws."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.store = Store(database)
-        self.pictures = Pictures(folder, database)
-        self.keeper = Keeper(database, self.pictures)
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.pictures = storage.pictures
+        self.records: RecordStore = storage.records
 
     async def asked(
         self, number: str, person: Person = ANN, channel: ChannelKey = HERE, *, colour: str = "red"
     ) -> Turn:
         """A finished question about a picture of one colour."""
         turn = replace(a_turn(number, channel, f"HUSH {number}"), person=person)
-        assert await self.store.accept(turn)
-        key = await self.pictures.put(png(colour), "image/png", turn_id=turn.id)
-        return await self._answered(replace(turn, pictures=(key,)), Answer(TurnState.DONE, "Yes."))
+        assert await self.storage.turns.accept(turn)
+        shown = picture(colour)
+        await self.pictures.put(shown, turn_id=turn.id)
+        turn = replace(turn, pictures=(shown.key,))
+        return await self._answered(turn, Answer(TurnState.DONE, "Yes."))
 
     async def drew(self, number: str, person: Person = ANN, *, colour: str = "blue") -> Turn:
         """A finished drawing of one picture."""
         turn = replace(a_turn(number), person=person, command=Imagine(f"HUSH {number}"))
-        assert await self.store.accept(turn)
+        assert await self.storage.turns.accept(turn)
         recipe = Recipe(f"HUSH {number}", 7, 5.0, 1.0, "here")
-        key = await self.pictures.put(png(colour), "image/png", turn_id=turn.id, recipe=recipe)
-        return await self._answered(turn, Answer(TurnState.DONE, "seed 7", (key,)))
+        made = picture(colour, recipe)
+        await self.pictures.put(made, turn_id=turn.id)
+        return await self._answered(turn, Answer(TurnState.DONE, "seed 7", (made.key,)))
 
     async def _answered(self, turn: Turn, answer: Answer) -> Turn:
         owed = replace(turn, state=TurnState.DELIVERING, answer=answer)
-        await self.store.finish(owed, None)
+        await self.storage.turns.finish(owed, None)
         ended = owed.to(answer.outcome)
-        await self.store.save(ended)
+        await self.storage.turns.save(ended)
         return ended
 
 
 @pytest.fixture
-async def kept(where: str, tmp_path: Path) -> AsyncIterator[Kept]:
-    async with Database.open(where) as database:
-        yield Kept(database, tmp_path / "images")
+def kept(storage: Storage) -> Kept:
+    return Kept(storage)
 
 
 def stored(folder: Path) -> int:
@@ -79,7 +81,7 @@ async def test_counts_are_of_a_channel_a_person_or_both(kept: Kept) -> None:
     def counted(questions: int, drawings: int, pictures: int, size: int, people: int) -> Counts:
         return Counts(questions, drawings, pictures, size, people, a_turn("").accepted_at)
 
-    counts = kept.keeper.counts
+    counts = kept.records.counts
     assert await counts(HERE, None) == counted(2, 1, 2, red + blue, 2)
     assert await counts(None, ANN) == counted(2, 1, 3, red + blue + green, 1)
     assert await counts(HERE, BOB) == counted(1, 0, 1, red, 1)
@@ -92,7 +94,7 @@ async def test_the_archive_holds_everything_but_secrets(kept: Kept) -> None:
     await kept.asked("1")
     drawn = await kept.drew("2")
     assert drawn.answer is not None
-    archive = zipfile.ZipFile(io.BytesIO(await kept.keeper.archive(HERE)))
+    archive = zipfile.ZipFile(io.BytesIO(await kept.records.archive(HERE)))
     pictures = [name for name in archive.namelist() if name.startswith("images/")]
     assert sorted(archive.read(name) for name in pictures) == sorted([png("red"), png("blue")])
     data = json.loads(archive.read("data.json"))
@@ -103,14 +105,14 @@ async def test_the_archive_holds_everything_but_secrets(kept: Kept) -> None:
     assert "SECRET" not in json.dumps(data) + markdown
 
     kept.pictures.path(drawn.answer.pictures[0], "image/png").unlink()
-    archive = zipfile.ZipFile(io.BytesIO(await kept.keeper.archive(HERE)))
+    archive = zipfile.ZipFile(io.BytesIO(await kept.records.archive(HERE)))
     assert len([name for name in archive.namelist() if name.startswith("images/")]) == 1
     assert archive.read("conversation.md").decode() != markdown
 
 
 async def test_the_archive_of_an_unknown_channel_is_empty(kept: Kept) -> None:
     """Nothing was said there, and that is no error."""
-    archive = zipfile.ZipFile(io.BytesIO(await kept.keeper.archive(THERE)))
+    archive = zipfile.ZipFile(io.BytesIO(await kept.records.archive(THERE)))
     assert sorted(archive.namelist()) == ["conversation.md", "data.json"]
 
 
@@ -120,13 +122,13 @@ async def test_a_person_is_forgotten_and_others_are_not(kept: Kept, tmp_path: Pa
     await kept.asked("2", BOB)
     await kept.drew("3")
     await kept.asked("4", channel=THERE, colour="green")
-    receipt = await kept.keeper.forget_person(ANN)
+    receipt = await kept.records.forget_person(ANN)
     assert (receipt.questions, receipt.drawings, receipt.pictures) == (2, 1, 2)
     assert receipt.size == len(png("blue")) + len(png("green"))
-    assert await kept.keeper.counts(None, ANN) == Counts(0, 0, 0, 0, 0, None)
-    assert (await kept.keeper.counts(HERE, BOB)).questions == 1
+    assert await kept.records.counts(None, ANN) == Counts(0, 0, 0, 0, 0, None)
+    assert (await kept.records.counts(HERE, BOB)).questions == 1
     assert stored(tmp_path) == 1
-    assert await kept.keeper.forget_person(ANN) == Counts(0, 0, 0, 0, 0, None)
+    assert await kept.records.forget_person(ANN) == Counts(0, 0, 0, 0, 0, None)
 
 
 async def test_a_recipe_goes_with_whoever_made_it(kept: Kept) -> None:
@@ -134,8 +136,8 @@ async def test_a_recipe_goes_with_whoever_made_it(kept: Kept) -> None:
     drawn = await kept.drew("1", colour="red")
     assert drawn.answer is not None
     await kept.asked("2", BOB, colour="red")
-    await kept.keeper.forget_person(ANN)
-    assert await kept.pictures.get(drawn.answer.pictures[0]) == (png("red"), "image/png")
+    await kept.records.forget_person(ANN)
+    assert await kept.pictures.get(drawn.answer.pictures[0]) == picture("red")
     assert await kept.pictures.recipe(drawn.answer.pictures[0]) is None
 
 
@@ -143,33 +145,29 @@ async def test_a_channel_is_forgotten_with_its_settings(kept: Kept, tmp_path: Pa
     """The next word there is the first; other channels notice nothing."""
     await kept.asked("1")
     await kept.asked("2", BOB, THERE)
-    await kept.store.save_settings(str(HERE), {"language": "ru"})
-    receipt = await kept.keeper.forget_channel(HERE)
+    await kept.storage.channels.save_settings(str(HERE), {"language": "ru"})
+    receipt = await kept.records.forget_channel(HERE)
     assert (receipt.questions, receipt.pictures, receipt.people) == (1, 0, 1)
-    assert await kept.store.settings(str(HERE)) == {}
-    assert (await kept.keeper.counts(THERE, None)).questions == 1
+    assert await kept.storage.channels.settings(str(HERE)) == {}
+    assert (await kept.records.counts(THERE, None)).questions == 1
     assert stored(tmp_path) == 1
     await kept.asked("1")
-    assert (await kept.keeper.counts(HERE, None)).questions == 1
+    assert (await kept.records.counts(HERE, None)).questions == 1
 
 
-async def test_nothing_of_it_is_left_in_the_files(
-    kept: Kept, migrated_file: Path, tmp_path: Path
-) -> None:
+async def test_nothing_of_it_is_left_in_the_files(tmp_path: Path) -> None:
     """Free pages and the log of SQLite are overwritten; nobody reads it there afterwards."""
-    del kept
-    path = tmp_path / "read.sqlite3"
-    path.write_bytes(migrated_file.read_bytes())
+    path = fresh_database(tmp_path / "read.sqlite3")
 
     def found() -> bool:
         return any(b"HUSH" in file.read_bytes() for file in tmp_path.glob("read.sqlite3*"))
 
-    async with Database.open(path) as database:
-        here = Kept(database, tmp_path / "images")
+    async with Storage.open(path, tmp_path / "images") as storage:
+        here = Kept(storage)
         for number in range(5):
             await here.asked(f"n{number}")
         assert found()
-        await here.keeper.forget_person(ANN)
+        await here.records.forget_person(ANN)
         assert not found()
     assert not found()
 
@@ -178,15 +176,15 @@ async def test_retention_is_the_channels_own_or_the_default(kept: Kept) -> None:
     """Old requests go with their pictures; unfinished ones stay, however old."""
     old, new = await kept.asked("1"), await kept.asked("2", channel=THERE)
     waiting = a_turn("3")
-    assert await kept.store.accept(waiting)
-    assert await kept.keeper.expired(0) == 0
-    await kept.store.save_settings(str(THERE), {"retention": 100_000})
-    assert await kept.keeper.expired(30) == 1
-    assert (await kept.keeper.counts(HERE, None)).questions == 1
-    assert [turn.id for turn in await kept.store.unfinished()] == [waiting.id]
-    assert (await kept.keeper.counts(THERE, None)).questions == 1
+    assert await kept.storage.turns.accept(waiting)
+    assert await kept.records.expired(0) == 0
+    await kept.storage.channels.save_settings(str(THERE), {"retention": 100_000})
+    assert await kept.records.expired(30) == 1
+    assert (await kept.records.counts(HERE, None)).questions == 1
+    assert [turn.id for turn in await kept.storage.turns.unfinished()] == [waiting.id]
+    assert (await kept.records.counts(THERE, None)).questions == 1
     assert old.pictures == new.pictures
-    assert await kept.pictures.get(new.pictures[0])
+    assert await kept.pictures.get(new.pictures[0]) == picture("red")
 
 
 async def test_leftovers_are_found_a_day_later(kept: Kept, tmp_path: Path) -> None:
@@ -199,7 +197,7 @@ async def test_leftovers_are_found_a_day_later(kept: Kept, tmp_path: Path) -> No
         file.write_bytes(png())
     for file in (lost, other):
         os.utime(file, (time.time() - 2 * DAY,) * 2)
-    assert await kept.keeper.expired(0) == 0
+    assert await kept.records.expired(0) == 0
     assert not lost.exists()
     assert young.exists()
     assert other.exists()
@@ -209,12 +207,12 @@ async def test_the_oldest_pictures_make_room(kept: Kept, tmp_path: Path) -> None
     """Down to the limit and not beyond it; the answers stay."""
     turns = [await kept.asked(str(n), colour=colour) for n, colour in enumerate(COLOURS)]
     size = sum(len(png(colour)) for colour in COLOURS)
-    assert await kept.keeper.trim(0) == 0
-    assert await kept.keeper.trim(size) == 0
-    assert await kept.keeper.trim(size - 1) == 1
+    assert await kept.records.trim(0) == 0
+    assert await kept.records.trim(size) == 0
+    assert await kept.records.trim(size - 1) == 1
     with pytest.raises(KeyError):
         await kept.pictures.get(turns[0].pictures[0])
-    assert await kept.pictures.get(turns[1].pictures[0])
-    assert await kept.keeper.trim(1) == len(COLOURS) - 1
+    assert await kept.pictures.get(turns[1].pictures[0]) == picture(COLOURS[1])
+    assert await kept.records.trim(1) == len(COLOURS) - 1
     assert stored(tmp_path) == 0
-    assert (await kept.keeper.counts(HERE, None)).questions == len(COLOURS)
+    assert (await kept.records.counts(HERE, None)).questions == len(COLOURS)

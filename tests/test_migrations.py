@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -16,13 +17,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.models import ChannelKey
-from bot.storage import Database, Store
+from bot.models import Segment
+from bot.storage import Storage
 from bot.storage.__main__ import differences, main
-from bot.storage.engines import file_of, open_for_migration, parse
-from bot.storage.migrate import migrate, migrations_folder, revisions
+from bot.storage.database import file_of, open_for_migration, parse
+from bot.storage.migrations import migrate, migrations_folder, revisions
 from bot.storage.schema import metadata
-from tests.test_store import HERE, a_turn
+from tests.servers.databases import NO_PICTURES
+from tests.test_store import HERE, a_turn, history
 
 # These start Python again, or wait for a server, which can take long when all are busy.
 SLOW_MACHINE = pytest.mark.timeout(180)
@@ -55,6 +57,14 @@ INSERT INTO reply_messages VALUES ('telegram:7', '12', 't1');
 """
 
 
+TOLD = """
+INSERT INTO messages (channel, epoch, turn_id, role, author, text, pictures, created_at)
+    VALUES ('telegram:7', 0, 'TURN', 'user', 'Ann', 'Why TURN?', '[]', 6);
+INSERT INTO messages (channel, epoch, turn_id, role, author, text, pictures, created_at)
+    VALUES ('telegram:7', 0, 'TURN', 'assistant', '', 'Because TURN.', '[]', 6);
+"""
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "janus.sqlite3"
@@ -68,13 +78,18 @@ def newer(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def oldest(tmp_path: Path) -> Path:
-    """A folder with the first migration only."""
-    folder = tmp_path / "oldest"
-    others = [f"{revision}_*" for revision in revisions()[1:]]
-    shutil.copytree(migrations_folder(), folder, ignore=shutil.ignore_patterns(*others))
+def migrations_up_to(revision: str, folder: Path) -> Path:
+    """A folder with the migrations to a revision only."""
+    later = [f"{each}_*" for each in revisions() if each > revision]
+    shutil.copytree(migrations_folder(), folder, ignore=shutil.ignore_patterns(*later))
     return folder
+
+
+def execute(url: str, statements: str) -> None:
+    """Run statements, each of which ends with a semicolon and a line end."""
+    with open_for_migration(parse(url)).begin() as connection:
+        for statement in statements.strip().split(";\n"):
+            connection.exec_driver_sql(statement.rstrip(";"))
 
 
 def add(folder: Path, end: str = "") -> None:
@@ -93,13 +108,13 @@ def columns(url: str) -> set[str]:
 
 async def seeded(url: str) -> None:
     """A database of the present schema with one turn in it."""
-    async with Database.open(url) as database:
-        assert await Store(database).accept(a_turn("1"))
+    async with Storage.open(url, NO_PICTURES) as storage:
+        assert await storage.turns.accept(a_turn("1"))
 
 
 async def reopened(url: str) -> None:
-    async with Database.open(url) as database:
-        assert len(await Store(database).unfinished()) == 1
+    async with Storage.open(url, NO_PICTURES) as storage:
+        assert len(await storage.turns.unfinished()) == 1
 
 
 def test_migrations_make_the_tables_of_the_schema(blank: str) -> None:
@@ -140,28 +155,82 @@ async def test_blank_database_is_made_with_its_folder(path: Path) -> None:
 async def test_opening_again_changes_nothing(path: Path) -> None:
     """A database of the present schema is opened as it is, by path as well as by URL."""
     await seeded(f"sqlite:///{path}")
-    async with Database.open(path) as database:
-        assert len(await Store(database).unfinished()) == 1
+    async with Storage.open(path, NO_PICTURES) as storage:
+        assert len(await storage.turns.unfinished()) == 1
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-async def test_oldest_database_is_migrated_with_its_rows(blank: str, oldest: Path) -> None:
+async def test_oldest_database_is_migrated_with_its_rows(blank: str, tmp_path: Path) -> None:
     """What the first version of the schema held is all there in the present one."""
-    migrate(parse(blank), oldest)
-    with open_for_migration(parse(blank)).begin() as connection:
-        for statement in OLDEST_ROWS.strip().split(";\n"):
-            connection.exec_driver_sql(statement.rstrip(";"))
-    async with Database.open(blank) as database:
-        store = Store(database)
-        [turn] = await store.unfinished()
+    migrate(parse(blank), migrations_up_to("0001", tmp_path / "oldest"))
+    execute(blank, OLDEST_ROWS)
+    async with Storage.open(blank, NO_PICTURES) as storage:
+        [turn] = await storage.turns.unfinished()
         assert (turn.id, turn.message_id, turn.parked_until) == ("t1", "11", None)
-        assert await store.segments("t1") == [(0, {"id": "12"}, "d", None)]
-        [exchange] = await store.history(ChannelKey("telegram", ("7",)), 2)
+        assert await storage.segments.of_turn("t1") == [Segment({"id": "12"}, "d")]
+        [exchange] = await history(storage, turn.channel, 2)
         assert (exchange.question, exchange.answer) == ("Why?", "So.")
-        assert await store.turn_of_message(turn.channel, "12") == turn
-        assert await store.accept(a_turn("1", turn.channel))
-        await store.begin_segment("t1", 1, {"after": "12"}, "e")
+        assert await storage.turns.of_message(turn.channel, "12") == turn
+        assert await storage.turns.accept(a_turn("1", turn.channel))
+        await storage.segments.begin("t1", 1, {"after": "12"}, "e")
     assert differences(parse(blank)) == []
+
+
+async def test_notes_leave_the_text_of_answers(blank: str, tmp_path: Path) -> None:
+    """What explained a failure or a stop stood at the end of the text, behind a sign."""
+    before = {
+        "t1": ("failed", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16} No. (#t1)"),
+        "t2": ("failed", "It is\n\n\N{WARNING SIGN}\N{VARIATION SELECTOR-16} No. (#t2)"),
+        "t3": ("cancelled", "■ a list\n\nof\n\n■ Stopped."),
+        "t4": ("cancelled", "■ Stopped."),
+        "t5": ("failed", "I may not write here."),
+        "t6": ("done", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16} Mind the gap."),
+    }
+    migrate(parse(blank), migrations_up_to("0004", tmp_path / "before"))
+    execute(blank, "INSERT INTO channels VALUES ('telegram:7', 0, NULL, 5, NULL);")
+    for number, (turn, (outcome, said)) in enumerate(before.items()):
+        execute(blank, a_row(number, turn, outcome, said))
+    async with Storage.open(blank, NO_PICTURES) as storage:
+        turns = [await storage.turns.get(turn) for turn in before]
+    after = [(turn.answer.text, turn.answer.note) for turn in turns if turn and turn.answer]
+    assert after == [
+        ("", "No. (#t1)"),
+        ("It is", "No. (#t2)"),
+        ("■ a list\n\nof", "Stopped."),
+        ("", "Stopped."),
+        ("I may not write here.", ""),
+        (before["t6"][1], ""),
+    ]
+
+
+async def test_what_only_the_second_history_knew_is_kept(blank: str, tmp_path: Path) -> None:
+    """A turn without the answer or the question that `messages` had gets it."""
+    migrate(parse(blank), migrations_up_to("0004", tmp_path / "before"))
+    execute(blank, "INSERT INTO channels VALUES ('telegram:7', 0, NULL, 5, NULL);")
+    execute(blank, a_row(1, "t1", "done", "So.") + a_row(2, "t2", "done", "", question=""))
+    execute(blank, "UPDATE turns SET answer = NULL WHERE id = 't1';")
+    for turn in ("t1", "t2"):
+        execute(blank, TOLD.replace("TURN", turn))
+    async with Storage.open(blank, NO_PICTURES) as storage:
+        told = [(await storage.turns.lineage(turn, 2))[0] for turn in ("t1", "t2")]
+    assert [(each.question, each.answer) for each in told] == [
+        ("Why?", "Because t1."),
+        ("Why t2?", "Because t2."),
+    ]
+
+
+def a_row(number: int, turn: str, outcome: str, said: str, question: str = "Why?") -> str:
+    """A statement that writes a turn as it was before the fifth migration."""
+    command = json.dumps({"kind": "ask", "question": question})
+    answer = json.dumps({"outcome": outcome, "text": said, "pictures": []})
+    return f"""
+INSERT INTO turns (id, channel, epoch, message_id, person_platform, person_id, person_name,
+    person_language, command, address, attachments, seed, state, attempts, pictures, answer,
+    accepted_at, updated_at)
+    VALUES ('{turn}', 'telegram:7', 0, '{number}', 'telegram', '42', 'Ann', 'en', '{command}',
+    '{{"platform": "telegram", "chat": "7", "data": {{}}}}', '[]', 7, '{outcome}', 1, '[]',
+    '{answer}', 5.5, 6.5);
+"""  # noqa: S608 - the test's own values
 
 
 async def test_copy_is_kept_before_a_migration(path: Path, newer: Path) -> None:
@@ -169,19 +238,19 @@ async def test_copy_is_kept_before_a_migration(path: Path, newer: Path) -> None:
     url, copy = f"sqlite:///{path}", path.with_name(f"janus.sqlite3.{NEWEST}.backup")
     await seeded(url)
     add(newer)
-    async with Database.open(path, migrations=newer) as database:
-        [turn] = await Store(database).unfinished()
+    async with Storage.open(path, NO_PICTURES, migrations=newer) as storage:
+        [turn] = await storage.turns.unfinished()
     assert turn.message_id == "1"
     assert "mood" in columns(url)
     assert "mood" not in columns(f"sqlite:///{copy}")
-    async with Database.open(copy) as database:
-        assert (await Store(database).newest(HERE)) == turn
+    async with Storage.open(copy, NO_PICTURES) as storage:
+        assert (await storage.turns.newest(HERE)) == turn
 
 
 async def test_newer_schema_is_refused(blank: str, newer: Path) -> None:
     """A database of a later version is refused with what to do, and left alone."""
     add(newer)
-    async with Database.open(blank, migrations=newer):
+    async with Storage.open(blank, NO_PICTURES, migrations=newer):
         pass
     file = file_of(parse(blank))
     before = (columns(blank), file and file.read_bytes())
@@ -189,7 +258,7 @@ async def test_newer_schema_is_refused(blank: str, newer: Path) -> None:
         SchemaTooNew,
         match=rf"newer version of this program .schema 9000, known here is {NEWEST}",
     ):
-        async with Database.open(blank):
+        async with Storage.open(blank, NO_PICTURES):
             pass
     assert (columns(blank), file and file.read_bytes()) == before
 
@@ -200,7 +269,7 @@ async def test_failed_migration_leaves_the_old_schema(blank: str, newer: Path) -
     before = columns(blank)
     add(newer, "raise RuntimeError('a bug')")
     with pytest.raises(RuntimeError, match="a bug"):
-        async with Database.open(blank, migrations=newer):
+        async with Storage.open(blank, NO_PICTURES, migrations=newer):
             pass
     assert columns(blank) == before
     await reopened(blank)
@@ -212,7 +281,7 @@ async def test_migration_that_breaks_a_reference_is_undone(path: Path, newer: Pa
     before = columns(f"sqlite:///{path}")
     add(newer, "op.execute('INSERT INTO segments VALUES (1, 1, 1, 1, 1)')")
     with pytest.raises(StorageError, match="rows of segments"):
-        async with Database.open(path, migrations=newer):
+        async with Storage.open(path, NO_PICTURES, migrations=newer):
             pass
     assert columns(f"sqlite:///{path}") == before
     await reopened(f"sqlite:///{path}")
@@ -236,8 +305,8 @@ async def test_several_processes_may_start_at_once(blank: str) -> None:
     assert codes == [0, 0, 0]
     if file_of(parse(blank)):
         assert rows(blank, "PRAGMA journal_mode") == [("wal",)]
-    async with Database.open(blank) as database:
-        assert await Store(database).unfinished() == []
+    async with Storage.open(blank, NO_PICTURES) as storage:
+        assert await storage.turns.unfinished() == []
 
 
 @SLOW_MACHINE
@@ -245,15 +314,19 @@ async def test_start_on_the_present_schema_needs_no_alembic(blank: str) -> None:
     """Its import takes longer than the rest of the start."""
     await seeded(blank)
     assert (
-        await in_a_process(blank, migrations_folder(), "assert 'alembic' not in sys.modules") == 0
+        await in_a_process(
+            blank, migrations_folder(), "assert not {'alembic', 'mako'} & {*sys.modules}"
+        )
+        == 0
     )
 
 
 async def in_a_process(url: str, folder: Path, check: str = "pass") -> int:
     code = (
-        "import asyncio, sys; from pathlib import Path; from bot.storage import Database\n"
+        "import asyncio, sys; from pathlib import Path; from bot.storage import Storage\n"
         "async def main():\n"
-        f"    async with Database.open(sys.argv[1], migrations=Path(sys.argv[2])): {check}\n"
+        "    url, images, migrations = sys.argv[1], Path('images'), Path(sys.argv[2])\n"
+        f"    async with Storage.open(url, images, migrations=migrations): {check}\n"
         "asyncio.run(main())"
     )
     process = await asyncio.create_subprocess_exec(
@@ -271,7 +344,7 @@ async def test_another_programs_tables_are_a_sentence(blank: str) -> None:
     with open_for_migration(parse(blank)).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE messages (id INTEGER)")
     with pytest.raises(StorageError, match=r"did not make: messages\."):
-        async with Database.open(blank):
+        async with Storage.open(blank, NO_PICTURES):
             pass
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from bot.errors import StorageError
 from bot.models import Answer, TurnState
-from bot.storage import Database, Store
+from bot.storage import Database, Storage
+from tests.servers.databases import NO_PICTURES
 from tests.servers.postgres import PASSWORD, PostgresServer
 from tests.test_store import HERE, a_turn
 
@@ -26,7 +27,7 @@ def url(postgres_server: PostgresServer) -> str:
 
 async def refused(where: str) -> str:
     with pytest.raises(StorageError) as error:
-        async with Database.open(where):
+        async with Storage.open(where, NO_PICTURES):
             pass
     assert PASSWORD not in str(error.value)
     return str(error.value)
@@ -36,33 +37,32 @@ async def test_server_that_comes_back_is_used_again(
     url: str, postgres_server: PostgresServer
 ) -> None:
     """While it is away everything is a sentence; after that nothing accepted is missing."""
-    async with Database.open(url) as database:
-        store = Store(database)
+    async with Storage.open(url, NO_PICTURES) as storage:
         turn = a_turn("1")
-        await store.accept(turn)
+        await storage.turns.accept(turn)
         await asyncio.to_thread(postgres_server.stop)
         try:
-            for attempt in (store.accept(a_turn("2")), store.unfinished(), store.accept(turn)):
+            turns = storage.turns
+            for attempt in (turns.accept(a_turn("2")), turns.unfinished(), turns.accept(turn)):
                 with pytest.raises(StorageError, match="No connection to the database server"):
                     await attempt
             assert "No connection" in await refused(url)
         finally:
             await asyncio.to_thread(postgres_server.start)
-        assert await store.unfinished() == [turn]
-        assert await store.accept(a_turn("2"))
+        assert await storage.turns.unfinished() == [turn]
+        assert await storage.turns.accept(a_turn("2"))
 
 
 async def test_connection_lost_within_a_transaction(
     url: str, postgres_server: PostgresServer
 ) -> None:
     """It is undone and told as a sentence, and the next one goes through at once."""
-    async with Database.open(url) as database:
-        store = Store(database)
-        await store.accept(a_turn("1"))
+    async with Storage.open(url, NO_PICTURES) as storage:
+        await storage.turns.accept(a_turn("1"))
         with pytest.raises(StorageError, match="No connection to the database server"):
-            await interrupted(database, postgres_server)
-        assert len(await store.unfinished()) == 1
-        assert await store.accept(a_turn("2"))
+            await interrupted(storage.database, postgres_server)
+        assert len(await storage.turns.unfinished()) == 1
+        assert await storage.turns.accept(a_turn("2"))
 
 
 async def interrupted(database: Database, server: PostgresServer) -> None:
@@ -106,15 +106,14 @@ async def test_server_that_takes_no_changes_is_a_sentence(
     url: str, postgres_server: PostgresServer
 ) -> None:
     """A standby can be read, and nothing is lost."""
-    async with Database.open(url) as database:
-        store = Store(database)
+    async with Storage.open(url, NO_PICTURES) as storage:
         await asyncio.to_thread(
             postgres_server.execute, "ALTER ROLE janus SET default_transaction_read_only = on"
         )
         try:
             with pytest.raises(StorageError, match="takes no changes now"):
-                await store.accept(a_turn("1"))
-            assert await store.unfinished() == []
+                await storage.turns.accept(a_turn("1"))
+            assert await storage.turns.unfinished() == []
         finally:
             await asyncio.to_thread(
                 postgres_server.execute,
@@ -125,57 +124,55 @@ async def test_server_that_takes_no_changes_is_a_sentence(
 
 async def test_table_that_somebody_else_holds_is_a_sentence(url: str) -> None:
     """Nobody waits for ever."""
-    async with Database.open(url) as database, Database.open(url) as other:
+    async with Storage.open(url, NO_PICTURES) as storage, Storage.open(url, NO_PICTURES) as other:
 
-        @event.listens_for(database._writer.sync_engine, "connect")
+        @event.listens_for(storage.database._writer.sync_engine, "connect")
         def impatient(connection: object, _record: object) -> None:
             connection.cursor().execute("SET lock_timeout = 10")  # type: ignore[attr-defined] # DBAPI
             connection.commit()  # type: ignore[attr-defined] # same
 
-        async with other.write() as connection:
+        async with other.database.write() as connection:
             await connection.execute(text("LOCK TABLE turns"))
             with pytest.raises(StorageError, match="too busy"):
-                await Store(database).accept(a_turn("1"))
-        assert await Store(database).accept(a_turn("1"))
+                await storage.turns.accept(a_turn("1"))
+        assert await storage.turns.accept(a_turn("1"))
 
 
 async def test_mistakes_of_this_program_are_no_sentences(url: str) -> None:
     """A wrong statement stays what it is."""
-    async with Database.open(url) as database:
+    async with Storage.open(url, NO_PICTURES) as storage:
         with pytest.raises(ProgrammingError):
-            async with database.write() as connection:
+            async with storage.database.write() as connection:
                 await connection.execute(text("SELECT nothing FROM nowhere"))
 
 
 async def test_accepting_and_finishing_reach_the_disk(url: str) -> None:
     """Commits of accepted turns and answers are flushed; progress need not be."""
-    async with Database.open(url) as database:
+    async with Storage.open(url, NO_PICTURES) as storage:
         for durable, level in ((True, "on"), (False, "off"), (True, "on")):
-            async with database.write(durable=durable) as connection:
+            async with storage.database.write(durable=durable) as connection:
                 assert await connection.scalar(text("SHOW synchronous_commit")) == level
 
 
 async def test_more_at_once_than_connections(url: str) -> None:
     """Whoever finds all connections taken waits for one."""
-    async with Database.open(url) as database:
-        store = Store(database)
+    async with Storage.open(url, NO_PICTURES) as storage:
         turns = [a_turn(f"{number}") for number in range(40)]
-        await asyncio.gather(*(store.accept(turn) for turn in turns))
+        await asyncio.gather(*(storage.turns.accept(turn) for turn in turns))
         found = await asyncio.gather(
-            *(store.turn_of_message(HERE, turn.message_id) for turn in turns)
+            *(storage.turns.of_message(HERE, turn.message_id) for turn in turns)
         )
         assert found == turns
 
 
 async def test_times_are_what_was_written(url: str) -> None:
     """Unix seconds come back to the last bit, whatever time zone the server has."""
-    async with Database.open(url) as database:
-        store = Store(database)
+    async with Storage.open(url, NO_PICTURES) as storage:
         turn = replace(
             a_turn("1"),
             accepted_at=1_700_000_000.123456,
             parked_until=1_700_000_060.654321,
             answer=Answer(TurnState.DONE, "\0\u2028"),
         )
-        await store.accept(turn)
-        assert await store.unfinished() == [turn]
+        await storage.turns.accept(turn)
+        assert await storage.turns.unfinished() == [turn]

@@ -12,13 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from bot.builders import chat_adapters, database_location, has_platform, open_spaces
+from bot.builders import chat_adapters, database_location, has_platform, open_spaces, open_storage
 from bot.config import Config
 from bot.errors import AdapterError, StorageError
 from bot.i18n import Catalogue
 from bot.platforms.adapter import Adapter
 from bot.provider import Spaces
-from bot.storage import Database
 
 _ANSWER_TIMEOUT_SECONDS = 15.0
 """For one platform."""
@@ -87,7 +86,7 @@ async def _storage(config: Config) -> Finding:
             return Finding(Health.GOOD, "Database", f"will be created as {where}")
         return Finding(Health.BAD, "Database", f"{folder} cannot be written to; check its owner")
     try:
-        async with Database.open(where):
+        async with open_storage(config):
             return Finding(Health.GOOD, "Database", "sound, and of this version")
     except StorageError as error:
         return Finding(Health.BAD, "Database", str(error))

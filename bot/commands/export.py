@@ -6,11 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from bot.builders import database_location
+from bot.builders import database_location, open_storage
 from bot.config import Config
 from bot.errors import ConfigError, StorageError
 from bot.models import ChannelKey
-from bot.storage import Database, Store
 
 
 async def export_channel(config: Config, channel: str, output: Path | None) -> Path:
@@ -30,8 +29,8 @@ async def export_channel(config: Config, channel: str, output: Path | None) -> P
     where = database_location(config)
     if isinstance(where, Path) and not where.exists():
         raise StorageError(f"There is no database at {where} yet.")
-    async with Database.open(where) as database:
-        data = await Store(database).export(key)
+    async with open_storage(config) as storage:
+        data = await storage.records.export(key)
     if not data["turns"]:
         raise StorageError(f"Nothing is stored about {key}.")
     path = output or Path(re.sub(r"[^\w.-]", "_", str(key)) + ".json")

@@ -77,7 +77,7 @@ class ReplyMessages:
 
     async def load(self) -> None:
         """Read what an earlier process acknowledged or began."""
-        self.segments = list(await self._store.segments(self._turn_id))
+        self.segments = list(await self._store.of_turn(self._turn_id))
 
     @property
     def begun(self) -> bool:
@@ -138,17 +138,17 @@ class ReplyMessages:
         digest = self._digest(content)
         async with self._creations.creating():
             anchor = self._surface.anchor()
-            await self._store.begin_segment(self._turn_id, index, anchor, digest)
+            await self._store.begin(self._turn_id, index, anchor, digest)
             try:
                 receipt = await self._surface.create(content, self._nonce(index))
             except DeliveryUnknown:
                 self.segments.append(Segment(None, digest, anchor))
                 raise
             except SurfaceError:
-                await self._store.delete_segment(self._turn_id, index)
+                await self._store.delete(self._turn_id, index)
                 raise
             self.segments.append(Segment(receipt, digest))
-            await self._store.save_segment(self._turn_id, index, receipt, digest)
+            await self._store.save(self._turn_id, index, receipt, digest)
 
     async def _remove(self, index: int) -> None:
         receipt = self.segments[index].receipt
@@ -157,11 +157,11 @@ class ReplyMessages:
         if receipt is not None:
             await self._surface.delete(receipt)
         del self.segments[index]
-        await self._store.delete_segment(self._turn_id, index)
+        await self._store.delete(self._turn_id, index)
 
     async def _acknowledge(self, index: int, receipt: Receipt, digest: str) -> None:
         self.segments[index] = Segment(receipt, digest)
-        await self._store.save_segment(self._turn_id, index, receipt, digest)
+        await self._store.save(self._turn_id, index, receipt, digest)
 
     async def _find(self, index: int, content: Content) -> Receipt | None:
         doubtful = self.segments[index]
@@ -170,7 +170,7 @@ class ReplyMessages:
             return await self._store.is_reply(self._turn_id, message_id)
 
         async def leave(anchor: Anchor) -> None:
-            await self._store.begin_segment(self._turn_id, index, anchor, doubtful.digest)
+            await self._store.begin(self._turn_id, index, anchor, doubtful.digest)
             self.segments[index] = replace(doubtful, anchor=anchor)
 
         search = Search(

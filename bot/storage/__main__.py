@@ -15,8 +15,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
-from bot.storage.engines import open_for_migration, parse
-from bot.storage.migrate import migrate
+from bot.storage.database import open_for_migration, parse
+from bot.storage.migrations import migrate
 from bot.storage.schema import metadata
 
 
@@ -24,7 +24,7 @@ def differences(url: URL | None = None, folder: Path | None = None) -> list[Any]
     """What a migrated database lacks, or has too much of, in Alembic's terms.
 
     Args:
-        url: of a new database, as `bot.storage.engines.parse` gives it; a temporary file if left
+        url: of a new database, as `bot.storage.database.parse` gives it; a temporary file if left
             out.
         folder: of migrations; this program's if left out.
     """

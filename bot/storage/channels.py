@@ -1,31 +1,30 @@
-"""What is known of channels as such: conversations, resets, the newest message seen, moves."""
+"""What is known of a channel as such: its conversation, resets, settings, newest message, moves."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Column, ColumnElement, case, delete, func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import SchemaTooNew
 from bot.models import ChannelKey, JsonObject
 from bot.provider.responses import JsonConversation
-from bot.storage.database import Database
-from bot.storage.engines import insert
-from bot.storage.export import export_channel
-from bot.storage.moves import move
-from bot.storage.schema import channels, seen
+from bot.storage.database import Database, insert
+from bot.storage.schema import channels, reply_messages, seen, settings, turns
+from bot.storage.turns import moved_message_id
 
 _DIGITS = "0123456789"
 
 
-class Channels:
-    """Channels, apart from their turns.
+class ChannelStore:
+    """Channels, apart from their turns, and what is set in channels and servers.
 
     Raises:
         StorageError: from any method, when the database cannot be used.
 
-    Cancelling: as for `Store`.
+    Cancelling: as for `TurnStore`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -106,7 +105,7 @@ class Channels:
             )
             return [(ChannelKey.parse(channel), message_id) for channel, message_id in rows]
 
-    async def move_channel(self, old: ChannelKey, new: ChannelKey) -> None:
+    async def move(self, old: ChannelKey, new: ChannelKey) -> None:
         """Give everything of a channel to another key, durably; doing it again changes nothing.
 
         For a Telegram group that became a supergroup. The history of `old` comes before that of
@@ -115,9 +114,110 @@ class Channels:
         """
         if old != new:
             async with self._database.write(durable=True) as connection:
-                await move(connection, str(old), str(new))
+                await _move(connection, str(old), str(new))
 
-    async def export(self, channel: ChannelKey) -> JsonObject:
-        """Everything stored about a channel, as JSON, without secrets."""
+    async def settings(self, scope: str) -> JsonObject:
+        """What is set in a channel (its written form) or a server; empty if nothing is."""
         async with self._database.read() as connection:
-            return await export_channel(connection, str(channel))
+            values: JsonObject | None = await connection.scalar(
+                select(settings.c["values"]).where(settings.c.scope == scope)
+            )
+        return values or {}
+
+    async def save_settings(self, scope: str, values: JsonObject) -> None:
+        """Replace all that is set there, durably; nothing is left of empty values."""
+        async with self._database.write(durable=True) as connection:
+            if not values:
+                await connection.execute(delete(settings).where(settings.c.scope == scope))
+                return
+            new = {"values": values, "changed_at": time.time()}
+            await connection.execute(
+                insert(connection, settings)
+                .values({"scope": scope, **new})
+                .on_conflict_do_update(index_elements=[settings.c.scope], set_=new)
+            )
+
+
+async def _move(connection: AsyncConnection, old: str, new: str) -> None:
+    """Move all rows of the channel `old` to `new`.
+
+    The row of `old` stays and says where the channel went, so that a request which is delivered
+    again under the old key is still known (`bot.storage.turns`).
+
+    Epochs: those of `old` stay as they are. Those of `new`, if there are any, are counted on from
+    the last one of `old`, so that the newest exchanges of both are one history, and a reset of
+    `new` still separates what was before it.
+    """
+    # The new channel numbers its messages by itself: the newest seen of the old one says nothing.
+    await connection.execute(delete(seen).where(seen.c.channel == old))
+    await _move_settings(connection, old, new)
+    before = (await connection.execute(select(channels).where(channels.c.key == old))).one_or_none()
+    if before is None:
+        return
+    shift = 0 if before.moved_to == new else before.epoch
+    if shift:
+        await connection.execute(
+            update(turns).where(turns.c.channel == new).values(epoch=turns.c.epoch + shift)
+        )
+    if before.moved_to != new:
+        await _join_histories(connection, old, new, before.epoch)
+    row = insert(connection, channels).values(
+        key=new,
+        epoch=before.epoch,
+        conversation=before.conversation,
+        created_at=before.created_at,
+    )
+    await connection.execute(
+        row.on_conflict_do_update(
+            index_elements=[channels.c.key],
+            set_={
+                "epoch": channels.c.epoch + shift,
+                "conversation": func.coalesce(channels.c.conversation, row.excluded.conversation),
+                "moved_to": None,
+            },
+        )
+    )
+    for table in (turns, reply_messages):
+        await connection.execute(
+            update(table)
+            .where(table.c.channel == old)
+            .values(channel=new, message_id=_moved(table.c.message_id, old))
+        )
+    await connection.execute(
+        update(channels).where(channels.c.moved_to == old).values(moved_to=new)
+    )
+    await connection.execute(
+        update(channels).where(channels.c.key == old).values(conversation=None, moved_to=new)
+    )
+
+
+async def _join_histories(connection: AsyncConnection, old: str, new: str, epoch: int) -> None:
+    """Let what began anew in `new`, in an epoch that both share, go on from the end of `old`."""
+    newest = (
+        select(turns.c.id)
+        .where(turns.c.channel == old, turns.c.epoch == epoch)
+        .order_by(turns.c.position.desc())
+        .limit(1)
+    )
+    await connection.execute(
+        update(turns)
+        .where(turns.c.channel == new, turns.c.epoch == epoch, turns.c.parent.is_(None))
+        .values(parent=newest.scalar_subquery())
+    )
+
+
+async def _move_settings(connection: AsyncConnection, old: str, new: str) -> None:
+    """What is set in the new channel stays; otherwise it gets what was set in the old one."""
+    kept = select(settings.c.scope).where(settings.c.scope == new)
+    await connection.execute(
+        update(settings).where(settings.c.scope == old, ~kept.exists()).values(scope=new)
+    )
+    await connection.execute(delete(settings).where(settings.c.scope == old))
+
+
+def _moved(message_id: Column[str], old: str) -> ColumnElement[str]:
+    """`moved_message_id` of a column; what moved before keeps the key under which it was asked."""
+    return case(
+        (message_id.contains("/"), message_id),
+        else_=literal(moved_message_id(old, "")) + message_id,
+    )

@@ -1,18 +1,57 @@
-"""A database that is open: connections to read with, and one to write with."""
+"""A database: its address, its connections, and transactions with one writer at a time.
+
+The one place that knows which database it is. SQLite is run in earnest: write-ahead log, foreign
+keys, a busy timeout, one writer, and a flush to the disk before a commit returns where the caller
+asked for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import stamina
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    NullPool,
+    Table,
+    collate,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.storage.engines import DURABLE, empty_log, open_engines, parse
-from bot.storage.faults import translated
-from bot.storage.migrate import migrate
+from bot.errors import StorageError
+from bot.storage.errors import translated
+
+_BUSY_MS = 5_000
+"""How long a write waits for another process, for example a backup of the operator."""
+_STARTING_MS = 60_000
+"""The same while starting: another process may be migrating."""
+_READERS = 4
+"""Connections that only read; each is a thread with SQLite, and a query takes a millisecond."""
+
+_SERVER = {
+    "application_name": "janus-bot",
+    "connect_timeout": "10",  # seconds
+    "tcp_user_timeout": "30000",  # milliseconds after which a silent server counts as gone
+}
+_MIGRATION_LOCK = 0x6A616E7573
+"""Any number that no other program is likely to lock in the same database; "janus" in ASCII."""
+
+_DURABLE = "janus_durable"
+"""Execution option of a write: its commit returns only when the disk has it."""
 
 
 class Database:
@@ -25,25 +64,16 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls, where: str | Path, *, migrations: Path | None = None
-    ) -> AsyncIterator[Self]:
-        """Check a database, bring it to the present schema, and open it.
+    async def open(cls, url: URL) -> AsyncIterator[Self]:
+        """Open a database that was migrated before (`bot.storage.migrations.migrate`).
 
         Args:
-            where: the path of an SQLite file, which is created if it is not there, or a URL
-                (`sqlite:///FILE`, `postgresql://HOST/NAME`).
-            migrations: a folder of Alembic; the one of this program if left out.
+            url: as `parse` gives it.
 
         Raises:
-            SchemaTooNew: written by a newer version.
-            StorageError: it cannot be used; the text says what to do.
-
-        Cancelling: a migration under way is finished or given up as a whole by its thread.
+            StorageError: the driver of this database is not installed.
         """
-        url = parse(where)
-        await asyncio.to_thread(migrate, url, migrations)
-        reader, writer = open_engines(url)
+        reader, writer = _open_engines(url)
         try:
             yield cls(reader, writer)
         finally:
@@ -78,7 +108,7 @@ class Database:
         """
         with translated():
             async with self._one_writer, self._writer.connect() as connection:
-                await connection.execution_options(**{DURABLE: durable})
+                await connection.execution_options(**{_DURABLE: durable})
                 async with connection.begin():
                     yield connection
 
@@ -96,4 +126,214 @@ class Database:
         """
         with translated():
             async with self._one_writer, self._writer.connect() as connection:
-                return await empty_log(connection)
+                return await _empty_log(connection)
+
+
+def parse(where: str | Path) -> URL:
+    """The address of a database: a path, or a URL of SQLite or PostgreSQL.
+
+    Raises:
+        StorageError: neither of them. The text never holds a password.
+    """
+    if isinstance(where, Path):
+        return URL.create("sqlite+aiosqlite", database=str(where))
+    try:
+        url = make_url(where)
+    except ArgumentError as error:
+        raise StorageError(
+            "The storage URL cannot be read. Write sqlite:///FILE or postgresql://HOST/NAME."
+        ) from error
+    match url.get_backend_name():
+        case "sqlite" if url.database in {None, "", ":memory:"}:
+            raise StorageError("The storage URL names no file. Write sqlite:///FILE.")
+        case "sqlite":
+            return url.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":  # the second is what some hosts still write
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise StorageError(f"Storage on {other} is not supported; use SQLite or PostgreSQL.")
+
+
+def file_of(url: URL) -> Path | None:
+    """The file of an SQLite database, `None` for a server."""
+    if url.get_backend_name() != "sqlite" or url.database is None:
+        return None
+    return Path(url.database)
+
+
+def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
+    """One engine to read with and one to write with; on a server they are the same.
+
+    Raises:
+        StorageError: the driver of this database is not installed.
+    """
+    if file_of(url) is None:
+        try:
+            writer = create_async_engine(
+                url,
+                connect_args=_server_arguments(url),
+                pool_size=_READERS + 1,
+                max_overflow=0,
+                pool_pre_ping=True,  # the server may have been restarted since the last statement
+            )
+        except ModuleNotFoundError as error:
+            raise _driver_missing(error) from error
+        _prepare_server(writer.sync_engine, f"SET lock_timeout={_BUSY_MS}")
+        _flush_on_a_server(writer.sync_engine)
+        return writer.execution_options(isolation_level="AUTOCOMMIT"), writer
+    reader = create_async_engine(
+        url,
+        pool_size=_READERS,
+        max_overflow=0,
+        # Every read is one statement: no transaction has to be opened and given up for it.
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+    )
+    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    _prepare_sqlite(reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA query_only=ON")
+    _prepare_sqlite(
+        writer.sync_engine,
+        f"PRAGMA busy_timeout={_BUSY_MS}",
+        "PRAGMA foreign_keys=ON",
+        "PRAGMA secure_delete=ON",  # what is deleted is overwritten
+    )
+    _begin_at_once(writer.sync_engine)
+    _release_when_cancelled(writer.sync_engine)
+    return reader, writer
+
+
+def open_for_migration(url: URL) -> Engine:
+    """A synchronous engine that opens a connection each time, to be used in a thread.
+
+    Foreign keys are not enforced: changing a table of SQLite means to copy and drop it.
+
+    Raises:
+        StorageError: the driver of this database is not installed.
+    """
+    if file_of(url) is None:
+        try:
+            engine = create_engine(url, poolclass=NullPool, connect_args=_server_arguments(url))
+        except ModuleNotFoundError as error:
+            raise _driver_missing(error) from error
+        _prepare_server(engine, f"SET lock_timeout={_STARTING_MS}")
+        return engine
+    engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
+    _prepare_sqlite(engine, f"PRAGMA busy_timeout={_STARTING_MS}", "PRAGMA foreign_keys=OFF")
+    _begin_at_once(engine)
+    return engine
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Keep other processes from migrating until the transaction ends; wait for one that does."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    # The transaction of `open_for_migration` holds SQLite's write lock from its first moment.
+
+
+def write_ahead(engine: Engine) -> None:
+    """Let readers and the writer of an SQLite file not wait for each other; kept in the file."""
+    # Unlike everything else, the change of mode does not wait for other processes by itself.
+    for attempt in stamina.retry_context(
+        on=_is_busy, attempts=None, timeout=_STARTING_MS / 1000, wait_initial=0.05, wait_max=0.5
+    ):
+        with attempt, closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode=WAL")
+
+
+def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An `INSERT` that knows `ON CONFLICT`, which SQLAlchemy has only per database."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+async def _empty_log(connection: AsyncConnection) -> bool:
+    """Fold the write-ahead log into its file and empty it, outside of any transaction.
+
+    Waits a moment for readers of what is older. Nothing is to be done on a server, which keeps and
+    clears its log by itself.
+
+    Returns:
+        False if somebody read for too long, and the log stayed.
+    """
+    if connection.dialect.name != "sqlite":
+        return True
+    driver: Any = (await connection.get_raw_connection()).driver_connection  # of aiosqlite
+    async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+        row = await cursor.fetchone()
+    return bool(row[0] == 0)
+
+
+def bytewise(connection: AsyncConnection, column: Column[str]) -> ColumnElement[str]:
+    """A text column that is compared by its bytes; databases on servers sort as languages do."""
+    return collate(column, "BINARY" if connection.dialect.name == "sqlite" else "C")
+
+
+def _server_arguments(url: URL) -> dict[str, str]:
+    """What PostgreSQL's driver is told, unless the URL says otherwise."""
+    return {name: value for name, value in _SERVER.items() if name not in url.query}
+
+
+def _driver_missing(error: ModuleNotFoundError) -> StorageError:
+    return StorageError(
+        f"PostgreSQL needs the Python package {error.name}: pip install 'janus-bot[postgres]'."
+    )
+
+
+def _is_busy(error: Exception) -> bool:
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    )
+
+
+def _prepare_sqlite(engine: Engine, *pragmas: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        # Python's driver would begin and commit behind SQLAlchemy's back, and not around DDL.
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        try:
+            for pragma in pragmas:
+                cursor.execute(pragma)
+        finally:
+            cursor.close()
+
+
+def _prepare_server(engine: Engine, setting: str) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(dbapi_connection: Any, _record: object) -> None:
+        cursor = dbapi_connection.cursor()
+        try:
+            cursor.execute(setting)
+        finally:
+            cursor.close()
+        dbapi_connection.commit()
+
+
+def _begin_at_once(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        level = "FULL" if connection.get_execution_options().get(_DURABLE, True) else "NORMAL"
+        if connection.info.get("synchronous") != level:
+            connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+            connection.info["synchronous"] = level
+        # The write lock is taken here, where waiting for it is possible; a transaction that begins
+        # by reading and is overtaken could only fail.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _release_when_cancelled(engine: Engine) -> None:
+    @event.listens_for(engine, "invalidate")
+    def given_up(dbapi_connection: Any, _record: object, _error: object) -> None:
+        # A statement whose rows were not fetched keeps a closed connection, and the write lock with
+        # it, until Python frees its cursor, which the traceback of the cancellation holds.
+        with suppress(sqlite3.Error):
+            dbapi_connection.rollback()
+
+
+def _flush_on_a_server(engine: Engine) -> None:
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        if not connection.get_execution_options().get(_DURABLE, True):
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = OFF")

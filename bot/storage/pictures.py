@@ -1,30 +1,70 @@
-"""Pictures as files, named by the SHA-256 of their bytes, with a row for each."""
+"""Pictures as files, named by the SHA-256 of their bytes, with a row for each; and their removal.
+
+A file is there, whole and on the disk, before its row is, and goes before its row does. What is
+left when a process dies in between is found later: a row that no turn needs, or a file without one.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import tempfile
+import re
 import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, delete, exists, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import ImageError
 from bot.files import File, Recipe, suffix_of
 from bot.image import size
-from bot.storage.database import Database
-from bot.storage.engines import insert
-from bot.storage.faults import translated
+from bot.storage.database import Database, insert
+from bot.storage.errors import translated
 from bot.storage.schema import images, turn_pictures, turns
+from bot.support import write_durably
 
 log = structlog.get_logger(__name__)
 
+MAX_ROWS_AT_ONCE = 500
+"""In one transaction, so that nobody waits long for the writer."""
+_MIN_AGE_SECONDS = 86_400.0
+"""Of a picture that nobody needs, before it is removed: a younger one may be just being stored."""
 
-class Pictures:
-    """A folder of pictures. A file is there, whole and on the disk, before its row is.
+_OURS = re.compile(r"\.?[0-9a-f]{64}\.")
+"""Beginning of the name of a picture's file, and of one that was never finished."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed.
+
+    Attributes:
+        pictures: how many.
+        size: their bytes.
+    """
+
+    pictures: int = 0
+    size: int = 0
+
+    def __add__(self, other: Removed) -> Removed:
+        return Removed(self.pictures + other.pictures, self.size + other.size)
+
+
+def in_batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Batches of `MAX_ROWS_AT_ONCE`; databases limit how many values a query may name."""
+    for start in range(0, len(items), MAX_ROWS_AT_ONCE):
+        yield items[start : start + MAX_ROWS_AT_ONCE]
+
+
+class PictureStore:
+    """A folder of pictures.
 
     Args:
         folder: where the files go, as `ab/<sha256>.<suffix>`; made when it is needed.
@@ -52,8 +92,9 @@ class Pictures:
         """
         key, measured = await asyncio.to_thread(_examine, file)
         stored = await self._media_type(key)
+        path = self.path(key, stored or file.media_type)
         with translated():
-            await asyncio.to_thread(_write, self.path(key, stored or file.media_type), file.data)
+            await asyncio.to_thread(write_durably, path, file.data)
         width, height = measured or (None, None)
         async with self._database.write(durable=True) as connection:
             row = insert(connection, images).values(
@@ -62,7 +103,6 @@ class Pictures:
                 size=len(file.data),
                 width=width,
                 height=height,
-                turn_id=turn_id,
                 recipe=None if file.recipe is None else file.recipe.to_json(),
                 created_at=time.time(),
             )
@@ -78,9 +118,9 @@ class Pictures:
                 .from_select(["turn_id", "key", "made"], needed)
                 .on_conflict_do_nothing()
             )
+        path = self.path(key, stored or file.media_type)
         with translated():
             # Until the row was there, another task may have removed the file as nobody's.
-            path = self.path(key, stored or file.media_type)
             await asyncio.to_thread(_write_again, path, file.data)
 
     async def get(self, key: str) -> File:
@@ -96,7 +136,7 @@ class Pictures:
         if row is None:
             raise KeyError(key)
         with translated():
-            data = await asyncio.to_thread(read, self.path(key, row.media_type))
+            data = await asyncio.to_thread(read_picture, self.path(key, row.media_type))
         if data is None:
             raise KeyError(key)
         recipe = None if row.recipe is None else Recipe.from_json(row.recipe)
@@ -108,13 +148,90 @@ class Pictures:
             recipe = await connection.scalar(select(images.c.recipe).where(images.c.key == key))
         return None if recipe is None else Recipe.from_json(recipe)
 
+    def path(self, key: str, media_type: str) -> Path:
+        """Where the file of a picture is, or would be."""
+        return self.folder / key[:2] / f"{key}.{suffix_of(media_type)}"
+
+    async def remove_unneeded(self, keys: Collection[str]) -> Removed:
+        """Remove those of some pictures that no turn needs."""
+        removed = Removed()
+        for some in in_batches(list(keys)):
+            async with self._database.write(durable=True) as connection:
+                removed += await self._remove(connection, images.c.key.in_(some) & ~_needed())
+        return removed
+
+    async def remove_leftovers(self) -> Removed:
+        """Remove what is older than a day and was left: unneeded pictures, files without a row."""
+        before = time.time() - _MIN_AGE_SECONDS
+        old = select(images.c.key).where(images.c.created_at < before, ~_needed())
+        async with self._database.read() as connection:
+            keys = (await connection.scalars(old)).all()
+        removed = await self.remove_unneeded(keys)
+        with translated():
+            files = await asyncio.to_thread(_old_files, self.folder, before)
+        for some in in_batches(files):
+            await self._without_row(some)
+        return removed
+
+    async def remove_oldest(self, max_bytes: int) -> Removed:
+        """Remove the oldest pictures, until those that stay have at most so many bytes.
+
+        Turns that named them still do. A recipe goes with its picture.
+
+        Args:
+            max_bytes: 0 for any number.
+        """
+        removed = Removed()
+        while max_bytes > 0:
+            async with self._database.read() as connection:
+                total = await connection.scalar(select(func.sum(images.c.size)))
+                excess = (total or 0) - max_bytes
+                if excess <= 0:
+                    break
+                oldest = await connection.execute(
+                    select(images.c.key, images.c.size)
+                    .order_by(images.c.created_at, images.c.key)
+                    .limit(MAX_ROWS_AT_ONCE)
+                )
+            too_many = []
+            for key, bytes_of_it in oldest:
+                if excess <= 0:
+                    break
+                too_many.append(key)
+                excess -= bytes_of_it
+            async with self._database.write(durable=True) as connection:
+                removed += await self._remove(connection, images.c.key.in_(too_many))
+        return removed
+
     async def _media_type(self, key: str) -> str | None:
         async with self._database.read() as connection:
             return await connection.scalar(select(images.c.media_type).where(images.c.key == key))
 
-    def path(self, key: str, media_type: str) -> Path:
-        """Where the file of a picture is, or would be."""
-        return self.folder / key[:2] / f"{key}.{suffix_of(media_type)}"
+    async def _remove(self, connection: AsyncConnection, which: ColumnElement[bool]) -> Removed:
+        """Remove files and rows while nobody else writes."""
+        found = await connection.execute(
+            select(images.c.key, images.c.media_type, images.c.size).where(which)
+        )
+        rows = found.all()
+        await asyncio.to_thread(_unlink, [self.path(row.key, row.media_type) for row in rows])
+        await connection.execute(delete(images).where(images.c.key.in_([row.key for row in rows])))
+        return Removed(len(rows), sum(row.size for row in rows))
+
+    async def _without_row(self, files: Sequence[Path]) -> None:
+        """Remove those of some files that no row speaks of."""
+        async with self._database.read() as connection:
+            if not await self._strays(connection, files):
+                return
+        async with self._database.write() as connection:  # nobody can write a row meanwhile
+            await asyncio.to_thread(_unlink, await self._strays(connection, files))
+
+    async def _strays(self, connection: AsyncConnection, files: Sequence[Path]) -> list[Path]:
+        keys = [file.stem for file in files]
+        rows = await connection.execute(
+            select(images.c.key, images.c.media_type).where(images.c.key.in_(keys))
+        )
+        known = {self.path(row.key, row.media_type) for row in rows}
+        return [file for file in files if file not in known]
 
 
 def _examine(file: File) -> tuple[str, tuple[int, int] | None]:
@@ -126,7 +243,7 @@ def _examine(file: File) -> tuple[str, tuple[int, int] | None]:
     return file.key, measured
 
 
-def read(path: Path) -> bytes | None:
+def read_picture(path: Path) -> bytes | None:
     """The bytes of a picture, `None` if they are not there or not those that were stored.
 
     Raises:
@@ -142,31 +259,25 @@ def read(path: Path) -> bytes | None:
     return data
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file under its name only when all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
 def _write_again(path: Path, data: bytes) -> None:
     if not path.exists():
-        _write(path, data)
+        write_durably(path, data)
 
 
-def _flush_folder(folder: Path) -> None:
-    # The new name is an entry of the folder, which has to reach the disk as well.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _needed() -> ColumnElement[bool]:
+    return exists().where(turn_pictures.c.key == images.c.key)
+
+
+def _old_files(folder: Path, before: float) -> list[Path]:
+    """Files of pictures, finished or not, that were last written before a moment."""
+    found = []
+    for file in folder.glob("*/*"):
+        with suppress(FileNotFoundError):  # finished or removed since it was listed
+            if _OURS.match(file.name) and file.stat().st_mtime < before:
+                found.append(file)
+    return found
+
+
+def _unlink(files: Sequence[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)

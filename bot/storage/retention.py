@@ -1,23 +1,283 @@
-"""How long turns are kept, channel by channel."""
+"""What is stored as a whole: counted, handed out, and forgotten when a person or its age asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, select
+import structlog
+from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.models import FINAL, ChannelKey
-from bot.storage.schema import channels, settings, turns
+from bot.models import FINAL, ChannelKey, Counts, JsonObject, Person
+from bot.storage.database import Database
+from bot.storage.errors import translated
+from bot.storage.export import export_channel, pack
+from bot.storage.pictures import MAX_ROWS_AT_ONCE, PictureStore, Removed, in_batches
+from bot.storage.schema import channels, images, seen, settings, turn_pictures, turns
 
-DAY = 86_400.0
-"""Seconds."""
+log = structlog.get_logger(__name__)
+
+_DAY_SECONDS = 86_400.0
 
 _SETTING = "retention"
 """Name of the days among a channel's settings."""
 
 
-async def due(connection: AsyncConnection, now: float, default_days: int) -> dict[str, float]:
+class RecordStore:
+    """What people may know of, take with them, and have deleted.
+
+    What is deleted is gone from the database: SQLite overwrites it in its file and its log; a
+    server does so when it cleans up. Files of pictures are unlinked and not overwritten, which
+    today's disks would not do in place anyway. Copies of the database, those made before a
+    migration too, are left alone.
+
+    Deleting many turns takes several transactions, so that other writers wait for none of them
+    long. Broken off in the middle it has deleted some, and the rest stays whole.
+
+    Args:
+        database: the rows.
+        pictures: the files.
+
+    Raises:
+        StorageError: from any method, when the disk or the database refused.
+
+    Cancelling: a method that deletes stops between two transactions, or undoes the one under way.
+    """
+
+    def __init__(self, database: Database, pictures: PictureStore) -> None:
+        self._database = database
+        self._pictures = pictures
+
+    async def counts(self, channel: ChannelKey | None, person: Person | None) -> Counts:
+        """What is stored of a channel, a person, a person in a channel, or altogether.
+
+        Pictures are those that are still there.
+        """
+        async with self._database.read() as connection:
+            return await _count(connection, channel, person)
+
+    async def export(self, channel: ChannelKey) -> JsonObject:
+        """Everything stored about a channel, as JSON, without secrets."""
+        async with self._database.read() as connection:
+            return await export_channel(connection, str(channel))
+
+    async def archive(self, channel: ChannelKey) -> bytes:
+        """A ZIP with all of a channel, without secrets: Markdown, JSON and the pictures.
+
+        A picture whose file is missing or damaged is left out, and the Markdown says so.
+        """
+        data = await self.export(channel)
+        files = {
+            each["key"]: self._pictures.path(each["key"], each["media_type"])
+            for each in data["pictures"]
+        }
+        with translated():
+            return await asyncio.to_thread(pack, data, files)
+
+    async def forget_person(self, person: Person) -> Counts:
+        """Delete all turns of a person in all channels, and pictures that nobody else needs.
+
+        Turns under way are deleted too: see to it that there are none. What is set in channels,
+        and the newest message seen there, stays.
+
+        Returns:
+            What was deleted.
+        """
+        deleted = await self._delete(_of_person(person))
+        await self._forget_deleted()
+        return deleted
+
+    async def forget_channel(self, channel: ChannelKey) -> Counts:
+        """Delete a channel with its turns, settings and conversation, and pictures as above.
+
+        Turns under way are deleted too: see to it that there are none.
+
+        Returns:
+            What was deleted.
+        """
+        key = str(channel)
+        deleted = await self._delete(turns.c.channel == key)
+        async with self._database.write(durable=True) as connection:
+            await _delete_channel(connection, key)
+        await self._forget_deleted()
+        return deleted
+
+    async def expired(self, default_days: int) -> int:
+        """Delete the turns that are older than their channel keeps them, and lonely pictures.
+
+        Unfinished turns stay. What an earlier deletion left when it was broken off goes as well.
+
+        Args:
+            default_days: for channels without a setting of their own or of their server; 0 for
+                ever.
+
+        Returns:
+            How many turns were deleted.
+        """
+        async with self._database.read() as connection:
+            limits = await _due(connection, time.time(), default_days)
+        deleted = 0
+        for channel, moment in limits.items():
+            deleted += (await self._delete(_outdated(channel, moment))).turns
+        left = await self._pictures.remove_leftovers()
+        if deleted or left.pictures:
+            await self._forget_deleted()
+        return deleted
+
+    async def trim(self, max_bytes: int) -> int:
+        """Remove the oldest pictures, until those that stay have at most so many bytes.
+
+        Answers still name what they showed; it is not stored any more.
+
+        Args:
+            max_bytes: of all files together; 0 for any number.
+
+        Returns:
+            How many pictures were removed.
+        """
+        return (await self._pictures.remove_oldest(max_bytes)).pictures
+
+    async def _delete(self, which: ColumnElement[bool]) -> Counts:
+        """Delete turns and then the pictures that only these needed, some at a time."""
+        total = _Deleted()
+        while True:
+            async with self._database.write(durable=True) as connection:
+                deleted, keys = await _delete_turns(connection, which)
+            total.add(deleted, await self._pictures.remove_unneeded(keys))
+            if len(deleted) < MAX_ROWS_AT_ONCE:
+                return total.counts()
+
+    async def _forget_deleted(self) -> None:
+        if not await self._database.forget_deleted():
+            log.warning("deleted rows stay in the write-ahead log until the next deletion")
+
+
+def _of_person(person: Person) -> ColumnElement[bool]:
+    """Which turns are a person's, whatever name it had then."""
+    return (turns.c.person_platform == person.platform) & (turns.c.person_id == person.id)
+
+
+async def _count(
+    connection: AsyncConnection, channel: ChannelKey | None, person: Person | None
+) -> Counts:
+    """See `RecordStore.counts`."""
+    which: Sequence[ColumnElement[bool]] = [
+        *([] if channel is None else [turns.c.channel == str(channel)]),
+        *([] if person is None else [_of_person(person)]),
+    ]
+    # Platforms have no colon in their names, so that no two people are taken for one.
+    who = turns.c.person_platform + ":" + turns.c.person_id
+    found = await connection.execute(
+        select(
+            func.count().label("turns"),
+            func.count().filter(turns.c.drawing).label("drawings"),
+            func.count(who.distinct()).label("people"),
+            func.min(turns.c.accepted_at).label("since"),
+        )
+        .select_from(turns)
+        .where(*which)
+    )
+    of_turns = found.one()
+    needed = (
+        select(turn_pictures.c.key)
+        .join_from(turn_pictures, turns, turn_pictures.c.turn_id == turns.c.id)
+        .where(*which)
+    )
+    found = await connection.execute(
+        select(func.count(), func.sum(images.c.size)).where(images.c.key.in_(needed))
+    )
+    pictures, size = found.one()
+    return Counts(
+        questions=of_turns.turns - of_turns.drawings,
+        drawings=of_turns.drawings,
+        pictures=pictures,
+        size=int(size or 0),
+        people=of_turns.people,
+        since=of_turns.since,
+    )
+
+
+@dataclass(slots=True)
+class _Deleted:
+    """Adds up what was deleted."""
+
+    _drawings: int = 0
+    _turns: int = 0
+    _removed: Removed = field(default_factory=Removed)
+    _people: set[tuple[str, str]] = field(default_factory=set)
+    _since: float | None = None
+
+    def add(self, deleted: Sequence[Row[Any]], removed: Removed) -> None:
+        """Add turns, as `_delete_turns` gives them, and pictures."""
+        for row in deleted:
+            self._turns += 1
+            self._drawings += row.drawing
+            self._people.add((row.person_platform, row.person_id))
+            self._since = min(row.accepted_at, self._since or row.accepted_at)
+        self._removed += removed
+
+    def counts(self) -> Counts:
+        return Counts(
+            questions=self._turns - self._drawings,
+            drawings=self._drawings,
+            pictures=self._removed.pictures,
+            size=self._removed.size,
+            people=len(self._people),
+            since=self._since,
+        )
+
+
+async def _delete_turns(
+    connection: AsyncConnection, which: ColumnElement[bool]
+) -> tuple[Sequence[Row[Any]], Sequence[str]]:
+    """Delete some turns, and what the replies to them looked like.
+
+    The recipe of a picture holds what somebody asked for: it goes with the last turn that made the
+    picture, even where others were shown it.
+
+    Args:
+        connection: within a transaction.
+        which: turns; `MAX_ROWS_AT_ONCE` of them are deleted, and fewer only when there are no more.
+
+    Returns:
+        Columns of the turns deleted, and keys of the pictures that they named.
+    """
+    columns = ("id", "drawing", "accepted_at", "person_platform", "person_id")
+    found = await connection.execute(
+        select(*(turns.c[name] for name in columns)).where(which).limit(MAX_ROWS_AT_ONCE)
+    )
+    deleted = found.all()
+    ids = [row.id for row in deleted]
+    named = await connection.scalars(
+        select(turn_pictures.c.key).where(turn_pictures.c.turn_id.in_(ids)).distinct()
+    )
+    keys = named.all()
+    # Segments and the rest refer to their turn and go with it.
+    await connection.execute(delete(turns).where(turns.c.id.in_(ids)))
+    made = exists().where(turn_pictures.c.key == images.c.key, turn_pictures.c.made)
+    for some in in_batches(keys):
+        await connection.execute(
+            update(images)
+            .where(images.c.key.in_(some), images.c.recipe.is_not(None), ~made)
+            .values(recipe=None)
+        )
+    return deleted, keys
+
+
+async def _delete_channel(connection: AsyncConnection, channel: str) -> None:
+    """Delete what is known of a channel without turns, and of those that became it."""
+    await connection.execute(delete(settings).where(settings.c.scope == channel))
+    await connection.execute(delete(seen).where(seen.c.channel == channel))
+    await connection.execute(
+        delete(channels).where(or_(channels.c.key == channel, channels.c.moved_to == channel))
+    )
+
+
+async def _due(connection: AsyncConnection, now: float, default_days: int) -> dict[str, float]:
     """Channels that may hold turns older than they keep them, with the moment before which.
 
     Args:
@@ -29,13 +289,14 @@ async def due(connection: AsyncConnection, now: float, default_days: int) -> dic
     limited = [each for each in (default_days, *days.values()) if each > 0]
     if not limited:
         return {}
-    old = exists().where(turns.c.channel == channels.c.key, _before(now - min(limited) * DAY))
+    moment = now - min(limited) * _DAY_SECONDS
+    old = exists().where(turns.c.channel == channels.c.key, _before(moment))
     keys = (await connection.scalars(select(channels.c.key).where(old))).all()
     kept = {key: await _kept(connection, key, days, default_days) for key in keys}
-    return {key: now - each * DAY for key, each in kept.items() if each > 0}
+    return {key: now - each * _DAY_SECONDS for key, each in kept.items() if each > 0}
 
 
-def outdated(channel: str, moment: float) -> ColumnElement[bool]:
+def _outdated(channel: str, moment: float) -> ColumnElement[bool]:
     """Which turns of a channel were accepted before a moment, and are finished."""
     finished = turns.c.state.in_([str(state) for state in FINAL])
     return (turns.c.channel == channel) & _before(moment) & finished

@@ -1,4 +1,4 @@
-"""Turns as rows and back. Pure; every field survives the round trip."""
+"""Turns as rows of the database and back. Pure; every field survives the round trip."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
                 row["person_name"],
                 row["person_language"],
             ),
-            command=_command_from_json(row["command"]),
+            command=command_from_json(row["command"]),
             address=Address(**row["address"]),
             seed=row["seed"],
             accepted_at=row["accepted_at"],
@@ -90,7 +90,7 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
             state=TurnState(row["state"]),
             attempts=row["attempts"],
             pictures=tuple(row["pictures"]),
-            answer=_answer_from_json(row["answer"]),
+            answer=answer_from_json(row["answer"]),
             parked_until=row["parked_until"],
             server=row["server"],
             parent=row["parent"],
@@ -110,7 +110,7 @@ def command_to_json(command: Ask | Imagine) -> JsonObject:
             assert_never(command)
 
 
-def _command_from_json(data: JsonObject) -> Ask | Imagine:
+def command_from_json(data: JsonObject) -> Ask | Imagine:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data["kind"]:
         case "ask":
@@ -129,10 +129,13 @@ def answer_to_json(answer: Answer | None) -> JsonObject | None:
         "outcome": str(answer.outcome),
         "text": answer.text,
         "pictures": list(answer.pictures),
+        "note": answer.note,
     }
 
 
-def _answer_from_json(data: JsonObject | None) -> Answer | None:
+def answer_from_json(data: JsonObject | None) -> Answer | None:
     if data is None:
         return None
-    return Answer(TurnState(data["outcome"]), data["text"], tuple(data["pictures"]))
+    return Answer(
+        TurnState(data["outcome"]), data["text"], tuple(data["pictures"]), data.get("note", "")
+    )

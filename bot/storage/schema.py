@@ -10,7 +10,7 @@ a number of steps that does not grow with the history of a channel:
 - what everybody drew lately: `turns (drawing, accepted_at)`
 - a channel's newest drawing, and what is too old there: `turns (channel, drawing, accepted_at)`
 - who else needs a picture: `turn_pictures (key)`
-- history: `messages (channel, epoch, role, position)`; of one branch: `turns (id)`, a step per turn
+- the exchanges that led to a turn: `turns (id)`, a step per turn from each to its parent
 """
 
 from __future__ import annotations
@@ -49,23 +49,24 @@ metadata = MetaData(
 
 
 class Words(TypeDecorator[str]):
-    """Text as people and models write it.
-
-    Half a surrogate pair cannot be written as UTF-8, and PostgreSQL takes no NUL: both become
-    U+FFFD, so that no message is lost to a character.
-    """
+    """Text as people and models write it; see `storable`."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's signature
-        """Replace what not every database can hold."""
-        return None if value is None else whole(value).replace("\0", "\ufffd")
+        return None if value is None else storable(value)
 
 
-def whole(text: str) -> str:
-    """Text that can be written as UTF-8: half a surrogate pair becomes U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def storable(text: str) -> str:
+    """Text that every database can hold, so that no message is lost to a character.
+
+    Half a surrogate pair cannot be written as UTF-8, and PostgreSQL takes no NUL: both become
+    U+FFFD.
+    """
+    return (
+        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+    )
 
 
 def _position() -> Column[int]:
@@ -90,7 +91,7 @@ channels = Table(
     "channels",
     metadata,
     Column("key", Text, primary_key=True),  # ChannelKey in its written form
-    # Counts resets. A turn belongs to the epoch in which it was accepted, and its exchange too.
+    # Counts resets. A turn belongs to the epoch in which it was accepted.
     Column("epoch", Integer, nullable=False),
     _json("conversation", nullable=True),
     Column("created_at", Double, nullable=False),  # Unix seconds, as in every table
@@ -133,23 +134,6 @@ turns = Table(
     sqlite_autoincrement=True,
 )
 
-messages = Table(
-    "messages",
-    metadata,
-    _position(),
-    _channel(),
-    Column("epoch", Integer, nullable=False),
-    Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), nullable=False),
-    Column("role", String(16), nullable=False),  # "user" or "assistant"
-    Column("author", Words, nullable=False),
-    Column("text", Words, nullable=False),
-    _json("pictures"),
-    Column("created_at", Double, nullable=False),
-    UniqueConstraint("turn_id", "role"),
-    Index(None, "channel", "epoch", "role", "position"),
-    sqlite_autoincrement=True,
-)
-
 images = Table(
     "images",
     metadata,
@@ -158,8 +142,6 @@ images = Table(
     Column("size", BigInteger, nullable=False),  # bytes
     Column("width", Integer),  # pixels; null where the header cannot be read
     Column("height", Integer),
-    # Where it was shown or made first. No foreign key: other turns may need it longer.
-    Column("turn_id", String(32), nullable=False, index=True),
     _json("recipe", nullable=True),
     Column("created_at", Double, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""What replies look like on their platforms: the ledger of live replies."""
+"""What the replies of turns look like on their platforms, message by message."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
-from bot.models import ChannelKey, JsonObject
-from bot.storage.database import Database
-from bot.storage.engines import bytewise, insert
-from bot.storage.queries import not_stored
+from bot.models import ChannelKey, JsonObject, Segment
+from bot.storage.database import Database, bytewise, insert
 from bot.storage.schema import reply_messages, segments, turns
+from bot.storage.turns import not_stored
 
 
-class Segments:
+class SegmentStore:
     """The messages of each turn's reply, as far as their platform acknowledged them.
 
     A message that is about to be created is an intent: it has an anchor and no receipt. Whoever
@@ -24,30 +23,22 @@ class Segments:
     Raises:
         StorageError: from any method, when the database cannot be used.
 
-    Cancelling: as for `Store`.
+    Cancelling: as for `TurnStore`.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def segments(
-        self, turn_id: str
-    ) -> Sequence[tuple[int, JsonObject | None, str, JsonObject | None]]:
-        """Index, receipt, digest and anchor of each message of a turn's reply, in order.
-
-        The receipt is `None` while the message is an intent; the anchor is `None` if no intent was
-        written for it.
-        """
-        wanted = (segments.c.index, segments.c.receipt, segments.c.digest, segments.c.anchor)
+    async def of_turn(self, turn_id: str) -> Sequence[Segment]:
+        """The messages of a turn's reply, in order."""
+        wanted = (segments.c.receipt, segments.c.digest, segments.c.anchor)
         async with self._database.read() as connection:
             rows = await connection.execute(
                 select(*wanted).where(segments.c.turn_id == turn_id).order_by(segments.c.index)
             )
-            return [(index, receipt, digest, anchor) for index, receipt, digest, anchor in rows]
+            return [Segment(receipt, digest, anchor or {}) for receipt, digest, anchor in rows]
 
-    async def begin_segment(
-        self, turn_id: str, index: int, anchor: JsonObject, digest: str
-    ) -> None:
+    async def begin(self, turn_id: str, index: int, anchor: JsonObject, digest: str) -> None:
         """Store that a message of a reply is about to be created.
 
         It outlives the process at once, and a power failure a little later. A message that was
@@ -72,16 +63,14 @@ class Segments:
                     )
                 )
 
-    async def save_segment(
-        self, turn_id: str, index: int, receipt: JsonObject, digest: str
-    ) -> None:
+    async def save(self, turn_id: str, index: int, receipt: JsonObject, digest: str) -> None:
         """Store what a platform acknowledged of one message of a reply.
 
         Args:
             turn_id: of the turn that is replied to.
             index: which message of the reply, from 0.
             receipt: how its surface finds it. What it has under `"ids"` (a list) or `"id"` is
-                remembered as message ids by which `turn_of_message` finds the turn.
+                remembered as message ids by which `TurnStore.of_message` finds the turn.
             digest: of the content acknowledged.
         """
         shown = {"receipt": receipt, "digest": digest}
@@ -102,7 +91,7 @@ class Segments:
                         .on_conflict_do_nothing()
                     )
 
-    async def standing(self, turn_ids: Sequence[str]) -> frozenset[str]:
+    async def replied(self, turn_ids: Sequence[str]) -> frozenset[str]:
         """Those of some turns whose replies have messages."""
         wanted = select(segments.c.turn_id).where(segments.c.turn_id.in_(list(turn_ids))).distinct()
         async with self._database.read() as connection:
@@ -131,7 +120,7 @@ class Segments:
             )
             return found is not None
 
-    async def delete_segment(self, turn_id: str, index: int) -> None:
+    async def delete(self, turn_id: str, index: int) -> None:
         """Forget a message of a turn's reply, because it was deleted."""
         async with self._database.write() as connection:
             await connection.execute(

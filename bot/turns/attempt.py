@@ -153,19 +153,19 @@ class Attempt:
         self.turn = replace(turn, pictures=tuple(self._files))
 
     async def _keep(self, file: File) -> None:
-        await self._services.pictures.put(file, turn_id=self.turn.id)
+        await self._services.storage.pictures.put(file, turn_id=self.turn.id)
         self._files[file.key] = file
 
     async def _ask(self, command: Ask) -> Answer:
         services, turn = self._services, self.turn
         settings = await services.settings.of(turn.channel, turn.server)
-        exchanges = await services.store.lineage(turn.parent, settings.history)
+        exchanges = await services.storage.turns.lineage(turn.parent, settings.history)
         pictures = await self._asked_about(exchanges)
         question = command.question.strip()
         if not question and not pictures:
             return Answer(TurnState.DONE, self._words("ask-needs-question"))
         said = history.messages(settings.persona, exchanges, question, turn.person.name)
-        conversation = await services.store.conversation(turn.channel)
+        conversation = await services.storage.channels.conversation(turn.channel)
         for number, file in enumerate(pictures or [None], start=1):
             if len(pictures) > 1:
                 gap = "\n\n" if self.text else ""
@@ -197,15 +197,15 @@ class Attempt:
             return [await self._own_picture(key) for key in self.turn.pictures]
         key = history.newest_picture(exchanges)
         if self.turn.reply_to is not None:
-            store = self._services.store
-            answered = await store.turn_of_message(self.turn.channel, self.turn.reply_to)
+            storage = self._services.storage
+            answered = await storage.turns.of_message(self.turn.channel, self.turn.reply_to)
             made = answered.answer.pictures if answered and answered.answer else ()
             shown = answered.pictures if answered else ()
             key = (made or shown or (key,))[0]
         if key is None:
             return []
         try:
-            return [await self._services.pictures.get(key)]
+            return [await self._services.storage.pictures.get(key)]
         except KeyError:
             return []  # removed meanwhile: then the question is plain chat
 
@@ -213,7 +213,7 @@ class Attempt:
         if key in self._files:
             return self._files[key]
         try:
-            return await self._services.pictures.get(key)
+            return await self._services.storage.pictures.get(key)
         except KeyError as error:
             raise ImageUnreadable(
                 "The picture is not stored here any more. Please send it again."
@@ -235,7 +235,7 @@ class Attempt:
                 seed=turn.seed,
                 guidance=settings.guidance if command.guidance is None else command.guidance,
                 temperature=settings.temperature,
-                conversation=await services.store.conversation(turn.channel),
+                conversation=await services.storage.channels.conversation(turn.channel),
                 return_conversation=True,
             )
         )
@@ -275,7 +275,7 @@ class Attempt:
         prompt = turn.command.prompt if isinstance(turn.command, Imagine) else ""
         for number, key in enumerate(answer.pictures, start=1):
             try:
-                file = self._files.get(key) or await self._services.pictures.get(key)
+                file = self._files.get(key) or await self._services.storage.pictures.get(key)
             except KeyError:
                 log.warning("picture is gone", key=key)
                 continue
@@ -308,4 +308,4 @@ class Attempt:
     async def _save_as(self, state: TurnState, **changes: Any) -> None:
         if self.turn.state is not state or changes:
             self.turn = self.turn.to(state, **changes)
-            await self._services.store.save(self.turn)
+            await self._services.storage.turns.save(self.turn)

@@ -10,7 +10,7 @@ from bot.actions import Action, Button, Verb
 from bot.files import File
 from bot.i18n import Words
 from bot.models import ChannelKey, IncomingMessage, Notice, Person
-from bot.storage import Keeper
+from bot.storage import RecordStore
 from bot.turns.commands import Export, Forget, Privacy, Stats
 from bot.turns.settings import ChannelSettings
 
@@ -21,7 +21,7 @@ class DataRequests:
     """Answers `/stats`, `/privacy`, `/export`, `/forget` and `/doctor`.
 
     Args:
-        keeper: the data.
+        records: the data.
         settings: how long it is kept.
         examine: what the doctor finds: a mark (✓, · or ✗) and a sentence, one after the other.
         unfinished: whether a turn of this channel or person is on its way.
@@ -29,12 +29,12 @@ class DataRequests:
 
     def __init__(
         self,
-        keeper: Keeper,
+        records: RecordStore,
         settings: ChannelSettings,
         examine: Callable[[], AsyncIterator[str]],
         unfinished: Callable[[ChannelKey | None, Person | None], bool],
     ) -> None:
-        self._keeper = keeper
+        self._records = records
         self._settings = settings
         self._examine = examine
         self._unfinished = unfinished
@@ -73,10 +73,10 @@ class DataRequests:
         ):
             return Notice(words("forget-busy"))
         if of_channel:
-            gone = await self._keeper.forget_channel(message.channel)
+            gone = await self._records.forget_channel(message.channel)
             self._settings.forget()
         else:
-            gone = await self._keeper.forget_person(message.person)
+            gone = await self._records.forget_person(message.person)
         key = "forget-done-channel" if of_channel else "forget-done-person"
         text = words(key, turns=gone.turns, pictures=gone.pictures, size=_size(gone.size))
         return Notice(text, replaces=True)
@@ -89,8 +89,8 @@ class DataRequests:
         return Notice("\n".join(lines))
 
     async def _stats(self, message: IncomingMessage, words: Words) -> str:
-        here = await self._keeper.counts(message.channel, None)
-        mine = await self._keeper.counts(message.channel, message.person)
+        here = await self._records.counts(message.channel, None)
+        mine = await self._records.counts(message.channel, message.person)
         if not here.turns:
             return words("stats-nothing")
         lines = [
@@ -103,8 +103,8 @@ class DataRequests:
 
     async def _privacy(self, message: IncomingMessage, words: Words) -> str:
         settings = await self._settings.of(message.channel, message.server)
-        here = await self._keeper.counts(message.channel, None)
-        mine = await self._keeper.counts(None, message.person)
+        here = await self._records.counts(message.channel, None)
+        mine = await self._records.counts(None, message.person)
         kept = "privacy-kept-days" if settings.retention else "privacy-kept-for-ever"
         return "\n".join(
             [
@@ -119,25 +119,25 @@ class DataRequests:
         )
 
     async def _export(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
-        here = await self._keeper.counts(message.channel, None)
+        here = await self._records.counts(message.channel, None)
         if not here.turns:
             return Notice(words("export-nothing"))
         if here.people > 1 and not admin:
             return Notice(words("export-not-yours"))
-        data = await self._keeper.archive(message.channel)
+        data = await self._records.archive(message.channel)
         day = time.strftime("%Y-%m-%d", time.gmtime())
         name = f"{re.sub(r'[^A-Za-z0-9-]', '_', str(message.channel))}-{day}.zip"
         file = File(data, "application/zip", name)
         return Notice(words("export-here", turns=here.turns), files=(file,))
 
     async def _offer(self, message: IncomingMessage, admin: bool, words: Words) -> Notice:
-        mine = await self._keeper.counts(None, message.person)
+        mine = await self._records.counts(None, message.person)
         lines = [words("forget-offer"), "", "- " + words("forget-mine", turns=mine.turns)]
         buttons = [
             (Button(Action(Verb.FORGET, PERSON), words("forget-button-person"), danger=True),)
         ]
         if admin:
-            here = await self._keeper.counts(message.channel, None)
+            here = await self._records.counts(message.channel, None)
             lines.append("- " + words("forget-here", turns=here.turns))
             buttons.append(
                 (Button(Action(Verb.FORGET, CHANNEL), words("forget-button-channel"), danger=True),)

@@ -74,15 +74,15 @@ class Engine:
         Raises:
             StorageError: nothing could be written down.
         """
-        store = self._services.store
+        stored = self._services.storage.turns
         async with self._accepting:
             refused = await self._refusal(turn, words)
             if refused is not None:
-                known = await store.turn_of_message(turn.channel, turn.message_id)
+                known = await stored.of_message(turn.channel, turn.message_id)
                 return None if known is not None else Notice(refused)
             if follows:
                 turn = replace(turn, parent=await self._parent(turn))
-            if not await store.accept(turn):
+            if not await stored.accept(turn):
                 log.info("delivered again", channel=str(turn.channel), message=turn.message_id)
                 return None
         log.info("turn accepted", turn=turn.id, channel=str(turn.channel))
@@ -182,7 +182,7 @@ class Engine:
     async def _resume(self, platform: str) -> None:
         count = 0
         try:
-            turns = await self._services.store.unfinished()
+            turns = await self._services.storage.turns.unfinished()
         except StorageError as error:
             log.error("nothing resumed", reason=str(error))  # noqa: TRY400 - no bug, no traceback
             return
@@ -217,28 +217,29 @@ class Engine:
 
     async def _parent(self, turn: Turn) -> str | None:
         """The turn whose message is answered, else the channel's newest."""
-        store = self._services.store
+        stored = self._services.storage.turns
         found = None
         if turn.reply_to is not None:
-            found = await store.turn_of_message(turn.channel, turn.reply_to)
+            found = await stored.of_message(turn.channel, turn.reply_to)
         if found is None:
-            found = await store.newest(turn.channel)
+            found = await stored.newest(turn.channel)
         return None if found is None else found.id
 
     async def _refusal(self, turn: Turn, words: Words) -> str | None:
         now = time.time()
-        store, person, allowance = self._services.store, turn.person, self._policy().allowance
+        stored = self._services.storage.turns
+        person, allowance = turn.person, self._policy().allowance
         usage = Usage(
             unfinished=sum(same_person(run.turn.person, person) for run, _ in self._runs.values())
         )
         if allowance.turns_per_minute:
-            turns = await store.accepted_since(person, now - MINUTE_SECONDS, drawings=False)
+            turns = await stored.accepted_since(person, now - MINUTE_SECONDS, drawings=False)
             usage = replace(usage, turns=turns)
         if isinstance(turn.command, Imagine) and allowance.images_per_day:
-            images = await store.accepted_since(person, now - DAY_SECONDS, drawings=True)
+            images = await stored.accepted_since(person, now - DAY_SECONDS, drawings=True)
             usage = replace(usage, images=images)
         if isinstance(turn.command, Imagine) and allowance.images_per_day_total:
-            everybodys = await store.accepted_since(None, now - DAY_SECONDS, drawings=True)
+            everybodys = await stored.accepted_since(None, now - DAY_SECONDS, drawings=True)
             usage = replace(usage, all_images=everybodys)
         return refusal(allowance, usage, turn.command, now, words)
 

@@ -154,7 +154,7 @@ class TurnRun:
                 return
             if self.turn.answer is None:
                 self.turn = self.turn.to(TurnState.DELIVERING, answer=answer, parked_until=None)
-                await services.store.finish(self.turn, attempt.conversation)
+                await services.storage.turns.finish(self.turn, attempt.conversation)
             await self._deliver(attempt, reply, answer)
         finally:
             await reply.aclose()
@@ -214,7 +214,7 @@ class TurnRun:
             seed=edited.seed,
             parked_until=None,
         )
-        await self._services.store.rewrite(self.turn)
+        await self._services.storage.turns.rewrite(self.turn)
         if self._edited is None:
             self._settled.set()
         reply.restart()
@@ -242,7 +242,7 @@ class TurnRun:
         log.info("turn suspended", state=self.turn.state)
         if self.turn.state is TurnState.RUNNING:
             self.turn = self.turn.to(TurnState.QUEUED)
-            await self._services.store.save(self.turn)
+            await self._services.storage.turns.save(self.turn)
         await (self._farewell or reply.suspend())
 
     async def _deliver(self, attempt: Attempt, reply: LiveReply, answer: Answer) -> None:
@@ -252,7 +252,7 @@ class TurnRun:
         else:
             end = await attempt.deliver(answer)
         self.turn = self.turn.to(end)
-        await self._services.store.save(self.turn)
+        await self._services.storage.turns.save(self.turn)
         seconds = time.time() - self.turn.accepted_at
         log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
         self._services.metrics.turn_ended(self.turn, end, seconds)

@@ -14,7 +14,7 @@ from bot.provider.responses import Response
 from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Surface
-from bot.storage import Pictures, Store
+from bot.storage import Storage
 from bot.turns.settings import ChannelSettings
 
 
@@ -58,8 +58,7 @@ class Services:
     """What turns work with.
 
     Attributes:
-        store: turns, conversations and the messages of replies.
-        pictures: those that were sent and made.
+        storage: turns, channels, pictures and the messages of replies.
         provider: answers.
         platforms: by name.
         settings: of each channel, and the language to speak there.
@@ -70,8 +69,7 @@ class Services:
             any time.
     """
 
-    store: Store
-    pictures: Pictures
+    storage: Storage
     provider: Provider
     platforms: Mapping[str, Platform]
     settings: ChannelSettings
@@ -95,6 +93,8 @@ class Services:
         """
         surface = self.platforms[turn.address.platform].surface(turn.address)
         limiter = self.rate_limiter.chat(turn.address, surface.limits)
-        reply = LiveReply(turn.id, surface, limiter, self.store, words=words, on_lost=on_lost)
+        reply = LiveReply(
+            turn.id, surface, limiter, self.storage.segments, words=words, on_lost=on_lost
+        )
         await reply.open()
         return reply

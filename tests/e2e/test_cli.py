@@ -14,8 +14,9 @@ import pytest_asyncio
 from PIL import Image
 
 from bot.models import Address, Ask, ChannelKey, IncomingMessage, Person, Turn
-from bot.storage import Database, Store
+from bot.storage import Storage
 from tests.e2e.running_bot import environment, running_bot
+from tests.servers.databases import fresh_database
 from tests.servers.space import running_space
 
 # One Space serves the whole module, so one event loop does.
@@ -128,12 +129,12 @@ async def test_doctor_tells_good_from_bad(space: str, tmp_path: Path) -> None:
 
 async def test_export_writes_a_channel_and_names_the_file_after_it(tmp_path: Path) -> None:
     """Everything that was asked there, as JSON."""
-    (tmp_path / "data").mkdir()
     key = ChannelKey("telegram", ("-100", "7"))
     ann = Person("telegram", "1", "Ann")
     message = IncomingMessage(key, ann, "5", Address("telegram", "-100", {"secret": "x"}))
-    async with Database.open(tmp_path / "data/janus.sqlite3") as database:
-        await Store(database).accept(Turn.accept(message, Ask("What now?")))
+    file = fresh_database(tmp_path / "data/janus.sqlite3")
+    async with Storage.open(file, tmp_path / "data/images") as storage:
+        await storage.turns.accept(Turn.accept(message, Ask("What now?")))
     done = await janus(tmp_path, "export", str(key))
     assert done.code == 0, done.errors
     data = json.loads((tmp_path / "telegram_-100_7.json").read_text())

@@ -140,8 +140,8 @@ class PostgresServer:
 
         Whoever is still connected is thrown out, and all rows are gone.
         """
-        from bot.storage.engines import parse  # noqa: PLC0415 - not needed for any other test
-        from bot.storage.migrate import migrate  # noqa: PLC0415 - same
+        from bot.storage.database import parse  # noqa: PLC0415 - not needed for any other test
+        from bot.storage.migrations import migrate  # noqa: PLC0415 - same
         from bot.storage.schema import metadata  # noqa: PLC0415 - same
 
         if not self._shared:

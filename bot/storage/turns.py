@@ -1,0 +1,369 @@
+"""Turns in the database: accepted, saved, answered and found again; and the history they make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, assert_never
+
+from sqlalchemy import (
+    Insert,
+    ScalarSelect,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.errors import StorageError
+from bot.models import FINAL, Ask, ChannelKey, Exchange, Imagine, Person, Turn, TurnState
+from bot.provider.responses import JsonConversation
+from bot.storage.database import Database, insert
+from bot.storage.rows import (
+    answer_from_json,
+    command_from_json,
+    progress_to_row,
+    request_to_row,
+    turn_from_row,
+    turn_to_row,
+)
+from bot.storage.schema import channels, reply_messages, storable, turn_pictures, turns
+
+_UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
+_ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))
+
+
+class TurnStore:
+    """Turns and the history that they make. Every method is one transaction.
+
+    Raises:
+        StorageError: from any method, when the database cannot be used.
+
+    Cancelling: a method that is cancelled has changed nothing, or all that it should; only a look
+    into the database tells which.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, turn: Turn) -> bool:
+        """Commit a new turn durably. False if its channel and message id were accepted before."""
+        async with self._database.write(durable=True) as connection:
+            return await _add_turn(connection, turn)
+
+    async def save(self, turn: Turn) -> None:
+        """Store a turn's state, attempts, pictures, address, answer and when it goes on.
+
+        It outlives the process at once, and a power failure a little later.
+        """
+        async with self._database.write() as connection:
+            await _save_progress(connection, turn)
+
+    async def rewrite(self, turn: Turn) -> None:
+        """Store durably what `save` does, and a request that a person edited.
+
+        Command, seed and attachments are those of the edited message. Only for turns that are
+        unfinished; what is history does not change.
+
+        Raises:
+            ValueError: the turn is finished.
+        """
+        if turn.state in FINAL:
+            raise ValueError(f"turn {turn.id} is {turn.state}; its request cannot change")
+        async with self._database.write(durable=True) as connection:
+            await connection.execute(
+                delete(turn_pictures).where(turn_pictures.c.turn_id == turn.id)
+            )
+            await _save_progress(connection, turn, **request_to_row(turn))
+
+    async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
+        """Store a turn's answer durably, and the channel's conversation with it.
+
+        Called when the answer is complete and before it is delivered; doing it again changes
+        nothing. If the turn ended well, its exchange is history from here on.
+
+        Raises:
+            ValueError: the turn has no answer.
+        """
+        if turn.answer is None:
+            raise ValueError(f"turn {turn.id} has no answer to store")
+        async with self._database.write(durable=True) as connection:
+            await _save_progress(connection, turn)
+            if conversation is not None:
+                # Not `turn.channel`: the channel may have moved since.
+                here = select(turns.c.channel).where(turns.c.id == turn.id).scalar_subquery()
+                await connection.execute(
+                    update(channels)
+                    .where(channels.c.key == here)
+                    .values(conversation=conversation.to_json())
+                )
+
+    async def unfinished(self) -> Sequence[Turn]:
+        """All turns that are not in a final state, oldest first."""
+        return await self._turns(
+            select(turns).where(turns.c.state.in_(_UNFINISHED)).order_by(turns.c.position)
+        )
+
+    async def accepted_since(
+        self, person: Person | None, since: float, *, drawings: bool
+    ) -> Sequence[float]:
+        """Unix times, oldest first, at which turns were accepted after `since`.
+
+        Args:
+            person: whose; `None` for everybody's.
+            since: Unix time.
+            drawings: only those that draw.
+        """
+        # Both kinds are named, so that the index that begins with the kind serves everybody's.
+        asked = select(turns.c.accepted_at).where(
+            turns.c.accepted_at > since, turns.c.drawing.in_([True] if drawings else [False, True])
+        )
+        if person is not None:
+            asked = asked.where(
+                turns.c.person_platform == person.platform, turns.c.person_id == person.id
+            )
+        async with self._database.read() as connection:
+            times = await connection.scalars(asked.order_by(turns.c.accepted_at))
+            return times.all()
+
+    async def prompts(self, person: Person, limit: int) -> Sequence[str]:
+        """Prompts of a person's newest drawings, newest first, as often as they were drawn.
+
+        Args:
+            person: whose.
+            limit: drawings looked at.
+        """
+        newest = (
+            select(turns.c.command)
+            .where(
+                turns.c.person_platform == person.platform,
+                turns.c.person_id == person.id,
+                turns.c.drawing.is_(True),
+            )
+            .order_by(turns.c.accepted_at.desc())
+            .limit(limit)
+        )
+        async with self._database.read() as connection:
+            commands = await connection.scalars(newest)
+            return [command["prompt"] for command in commands]
+
+    async def get(self, turn_id: str) -> Turn | None:
+        return await self._turn(select(turns).where(turns.c.id == turn_id))
+
+    async def newest(self, channel: ChannelKey) -> Turn | None:
+        """The channel's newest turn since its last reset, finished or not."""
+        key = str(channel)
+        return await self._turn(_newest_first(key, 1).where(turns.c.epoch == _current_epoch(key)))
+
+    async def newest_drawing(self, channel: ChannelKey) -> Turn | None:
+        """The channel's newest turn that ended with pictures of the bot's, resets or not."""
+        made = exists().where(turn_pictures.c.turn_id == turns.c.id, turn_pictures.c.made)
+        return await self._turn(
+            select(turns)
+            .where(
+                turns.c.channel == str(channel),
+                turns.c.drawing.in_([True]),
+                turns.c.state.in_(_ANSWERED),
+                made,
+            )
+            .order_by(turns.c.accepted_at.desc(), turns.c.position.desc())
+            .limit(1)
+        )
+
+    async def latest(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
+        """The channel's newest turns, resets or not, newest last."""
+        return (await self._turns(_newest_first(str(channel), limit)))[::-1]
+
+    async def of_message(self, channel: ChannelKey, message_id: str) -> Turn | None:
+        """The turn whose request or reply has this platform message id."""
+        key = str(channel)
+        request = (turns.c.channel == key) & (turns.c.message_id == message_id)
+        reply = select(reply_messages.c.turn_id).where(
+            reply_messages.c.channel == key, reply_messages.c.message_id == message_id
+        )
+        for found in (request, turns.c.id.in_(reply)):
+            if (turn := await self._turn(select(turns).where(found))) is not None:
+                return turn
+        return None
+
+    async def lineage(self, turn_id: str | None, messages: int) -> Sequence[Exchange]:
+        """The exchanges that led to a turn, its own included, oldest first; see `Turn.parent`.
+
+        An exchange is a turn that ended well. What the bot writes beside pictures is no part of the
+        conversation, so the answer of a drawing is empty.
+
+        Args:
+            turn_id: `None` for the beginning of a conversation: none led there.
+            messages: how many messages at most; an exchange is two, so an odd one is left out.
+        """
+        limit = messages // 2
+        if turn_id is None or limit <= 0:
+            return []
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_line(turn_id, limit))).all()
+        found = [exchange for row in rows if (exchange := _exchange(row)) is not None]
+        return found[:limit][::-1]
+
+    async def _turn(self, query: Select[Any]) -> Turn | None:
+        found = await self._turns(query)
+        return found[0] if found else None
+
+    async def _turns(self, query: Select[Any]) -> list[Turn]:
+        async with self._database.read() as connection:
+            return [turn_from_row(row) for row in (await connection.execute(query)).mappings()]
+
+
+def moved_message_id(old: str, message_id: str) -> str:
+    """What a message of the channel `old` is called after its channel moved.
+
+    The new channel numbers its messages from the beginning, so the same number can come again.
+    """
+    return f"{old}/{message_id}"
+
+
+def not_stored(turn_id: str) -> StorageError:
+    """What to raise about a turn that is not in the database."""
+    return StorageError(f"Turn {turn_id} is not in the database, or was deleted from it.")
+
+
+def _current_epoch(channel: str) -> ScalarSelect[int]:
+    """How often a channel was reset, as part of another statement."""
+    return select(channels.c.epoch).where(channels.c.key == channel).scalar_subquery()
+
+
+def _newest_first(channel: str, limit: int) -> Select[Any]:
+    """Turns of a channel. Epochs only grow, so ordering by them first costs and changes nothing."""
+    return (
+        select(turns)
+        .where(turns.c.channel == channel)
+        .order_by(turns.c.epoch.desc(), turns.c.position.desc())
+        .limit(limit)
+    )
+
+
+def _line(turn_id: str, limit: int) -> Select[Any]:
+    """Answered turns from one back to the beginning, newest first, with what an exchange tells.
+
+    A turn that failed or was stopped is stepped over; so that a long row of them costs no more than
+    a conversation, steps are limited. Which turns ended well is seen from their answers, in
+    Python: PostgreSQL does not look into JSON that holds half a surrogate pair somewhere.
+    """
+    steps = 2 * limit + 20
+    line = (
+        select(turns.c.id, turns.c.parent, literal(0).label("depth"))
+        .where(turns.c.id == turn_id)
+        .cte("line", recursive=True)
+    )
+    line = line.union_all(
+        select(turns.c.id, turns.c.parent, line.c.depth + 1).where(
+            turns.c.id == line.c.parent, line.c.depth < steps
+        )
+    )
+    told = (turns.c.id, turns.c.person_name, turns.c.command, turns.c.pictures, turns.c.answer)
+    return (
+        select(*told)
+        .join(line, turns.c.id == line.c.id)
+        .where(turns.c.answer.is_not(None))
+        .order_by(line.c.depth)
+    )
+
+
+def _exchange(row: Any) -> Exchange | None:
+    """A row of `_line` as history; `None` if the turn did not end well."""
+    answer = answer_from_json(row.answer)
+    if answer is None or answer.outcome is not TurnState.DONE:
+        return None
+    match command_from_json(row.command):
+        case Ask(question=asked):
+            said = answer.text
+        case Imagine(prompt=asked):
+            said = ""
+        case other:
+            assert_never(other)
+    pictures = (*row.pictures, *answer.pictures)
+    # Providers write UTF-8 as well, so they cannot take everything that JSON can.
+    return Exchange(row.id, row.person_name, storable(asked), storable(said), pictures)
+
+
+_EARLIER = turns.alias("earlier")
+
+# Put together once, because that takes longer than running it.
+_GIVEN = [column for column in turns.c if column.name not in {"position", "epoch"}]
+_NEW_TURN = select(
+    *(bindparam(f"new_{column.name}", type_=column.type) for column in _GIVEN), channels.c.epoch
+).where(
+    channels.c.key == bindparam("in_channel"),
+    ~exists().where(
+        _EARLIER.c.channel == channels.c.moved_to,
+        _EARLIER.c.message_id == bindparam("moved_message_id"),
+    ),
+)
+
+
+async def _add_turn(connection: AsyncConnection, turn: Turn) -> bool:
+    """Write a new turn, and its channel if that is new. False if the turn is there already.
+
+    One statement where the channel is known. A request that was accepted before its channel moved
+    is found under the key that the channel has now.
+    """
+    key = str(turn.channel)
+    row = turn_to_row(turn)
+    new_turn = (
+        insert(connection, turns)
+        .from_select([*(column.name for column in _GIVEN), "epoch"], _NEW_TURN)
+        .on_conflict_do_nothing()
+    )
+    values = {
+        **{f"new_{name}": value for name, value in row.items()},
+        "in_channel": key,
+        "moved_message_id": moved_message_id(key, turn.message_id),
+    }
+    new_channel = insert(connection, channels).on_conflict_do_nothing()
+    channel = {"key": key, "epoch": 0, "created_at": time.time()}
+    is_new = await _inserted(connection, new_turn, values) or (
+        await _inserted(connection, new_channel, channel)
+        and await _inserted(connection, new_turn, values)
+    )
+    if is_new:
+        await _name_pictures(connection, turn)
+    return is_new
+
+
+async def _inserted(connection: AsyncConnection, row: Insert, values: dict[str, Any]) -> bool:
+    result = await connection.execute(row, values, execution_options={"preserve_rowcount": True})
+    return result.rowcount == 1
+
+
+async def _save_progress(connection: AsyncConnection, turn: Turn, **more: Any) -> None:
+    """Write the columns that change while a turn is worked on, and more of them.
+
+    Raises:
+        StorageError: there is no such turn.
+    """
+    changed = await connection.execute(
+        update(turns).where(turns.c.id == turn.id).values(**progress_to_row(turn), **more)
+    )
+    if changed.rowcount == 0:
+        raise not_stored(turn.id)
+    await _name_pictures(connection, turn)
+
+
+async def _name_pictures(connection: AsyncConnection, turn: Turn) -> None:
+    """Remember which pictures a turn needs, beside those that are remembered already."""
+    made = turn.answer.pictures if turn.answer else ()
+    named = dict.fromkeys(turn.pictures, False) | dict.fromkeys(made, True)
+    if named:
+        row = insert(connection, turn_pictures).values(
+            [{"turn_id": turn.id, "key": key, "made": made} for key, made in named.items()]
+        )
+        await connection.execute(
+            row.on_conflict_do_update(
+                index_elements=[turn_pictures.c.turn_id, turn_pictures.c.key],
+                set_={"made": or_(turn_pictures.c.made, row.excluded.made)},
+            )
+        )
