@@ -8,22 +8,23 @@ from typing import Any
 
 import aiohttp
 
-from bot.provider.gradio_server import ConfigCache, GradioServer
-from bot.provider.job import KNOWN
-from bot.provider.wire import Patience, Wire, open_session
+from bot.provider.gradio.client import ConfigCache, GradioClient
+from bot.provider.http import HttpClient, Timeouts, open_session
+from bot.provider.prompt import KNOWN_FUNCTIONS
 from tests.servers.faulty_space import FaultySpace, faulty_space
 
-SOON = Patience(
+SOON = Timeouts(
     connect=30, answer=30, transfer=30, silence=30, generation=30, cancel=30, wake=30, poll=0.01
 )
 
 
 @asynccontextmanager
 async def connected(
-    patience: Patience = SOON, **fields: Any
-) -> AsyncIterator[tuple[FaultySpace, GradioServer]]:
+    timeouts: Timeouts = SOON, **fields: Any
+) -> AsyncIterator[tuple[FaultySpace, GradioClient]]:
     """A server, and a client of it that has to leave no connection open."""
     async with faulty_space(**fields) as space, open_session() as session:
-        yield space, GradioServer(Wire(session, space.url, patience=patience), ConfigCache(KNOWN))
+        http = HttpClient(session, space.url, timeouts=timeouts)
+        yield space, GradioClient(http, ConfigCache(KNOWN_FUNCTIONS))
         assert isinstance(session.connector, aiohttp.BaseConnector)
         assert not session.connector._acquired

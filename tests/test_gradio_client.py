@@ -30,14 +30,13 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider import wire
-from bot.provider.faults import foreign, translate
-from bot.provider.gradio_client import CallEvent, GradioClient
-from bot.provider.gradio_config import read_config
-from bot.provider.gradio_events import Completed, Generating
-from bot.provider.gradio_server import ConfigCache, GradioServer
-from bot.provider.job import GENERATE, KNOWN, UNDERSTAND
-from bot.provider.wire import Patience, Wire, open_session
+from bot.provider import http
+from bot.provider.errors import network_error, network_exceptions
+from bot.provider.gradio.client import CallEvent, ConfigCache, GradioClient
+from bot.provider.gradio.config import read_config
+from bot.provider.gradio.events import Completed, Generating
+from bot.provider.http import HttpClient, Timeouts, open_session
+from bot.provider.prompt import GENERATE, KNOWN_FUNCTIONS, UNDERSTAND
 from tests.connected_space import SOON, connected
 from tests.servers.faulty_space import (
     CLOSE,
@@ -56,9 +55,9 @@ from tests.servers.faulty_space import (
 )
 
 
-async def call(server: GradioServer) -> list[CallEvent]:
-    client = GradioClient(server, await server.config())
-    async with aclosing(client.call(UNDERSTAND, ["x"], "hash")) as events:
+async def call(client: GradioClient) -> list[CallEvent]:
+    await client.config()
+    async with aclosing(client.call(UNDERSTAND, ["x"], "hash", {})) as events:
         return [event async for event in events]
 
 
@@ -80,11 +79,11 @@ def test_every_error_of_the_libraries_is_translated() -> None:
     kinds |= every(aiohttp.ClientError)
     assert len(kinds) > 25
     for kind in kinds:
-        assert issubclass(kind, foreign())
+        assert issubclass(kind, network_exceptions())
         # Their constructors want all sorts of things, and the text uses none of them.
         error = kind.__new__(kind)
-        assert isinstance(translate(error, "host"), SpaceUnreachable)
-        assert isinstance(translate(error, "host", streaming=True), StreamLost)
+        assert isinstance(network_error(error, "host"), SpaceUnreachable)
+        assert isinstance(network_error(error, "host", streaming=True), StreamLost)
 
 
 def test_translation_tells_what_to_look_at() -> None:
@@ -96,7 +95,7 @@ def test_translation_tells_what_to_look_at() -> None:
         aiohttp.ServerTimeoutError,
         aiohttp.ClientConnectorError,
     ]
-    texts = {str(translate(kind.__new__(kind), "host")) for kind in kinds}
+    texts = {str(network_error(kind.__new__(kind), "host")) for kind in kinds}
     assert len(texts) == 5
 
 
@@ -105,15 +104,15 @@ async def test_unreachable_server() -> None:
     async with faulty_space() as space:
         url = space.url
     async with open_session() as session:
-        server = GradioServer(Wire(session, url, patience=SOON), ConfigCache(KNOWN))
+        client = GradioClient(HttpClient(session, url, timeouts=SOON), ConfigCache(KNOWN_FUNCTIONS))
         with pytest.raises(SpaceUnreachable, match="cannot be reached"):
-            await server.config()
+            await client.config()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_recorded_configs(version: str) -> None:
     """Prefix, version and both functions are found in every version."""
-    read = read_config(config(version), KNOWN)
+    read = read_config(config(version), KNOWN_FUNCTIONS)
     assert read is not None
     assert read.prefix == ("" if version == "4.44.1" else "/gradio_api")
     assert read.takes_data_urls == (version != "4.44.1")
@@ -125,26 +124,28 @@ def test_functions_that_moved_hide_or_are_missing() -> None:
     """Names win; hidden names fall back to the known numbers; another app is refused."""
     moved = config("6.31.0")
     moved["dependencies"][2]["id"], moved["dependencies"][3]["id"] = 7, 8
-    read = read_config(moved, KNOWN)
+    read = read_config(moved, KNOWN_FUNCTIONS)
     assert read is not None
     assert read.function(UNDERSTAND.name).fn_index == 7
     hidden = config("6.31.0")
     for entry in hidden["dependencies"]:
         entry["api_name"] = False
-    read = read_config(hidden, KNOWN)
+    read = read_config(hidden, KNOWN_FUNCTIONS)
     assert read is not None
     assert read.function(GENERATE.name) == GENERATE
-    other = read_config({"version": "5.0", "dependencies": [{"id": 2, "api_name": "x"}]}, KNOWN)
+    other = read_config(
+        {"version": "5.0", "dependencies": [{"id": 2, "api_name": "x"}]}, KNOWN_FUNCTIONS
+    )
     assert other is not None
     with pytest.raises(SpaceBroken, match="generate_image"):
         other.function(GENERATE.name)
-    assert read_config(["not", "Gradio"], KNOWN) is None
+    assert read_config(["not", "Gradio"], KNOWN_FUNCTIONS) is None
 
 
 async def test_config_is_read_once() -> None:
     """Many calls at once ask for the configuration once."""
-    async with connected() as (space, server):
-        await asyncio.gather(*(server.config() for _ in range(20)))
+    async with connected() as (space, client):
+        await asyncio.gather(*(client.config() for _ in range(20)))
         assert len(space.asked("/config")) == 1
 
 
@@ -154,13 +155,13 @@ async def test_recorded_answers(version: str) -> None:
     stream = streams(version, "stream")[0]
     recorded_id = stream.split(b'"event_id":"')[1][:32]
     stream = stream.replace(recorded_id, EVENT_ID.encode())
-    async with connected(config=config(version), script=says(stream)) as (space, server):
-        events = await call(server)
+    async with connected(config=config(version), script=says(stream)) as (space, client):
+        events = await call(client)
         assert isinstance(events[-1], Completed)
         grown = [event.data[0] for event in events if isinstance(event, Generating)]
         assert grown[-1] == events[-1].data[0]
         assert not space.cancelled
-        session = server.wire.session
+        session = client.http.session
         assert isinstance(session.connector, aiohttp.BaseConnector)
         assert sum(map(len, session.connector._conns.values())) == 1
 
@@ -191,9 +192,9 @@ async def test_streams_that_end_badly(
     chunks: list[bytes], kind: type[ProviderError], words: str
 ) -> None:
     """Each way in which a stream ends without an answer has its error."""
-    async with connected(script=says(*chunks)) as (_, server):
+    async with connected(script=says(*chunks)) as (_, client):
         with pytest.raises(kind, match=words):
-            await call(server)
+            await call(client)
 
 
 async def test_cut_stream_is_lost_and_the_space_is_told() -> None:
@@ -203,9 +204,9 @@ async def test_cut_stream_is_lost_and_the_space_is_told() -> None:
         yield STARTS
         raise Cut
 
-    async with connected(script=script) as (space, server):
+    async with connected(script=script) as (space, client):
         with pytest.raises(StreamLost, match="broke"):
-            await call(server)
+            await call(client)
         assert space.cancelled == [{"session_hash": "hash", "fn_index": 2, "event_id": EVENT_ID}]
 
 
@@ -216,9 +217,9 @@ async def test_silence_is_a_lost_stream() -> None:
         yield event("estimation", rank=0)
         await asyncio.Event().wait()
 
-    async with connected(Patience(silence=0.2), script=script) as (space, server):
+    async with connected(Timeouts(silence=0.2), script=script) as (space, client):
         with pytest.raises(StreamLost, match="silent"):
-            await call(server)
+            await call(client)
         assert space.cancelled
 
 
@@ -234,18 +235,18 @@ async def test_the_time_limit_counts_from_the_start() -> None:
             yield event("heartbeat")
             await asyncio.sleep(0.05)
 
-    async with connected(Patience(generation=0.3), script=script) as (space, server):
+    async with connected(Timeouts(generation=0.3), script=script) as (space, client):
         began = asyncio.get_running_loop().time()
         with pytest.raises(GenerationTimeout):
-            await call(server)
+            await call(client)
         assert asyncio.get_running_loop().time() - began >= 0.75
         assert space.cancelled
 
 
 async def test_no_time_limit() -> None:
     """An endless limit is one that never comes."""
-    async with connected(Patience(generation=float("inf"))) as (_, server):
-        assert isinstance((await call(server))[-1], Completed)
+    async with connected(Timeouts(generation=float("inf"))) as (_, client):
+        assert isinstance((await call(client))[-1], Completed)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +267,9 @@ async def test_no_time_limit() -> None:
 async def test_refused_joins(status: int, body: str, kind: type[ProviderError]) -> None:
     """Every answer but an event id has its error, and a full connection is never reused."""
     refuse = only("/queue/join", reply(status, body, **{"Retry-After": "7"}))
-    async with connected(refuse=refuse) as (space, server):
+    async with connected(refuse=refuse) as (space, client):
         with pytest.raises(kind) as caught:
-            await call(server)
+            await call(client)
         assert not space.asked("/gradio_api/queue/data")
         assert caught.value.retry_after == (7 if status in {429, 502, 503} else None)
 
@@ -285,11 +286,11 @@ async def test_a_reset_connection_is_tried_once_more(linger: int | None) -> None
         request.transport.abort()
         return None
 
-    async with connected(refuse=only("/queue/join", drop, times=1)) as (_, server):
+    async with connected(refuse=only("/queue/join", drop, times=1)) as (_, client):
         if linger is None:
             with pytest.raises(SpaceUnreachable):
-                await call(server)
-        assert isinstance((await call(server))[-1], Completed)
+                await call(client)
+        assert isinstance((await call(client))[-1], Completed)
 
 
 @pytest.mark.parametrize("idle", [0.0, 60.0])
@@ -297,40 +298,40 @@ async def test_an_idle_connection_is_closed_before_the_server_does(
     monkeypatch: pytest.MonkeyPatch, idle: float
 ) -> None:
     """A request on a connection that the server is closing would be lost."""
-    assert uvicorn.Config("").timeout_keep_alive > wire.IDLE
-    monkeypatch.setattr(wire, "IDLE", idle)
+    assert uvicorn.Config("").timeout_keep_alive > http.KEEP_ALIVE_SECONDS
+    monkeypatch.setattr(http, "KEEP_ALIVE_SECONDS", idle)
     connections: list[object] = []
 
     async def look(request: web.Request) -> web.StreamResponse | None:
         connections.append(request.transport)
         return None
 
-    async with connected(refuse=only("/queue", look)) as (_, server):
-        await call(server)
-        await call(server)
+    async with connected(refuse=only("/queue", look)) as (_, client):
+        await call(client)
+        await call(client)
     assert len(set(connections)) == (1 if idle else 4)
 
 
 async def test_a_stream_that_never_ends_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless data stops at a limit."""
-    monkeypatch.setattr("bot.provider.event_stream.MAX_STREAM", 3_000_000)
+    monkeypatch.setattr("bot.provider.gradio.client.MAX_STREAM_BYTES", 3_000_000)
 
     async def script() -> AsyncIterator[bytes]:
         while True:
             yield b": " + b"x" * 1_000_000 + b"\n"
 
-    async with connected(script=script) as (space, server):
+    async with connected(script=script) as (space, client):
         with pytest.raises(StreamLost, match="more than"):
-            await call(server)
+            await call(client)
         await asyncio.wait_for(space.hung_up.wait(), 45)
 
 
 async def test_a_huge_answer_is_not_read() -> None:
     """A short answer that is not short is refused at its limit."""
     refuse = only("/queue/join", reply(200, "x" * 1_000_000))
-    async with connected(refuse=refuse) as (_, server):
+    async with connected(refuse=refuse) as (_, client):
         with pytest.raises(SpaceUnreachable, match="more than"):
-            await call(server)
+            await call(client)
 
 
 async def wait_forever() -> AsyncIterator[bytes]:
@@ -341,9 +342,9 @@ async def wait_forever() -> AsyncIterator[bytes]:
 @pytest.mark.parametrize("how", ["close", "cancel"])
 async def test_giving_up_hangs_up_and_tells_the_space(how: str) -> None:
     """Closing the generator and cancelling its task leave nothing behind on either side."""
-    async with connected(script=wait_forever) as (space, server):
+    async with connected(script=wait_forever) as (space, client):
         before = asyncio.all_tasks()
-        events = GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
+        events = client.call(UNDERSTAND, ["x"], "hash", {})
         await anext(events)
         if how == "close":
             await events.aclose()
@@ -380,8 +381,8 @@ async def test_cancelled_while_joining() -> None:
         await answer.wait()
         return None
 
-    async with connected(refuse=only("/queue/join", slowly)) as (space, server):
-        task = asyncio.create_task(call(server))
+    async with connected(refuse=only("/queue/join", slowly)) as (space, client):
+        task = asyncio.create_task(call(client))
         await asyncio.wait_for(taken.wait(), 45)
         task.cancel()
         asyncio.get_running_loop().call_soon(answer.set)
@@ -404,10 +405,10 @@ async def test_what_is_not_answered_in_time_is_withdrawn(path: str, *, begins: b
         await asyncio.Event().wait()
         return None
 
-    patience = replace(SOON, answer=0.3)
-    async with connected(patience, refuse=only(path, endless)) as (space, server):
+    timeouts = replace(SOON, answer=0.3)
+    async with connected(timeouts, refuse=only(path, endless)) as (space, client):
         with pytest.raises(SpaceUnreachable, match="in time"):
-            await call(server)
+            await call(client)
         assert [body["event_id"] for body in space.cancelled] == [EVENT_ID]
 
 
@@ -418,11 +419,11 @@ async def test_a_space_that_does_not_hear_delays_nobody() -> None:
         await asyncio.Event().wait()
         return None
 
-    patience = Patience(cancel=0.2)
-    async with connected(patience, script=wait_forever, refuse=only("/cancel", never)) as (
+    timeouts = Timeouts(cancel=0.2)
+    async with connected(timeouts, script=wait_forever, refuse=only("/cancel", never)) as (
         _,
-        server,
+        client,
     ):
-        events = GradioClient(server, await server.config()).call(UNDERSTAND, ["x"], "hash")
+        events = client.call(UNDERSTAND, ["x"], "hash", {})
         await anext(events)
         await asyncio.wait_for(events.aclose(), 45)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import StreamLost
-from bot.provider.gradio_diffs import apply_diffs
-from bot.provider.gradio_events import (
+from bot.provider.errors import MAX_TEXT_CHARS, plain_text, unquote
+from bot.provider.gradio.events import (
     Cancelled,
     Completed,
     Event,
@@ -26,11 +26,11 @@ from bot.provider.gradio_events import (
     ProcessStarts,
     Progress,
     ProgressUnit,
+    SseDecoder,
     StreamClosed,
     UnexpectedError,
+    apply_diffs,
 )
-from bot.provider.sse import SseDecoder
-from bot.provider.words import MAX_WORDS, plain, unquote
 from tests.servers.faulty_space import TRANSCRIPTS, VERSIONS, streams
 
 RECORDINGS = sorted(
@@ -195,7 +195,7 @@ def test_lines_end_in_either_way_and_comments_are_skipped() -> None:
 @pytest.mark.parametrize("piece", [b"data: " + b"a" * 90, b"data: aaaaaaaa\n"])
 def test_an_event_has_a_limit(piece: bytes) -> None:
     """Neither one long line nor many short ones can fill the memory."""
-    decoder = SseDecoder(max_event=1000)
+    decoder = SseDecoder(max_bytes=1000)
     with pytest.raises(StreamLost):
         list(map(decoder.feed, [piece] * 200))
 
@@ -321,21 +321,21 @@ def test_unquote_undoes_repr() -> None:
 @given(st.text(max_size=300))
 def test_plain_text_has_no_tags_and_a_limit(text: str) -> None:
     """Whatever is inside, tags are gone and the length is bounded."""
-    result = plain(f"<b>{text * 10}</b>")
-    assert len(result) <= MAX_WORDS
-    assert "<b>" not in plain("<b>hello</b>")
+    result = plain_text(f"<b>{text * 10}</b>")
+    assert len(result) <= MAX_TEXT_CHARS
+    assert "<b>" not in plain_text("<b>hello</b>")
 
 
 def test_plain_text_cannot_steer_a_terminal() -> None:
     """Escape sequences lose what makes them work; lines and tabs stay."""
-    assert plain("a\x1b[2Jb\x9b1mc\r\x08\x7f&#27;d\n\te") == "a[2Jb1mcd\n\te"
+    assert plain_text("a\x1b[2Jb\x9b1mc\r\x08\x7f&#27;d\n\te") == "a[2Jb1mcd\n\te"
 
 
 def test_plain_keeps_only_web_links() -> None:
     """A link keeps its address if it is one of the web."""
     assert (
-        plain('<a href="https://a.example/x?y=1&amp;z">here</a>')
+        plain_text('<a href="https://a.example/x?y=1&amp;z">here</a>')
         == "here (https://a.example/x?y=1&z)"
     )
-    assert plain('<a href="javascript:alert(1)">here</a>') == "here"
-    assert plain("1 < 2 &amp; 3") == "1 < 2 & 3"
+    assert plain_text('<a href="javascript:alert(1)">here</a>') == "here"
+    assert plain_text("1 < 2 &amp; 3") == "1 < 2 & 3"

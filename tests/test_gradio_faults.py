@@ -38,10 +38,10 @@ from bot.errors import (
     StreamLost,
 )
 from bot.provider import DeepseekAI_JanusPro7b, open_session
-from bot.provider.failures import failure, refusal
-from bot.provider.gradio_config import read_config
-from bot.provider.job import KNOWN, UNDERSTAND
-from bot.provider.wire import Patience
+from bot.provider.errors import function_error, http_error
+from bot.provider.gradio.config import read_config
+from bot.provider.http import Timeouts
+from bot.provider.prompt import KNOWN_FUNCTIONS, UNDERSTAND
 from tests.servers.asking import ask
 from tests.servers.faulty_space import (
     CLOSE,
@@ -62,7 +62,7 @@ from tests.servers.faulty_space import (
     says,
 )
 
-SOON = Patience(
+SOON = Timeouts(
     connect=30, answer=30, transfer=30, silence=30, generation=30, cancel=30, wake=0.05, poll=0.01
 )
 DEEP = "[" * 5000
@@ -147,7 +147,7 @@ async def outcome(space: FaultySpace, *, time: float = 20, **options: Any) -> Bo
     before = asyncio.all_tasks()
     async with open_session() as session:
         one = DeepseekAI_JanusPro7b(
-            space="me/janus", hf_url=space.url, session=session, timeout=time, patience=SOON
+            space="me/janus", hf_url=space.url, session=session, timeout=time, timeouts=SOON
         )
         found: BotError | None = None
         try:
@@ -226,11 +226,11 @@ async def test_events_that_are_not_what_they_should_be(
     space: FaultySpace, prompt: str | None
 ) -> None:
     """A field of any type in any event is left out, or ends in an error of ours."""
-    one = DeepseekAI_JanusPro7b(api_url=space.url, patience=SOON)
+    one = DeepseekAI_JanusPro7b(api_url=space.url, timeouts=SOON)
     said = [response async for response in one.create_async_generator("", ["x"])]
     assert said
     async with open_session() as session:
-        one = DeepseekAI_JanusPro7b(api_url=space.url, session=session, patience=SOON)
+        one = DeepseekAI_JanusPro7b(api_url=space.url, session=session, timeouts=SOON)
         for odd in odd_events():
             space.script = says(STARTS, odd, CLOSE)
             try:
@@ -266,7 +266,7 @@ def test_configurations_that_are_not_what_they_should_be() -> None:
                 for key in path[:-1]:
                     place = place[key]
                 place[path[-1]] = odd
-            read = read_config(broken, KNOWN)
+            read = read_config(broken, KNOWN_FUNCTIONS)
             if read is not None:
                 with contextlib.suppress(ProviderError):
                     read.function(UNDERSTAND.name)
@@ -277,7 +277,7 @@ def test_configurations_that_are_not_what_they_should_be() -> None:
 @given(st.text(max_size=80), st.text(max_size=40))
 def test_any_words_of_a_space_are_an_error_with_a_sentence(text: str, title: str) -> None:
     """Reading them never fails."""
-    assert str(failure(text, title))
+    assert str(function_error(text, title))
 
 
 @settings(max_examples=200)
@@ -288,7 +288,7 @@ def test_any_words_of_a_space_are_an_error_with_a_sentence(text: str, title: str
 )
 def test_any_refusal_is_an_error_with_a_sentence(status: int, body: bytes, after: str) -> None:
     """So is every status, with any body and any header."""
-    assert str(refusal(status, body, {"Retry-After": after}, "host"))
+    assert str(http_error(status, body, {"Retry-After": after}, "host"))
 
 
 def leaves(root: type[BotError]) -> set[type[BotError]]:
@@ -340,7 +340,7 @@ async def test_each_outcome_has_its_error(space: FaultySpace, kind: type[Provide
 
 def constructed(**options: Any) -> Callable[[FaultySpace], DeepseekAI_JanusPro7b]:
     """A provider made with odd options."""
-    return lambda space: DeepseekAI_JanusPro7b(**{"api_url": space.url, **options}, patience=SOON)
+    return lambda space: DeepseekAI_JanusPro7b(**{"api_url": space.url, **options}, timeouts=SOON)
 
 
 @pytest.mark.parametrize(

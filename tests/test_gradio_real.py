@@ -14,12 +14,11 @@ import pytest_asyncio
 
 from bot.errors import BadInput, GenerationFailed, ImageTooLarge, QueueFull, QuotaExceeded
 from bot.provider import DeepseekAI_JanusPro7b, ImageResponse, Reasoning, Text, open_session
-from bot.provider.gradio_client import GradioClient
-from bot.provider.gradio_files import MAX_DATA_URL
-from bot.provider.gradio_server import ConfigCache, GradioServer
-from bot.provider.job import GENERATE, KNOWN
+from bot.provider.gradio.client import ConfigCache, GradioClient
+from bot.provider.gradio.files import MAX_DATA_URL_BYTES
+from bot.provider.http import HttpClient
+from bot.provider.prompt import GENERATE, KNOWN_FUNCTIONS
 from bot.provider.responses import Response, Stage
-from bot.provider.wire import Wire
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import PNG
 from tests.servers.real_gradio import GRADIO_5, MAX_FILE, real_gradio
@@ -106,7 +105,7 @@ async def test_a_question_about_nothing(janus: DeepseekAI_JanusPro7b) -> None:
 
 async def test_pictures_too_large_for_the_request(janus: DeepseekAI_JanusPro7b) -> None:
     """They are uploaded, up to what the server takes."""
-    large = PNG.ljust(MAX_DATA_URL + 1, b"\0")
+    large = PNG.ljust(MAX_DATA_URL_BYTES + 1, b"\0")
     assert text_of(await ask(janus, "", ["big"], media=[large])).startswith("1x1 (255, 0, 0) big")
     with pytest.raises(ImageTooLarge, match=str(MAX_FILE)):
         await ask(janus, "", ["huge"], media=[PNG.ljust(MAX_FILE + 1, b"\0")])
@@ -152,11 +151,9 @@ async def test_a_value_that_is_refused(
     version: int, servers: dict[int, str], session: aiohttp.ClientSession
 ) -> None:
     """The server names it, where the provider itself would not have sent it."""
-    server = GradioServer(Wire(session, servers[version]), ConfigCache(KNOWN))
-    function = (await server.config()).function(GENERATE.name)
-    call = GradioClient(server, await server.config()).call(
-        function, ["x", 1, 99, 1.0], secrets.token_hex(8)
-    )
+    client = GradioClient(HttpClient(session, servers[version]), ConfigCache(KNOWN_FUNCTIONS))
+    function = (await client.config()).function(GENERATE.name)
+    call = client.call(function, ["x", 1, 99, 1.0], secrets.token_hex(8), {})
     async with aclosing(call) as events:
         with pytest.raises(BadInput, match="99"):
             _ = [event async for event in events]

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.provider.prompt import (
-    BUDGET,
     DESCRIBE,
+    MAX_TOKENS,
     NO_PICTURE,
     fold,
     harmless,
+    parse_messages,
     shorten,
-    spoken,
     tokens,
 )
 
@@ -39,7 +39,7 @@ MESSAGES = st.lists(
 
 
 def folded(*messages: Any, **options: Any) -> str:
-    return fold(spoken(messages), **{"picture": True, **options}).text
+    return fold(parse_messages(messages), **{"picture": True, **options})[0]
 
 
 def test_one_message_stays_as_it_is() -> None:
@@ -82,7 +82,7 @@ def test_history_and_system_text_are_in_the_question() -> None:
 def test_parts_of_a_message(part: dict[str, Any]) -> None:
     """Texts are joined and pictures are kept apart, in each of the usual forms."""
     content = [{"type": "text", "text": "a"}, part, {"type": "text", "text": "b"}, {"type": "?"}]
-    (message,) = spoken([{"role": "user", "content": content}])
+    (message,) = parse_messages([{"role": "user", "content": content}])
     assert message.text == "a\nb"
     assert message.pictures == ("data:image/png;base64,AA==",)
 
@@ -90,7 +90,7 @@ def test_parts_of_a_message(part: dict[str, Any]) -> None:
 def test_newest_are_kept() -> None:
     """What does not fit is the oldest; the question is whole."""
     turns = [{"role": "user", "content": f"message {number} " + "x" * 50} for number in range(40)]
-    text = folded(*turns, budget=300)
+    text = folded(*turns, max_tokens=300)
     assert "message 39" in text
     assert "message 38" in text
     assert "message 0 " not in text
@@ -103,9 +103,9 @@ def test_what_is_left_out_is_counted(count: int, budget: int) -> None:
     """Each earlier message is either in the question or counted; instructions are not messages."""
     said = [{"role": "system", "content": "Be brief."}]
     said += [{"role": "user", "content": f"message {number}."} for number in range(count)]
-    question = fold(spoken(said), picture=True, budget=budget)
-    inside = [number for number in range(count - 1) if f"message {number}.\n" in question.text]
-    assert len(inside) + question.left_out == count - 1
+    question, left_out = fold(parse_messages(said), picture=True, max_tokens=budget)
+    inside = [number for number in range(count - 1) if f"message {number}.\n" in question]
+    assert len(inside) + left_out == count - 1
 
 
 def test_a_question_that_is_too_long_loses_its_middle() -> None:
@@ -113,13 +113,13 @@ def test_a_question_that_is_too_long_loses_its_middle() -> None:
     text = folded("BEGIN " + "x" * 100_000 + " END")
     assert text.startswith("BEGIN")
     assert text.endswith("END")
-    assert tokens(text) <= BUDGET
+    assert tokens(text) <= MAX_TOKENS
 
 
 @given(MESSAGES, st.integers(60, 400), st.booleans())
 def test_the_budget_holds(messages: list[dict[str, str]], budget: int, picture: bool) -> None:
     """Whatever is said, the question fits."""
-    assert tokens(folded(*messages, budget=budget, picture=picture)) <= budget
+    assert tokens(folded(*messages, max_tokens=budget, picture=picture)) <= budget
 
 
 @given(MESSAGES)

@@ -12,7 +12,7 @@ import pytest
 from bot import errors
 from bot.errors import ProviderError
 from bot.provider import DeepseekAI_JanusPro7b
-from bot.provider.job import GENERATE
+from bot.provider.prompt import GENERATE
 from tests.servers.faulty_space import (
     CLOSE,
     PNG,

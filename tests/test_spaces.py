@@ -141,7 +141,7 @@ async def test_the_circuit_opens_probes_and_closes() -> None:
 
 
 @pytest.mark.parametrize("error", [QuotaExceeded, QueueFull])
-async def test_a_space_that_asks_for_patience_gets_it(
+async def test_a_space_that_asks_to_be_left_alone_is(
     error: type[QuotaExceeded | QueueFull],
 ) -> None:
     """As long as it said; without a word of that, or for a caller's own account, not at all."""
@@ -221,7 +221,7 @@ async def test_concurrency_is_limited_and_spills_over() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "down", "places"),
+    ("limits", "down", "slots"),
     [
         ([2, 3], [], 5),
         ([2, 3], [0], 3),
@@ -232,8 +232,8 @@ async def test_concurrency_is_limited_and_spills_over() -> None:
         ([2, 0], [1], 2),
     ],
 )
-async def test_places_of_the_spaces_that_are_well(
-    limits: list[int], down: list[int], places: int
+async def test_slots_of_the_spaces_that_are_well(
+    limits: list[int], down: list[int], slots: int
 ) -> None:
     """Limits add up; one without a limit has room for all; Spaces that fail do not count."""
     clock = Clock()
@@ -244,16 +244,16 @@ async def test_places_of_the_spaces_that_are_well(
         wait=60,
         clock=clock,
     )
-    whole = spaces.places
+    whole = spaces.slots
     for number in down:
         spaces._members[number].circuit.end(ok=False, probe=False)
-    assert spaces.places == places
+    assert spaces.slots == slots
     clock.now = 61
-    assert spaces.places == whole == (0 if 0 in limits else sum(limits))
+    assert spaces.slots == whole == (0 if 0 in limits else sum(limits))
 
 
 @pytest.mark.parametrize("how", ["close", "cancel"])
-async def test_giving_up_closes_the_space_and_frees_its_place(how: str) -> None:
+async def test_giving_up_closes_the_space_and_frees_its_slot(how: str) -> None:
     """Nothing stays open behind a generator that is closed or cancelled."""
     space = Scripted("a", [Reasoning(Stage.QUEUED), Text("a"), Text("b")])
     spaces = Spaces([space], concurrency=1)

@@ -1,10 +1,10 @@
-"""Janus-Pro-7B on Gradio Spaces. Usable alone: nothing else of the bot is imported."""
+"""Janus-Pro-7B on Gradio Spaces, usable by itself: it needs nothing of the bot but its values."""
 
-from bot.provider.janus_pro_7b import DeepseekAI_JanusPro7b
+from bot.provider.http import Timeouts, open_session
+from bot.provider.huggingface import get_zerogpu_token
+from bot.provider.janus import DeepseekAI_JanusPro7b
 from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Text
 from bot.provider.spaces import Spaces
-from bot.provider.wire import open_session
-from bot.provider.zerogpu import get_zerogpu_token
 
 __all__ = [
     "DeepseekAI_JanusPro7b",
@@ -13,6 +13,7 @@ __all__ = [
     "Reasoning",
     "Spaces",
     "Text",
+    "Timeouts",
     "get_zerogpu_token",
     "open_session",
 ]

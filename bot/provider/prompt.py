@@ -1,17 +1,26 @@
-"""A conversation folded into the one question that the Space's function takes; pure.
+"""What is asked of the Space, worked out before anything is sent.
 
-The function knows no history and no system text: it puts its one string behind
-`<|User|>: <image_placeholder>` and asks the model. So everything has to be in that string.
+A question goes to a function that knows no history and no system text: it puts its one string
+behind `<|User|>: <image_placeholder>` and asks the model. So a whole conversation is folded into
+that string.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 import re
+import secrets
+import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeAlias
 
 from bot.errors import BadInput
+from bot.files import Recipe
+from bot.provider.gradio.config import Function
+from bot.provider.responses import Reasoning, Stage
 
 Message: TypeAlias = str | Mapping[str, Any]
 """A plain string (of the user), or `{"role": …, "content": …}`.
@@ -21,14 +30,28 @@ The content is a string or a list of parts: `{"type": "text", "text": …}`, and
 there is a data URL and nothing else: messages may come from anybody, and must name no files.
 """
 
-BUDGET = 2800
-"""Tokens that a question may have. The model was trained on 4,096, of which the picture takes 576,
-the answer up to 512, and the template the rest."""
+UNDERSTAND = Function("multimodal_understanding", fn_index=2, trigger_id=10, inputs=5)
+GENERATE = Function("generate_image", fn_index=3, trigger_id=20, inputs=4)
+KNOWN_FUNCTIONS = {function.name: function for function in (UNDERSTAND, GENERATE)}
+"""The two functions with their numbers in the original app (the same in Gradio 4.44 to 6.31)."""
+
+MAX_TOKENS = 2800
+"""Of a question. The model was trained on 4,096, of which the picture takes 576, the answer up to
+512, and the template the rest."""
+MAX_SEED = 2**32 - 1
+"""What `numpy.random.seed` takes."""
+TOP_P, TEMPERATURE = 0.95, 0.1
+GUIDANCE, IMAGE_TEMPERATURE = 5.0, 1.0
+"""The sliders' own defaults, except for the second temperature's, which is the function's."""
 
 NO_PICTURE = "(There is no picture with this message: ignore the grey one and answer the text.)"
 DESCRIBE = "Describe this picture."
-
+_INSTRUCTIONS = "Follow these instructions:\n"
+_EARLIER = "This was said before:\n"
+_NOW = "\nAnswer this:\n"
+_NAMES = {"user": "User", "assistant": "You"}
 _SHORTENED = " […] "
+
 _SPECIAL = re.compile(
     "<(?=(?:image_placeholder|patch_placeholder|begin_of_image|end_of_image)>"
     "|[|\uff5c][^<>\n]{0,60}[|\uff5c]>)",
@@ -37,15 +60,205 @@ _SPECIAL = re.compile(
 """Where a special token of the model begins: one in people's text is interpreted by the tokenizer,
 and `<image_placeholder>` even makes the function fail."""
 
+_BLANK_SIDE = 384
+"""Pixels: the size that the model sees, so that nothing is scaled or padded."""
+_GREY = 127
+"""The colour with which the model's own processor pads."""
+
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class Question:
+    """A question about a picture; one that has only words goes with a blank one.
+
+    Attributes:
+        text: the whole conversation, folded.
+        picture: the file, sent as it is.
+        media_type: of the picture.
+        seed: 0 to `MAX_SEED`.
+        top_p: 0.0 to 1.0.
+        temperature: 0.0 (always the likeliest token) to 1.0.
+        unseen: further pictures that were given: the function takes one.
+        left_out: earlier messages that did not fit into the text.
+    """
+
+    function: ClassVar[str] = UNDERSTAND.name
+
+    text: str
+    picture: bytes = field(repr=False)
+    media_type: str
+    seed: int
+    top_p: float = TOP_P
+    temperature: float = TEMPERATURE
+    unseen: int = 0
+    left_out: int = 0
+
+    def inputs(self, picture: Any) -> list[Any]:
+        """The function's inputs, with the picture in the form that the server takes."""
+        return [picture, self.text, self.seed, self.top_p, self.temperature]
+
+    def notes(self) -> list[Reasoning]:
+        """What there is to say before anything is sent."""
+        notes = [Reasoning(Stage.CONNECTING, note=f"seed {self.seed}", left_out=self.left_out)]
+        if self.unseen:
+            text = f"The Space looks at one picture; of {self.unseen + 1}, the last is sent."
+            notes.append(Reasoning(Stage.CONNECTING, note=text, level="warning"))
+        return notes
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Pictures to be made.
+
+    Attributes:
+        prompt: what to draw.
+        seed: 0 to `MAX_SEED`.
+        guidance: 1.0 to 10.0.
+        temperature: above 0.0, to 1.0.
+    """
+
+    function: ClassVar[str] = GENERATE.name
+
+    prompt: str
+    seed: int
+    guidance: float = GUIDANCE
+    temperature: float = IMAGE_TEMPERATURE
+
+    def inputs(self) -> list[Any]:
+        return [self.prompt, self.seed, self.guidance, self.temperature]
+
+    def notes(self) -> list[Reasoning]:
+        """The same for a drawing, whose seed is in the recipe of each picture."""
+        return [Reasoning(Stage.CONNECTING)]
+
+    def recipe(self, space: str, index: int) -> Recipe:
+        """How image number `index` was made on `space`."""
+        return Recipe(self.prompt, self.seed, self.guidance, self.temperature, space, index)
+
+
+Request: TypeAlias = Question | Drawing
+"""What is asked of the Space."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller gave, unread; `None` leaves a value to its default.
+
+    Attributes:
+        model: one of the provider's, or `""`.
+        messages: the conversation, oldest first.
+        media: pictures, or pairs of a picture and its name; each as `bot.image.to_bytes` takes it.
+        prompt: what to draw.
+        seed: see `Question`, as are the values below. What is outside its range is moved to the
+            range's end.
+    """
+
+    model: str
+    messages: Sequence[Message]
+    media: Sequence[Any] | None
+    prompt: str | None
+    seed: int | None
+    guidance: float | None
+    temperature: float | None
+    top_p: float | None
+
+
+def make_request(given: Options, *, draws: bool) -> Request:
+    """Decide what is asked.
+
+    A prompt makes pictures; so does a model that draws, unless there is a picture to ask about.
+
+    Args:
+        given: by the caller.
+        draws: whether the model is one that makes pictures.
+
+    Raises:
+        BadInput: nothing is asked, or a value is not a number.
+        ImageError: the picture cannot be read.
+    """
+    read = parse_messages(given.messages)
+    media = given.media or [picture for message in read for picture in message.pictures]
+    seed = _seed(given.seed)
+    if given.prompt is not None or (draws and not media):
+        if given.prompt is not None:
+            words = harmless(given.prompt.strip())
+        else:
+            words = next((message.text for message in reversed(read) if message.text), "")
+        if not words:
+            raise BadInput("Say what to draw.")
+        return Drawing(
+            shorten(words, MAX_TOKENS),
+            seed,
+            _within("guidance", given.guidance, GUIDANCE, 1.0, 10.0),
+            _within("temperature", given.temperature, IMAGE_TEMPERATURE, 0.01, 1.0),
+        )
+    if not read and not media:
+        raise BadInput("There is nothing to answer.")
+    picture, media_type = _read_picture(media[-1]) if media else (blank_png(), "image/png")
+    text, left_out = fold(read, picture=bool(media))
+    return Question(
+        text,
+        picture,
+        media_type,
+        seed,
+        _within("top_p", given.top_p, TOP_P, 0.0, 1.0),
+        _within("temperature", given.temperature, TEMPERATURE, 0.0, 1.0),
+        unseen=max(0, len(media) - 1),
+        left_out=left_out,
+    )
+
+
+def _seed(given: Any) -> int:
+    if given is None:
+        return secrets.randbelow(MAX_SEED + 1)
+    try:
+        return int(given) % (MAX_SEED + 1)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(f"The seed is a whole number from 0 to {MAX_SEED}.") from None
+
+
+def _within(name: str, given: Any, default: float, low: float, high: float) -> float:
+    if given is None:
+        return default
+    try:
+        value = float(given)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if math.isnan(value):
+        raise BadInput(f"The {name} is a number from {low:g} to {high:g}.")
+    return min(high, max(low, value))
+
+
+def _read_picture(item: Any) -> tuple[bytes, str]:
+    """The bytes of a picture, which may come with its name, and their media type."""
+    from bot.image import (  # noqa: PLC0415 - Pillow takes longer to import than all the rest
+        is_accepted_format,
+        to_bytes,
+    )
+
+    data = to_bytes(item[0] if isinstance(item, tuple | list) and item else item)
+    return data, is_accepted_format(data)
+
+
+@functools.cache
+def blank_png() -> bytes:
+    """A plain grey picture for questions without one: the function fails without any."""
+    row = b"\0" + bytes([_GREY] * 3 * _BLANK_SIDE)
+    header = struct.pack(">IIBBBBB", _BLANK_SIDE, _BLANK_SIDE, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * _BLANK_SIDE, 9)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMessage:
     """A message taken apart.
 
     Attributes:
         role: `"user"`, `"assistant"` or `"system"`.
         text: its words, harmless.
-        pictures: its pictures as they were given, unread.
+        pictures: as they were given, unread.
     """
 
     role: str
@@ -53,17 +266,92 @@ class Spoken:
     pictures: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A conversation in one question.
+def parse_messages(messages: Iterable[Message]) -> list[ParsedMessage]:
+    """Messages taken apart, in order; those with neither words nor pictures are left out.
 
-    Attributes:
-        text: the question.
-        left_out: earlier messages that did not fit.
+    A string in place of the list is taken as its only message.
+
+    Raises:
+        BadInput: something is not a message, or names a picture by its address.
     """
+    each = [messages] if isinstance(messages, str) else messages
+    read = [_parse(message) for message in each]
+    return [message for message in read if message.text or message.pictures]
 
-    text: str
-    left_out: int = 0
+
+def _parse(message: Message) -> ParsedMessage:
+    if isinstance(message, str):
+        return ParsedMessage("user", harmless(message.strip()))
+    if not isinstance(message, Mapping):
+        raise BadInput("A message is a text, or a dictionary with a role and content.")
+    role = str(message.get("role", "user"))
+    content = message.get("content")
+    if not isinstance(content, Sequence) or isinstance(content, str):
+        return ParsedMessage(role, harmless(str(content or "").strip()))
+    words: list[str] = []
+    pictures: list[Any] = []
+    for part in content:
+        match part:
+            case str(text) | {"type": "text", "text": str(text)}:
+                words.append(text)
+            case {"image_url": {"url": source}} | {"image_url": source} | {"image": source}:
+                if isinstance(source, str) and not source.startswith("data:"):
+                    raise BadInput(
+                        "A picture in a message is sent along as a data URL, not by its address."
+                    )
+                pictures.append(source)
+            case _:
+                continue
+    return ParsedMessage(role, harmless("\n".join(words).strip()), tuple(pictures))
+
+
+def fold(
+    messages: Sequence[ParsedMessage], *, picture: bool, max_tokens: int = MAX_TOKENS
+) -> tuple[str, int]:
+    """A conversation as one question.
+
+    The last message comes first when room is given out, then the system text, then the newest of
+    the rest that fit as a whole; what is too long by itself loses its middle. A single message
+    stays as it is.
+
+    Args:
+        messages: oldest first; the last one is what to answer.
+        picture: whether there is one. If not, a sentence says so.
+        max_tokens: see `MAX_TOKENS`.
+
+    Returns:
+        The question, and how many earlier messages did not fit.
+    """
+    *earlier, last = messages or (ParsedMessage("user", ""),)
+    question = last.text or (DESCRIBE if picture else "")
+    note = "" if picture else f"\n\n{NO_PICTURE}"
+    room = max_tokens - tokens(note)
+    question = shorten(question, room)
+    if not earlier:
+        return f"{question}{note}", 0
+    room -= tokens(question)
+    system = "\n".join(message.text for message in earlier if message.role == "system")
+    if system:
+        within = min(room, max_tokens // 3) - tokens(_INSTRUCTIONS) - 1
+        system = shorten(system, within)
+        system = f"{_INSTRUCTIONS}{system}\n\n" if system else ""
+    spoken = [message for message in earlier if message.role != "system" and message.text]
+    room -= tokens(system) + tokens(_EARLIER) + tokens(_NOW)
+    lines: list[str] = []
+    for message in reversed(spoken):
+        line = f"{_NAMES.get(message.role, 'User')}: {message.text}\n"
+        room -= tokens(line)
+        if room < 0:
+            break
+        lines.append(line)
+    if lines:
+        question = f"{_EARLIER}{''.join(reversed(lines))}{_NOW}{question}"
+    return f"{system}{question}{note}", len(spoken) - len(lines)
+
+
+def harmless(text: str) -> str:
+    """The text with every special token of the model broken by a space."""
+    return _SPECIAL.sub("< ", text)
 
 
 def tokens(text: str) -> int:
@@ -75,114 +363,12 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // 3)
 
 
-def harmless(text: str) -> str:
-    """The text with every special token of the model broken by a space."""
-    return _SPECIAL.sub("< ", text)
-
-
-def spoken(messages: Iterable[Message]) -> list[Spoken]:
-    """Messages taken apart, in order; those with neither words nor pictures are left out.
-
-    A string in place of messages is one of them.
-
-    Raises:
-        BadInput: a message that is none, or a picture by its address.
-    """
-    each = [messages] if isinstance(messages, str) else messages
-    read = [_spoken(message) for message in each]
-    return [message for message in read if message.text or message.pictures]
-
-
-def fold(messages: Sequence[Spoken], *, picture: bool, budget: int = BUDGET) -> Folded:
-    """The question to ask.
-
-    The last message is kept before all, then the system text, then the newest of the rest that
-    fit as a whole; what is too long by itself loses its middle. A single message stays as it is.
-
-    Args:
-        messages: oldest first; the last one is what to answer.
-        picture: whether there is one. If not, a sentence says so.
-        budget: see `BUDGET`.
-    """
-    *earlier, last = messages or (Spoken("user", ""),)
-    question = last.text or (DESCRIBE if picture else "")
-    note = "" if picture else f"\n\n{NO_PICTURE}"
-    if not earlier:
-        return Folded(f"{shorten(question, budget - tokens(note))}{note}")
-    system = "\n".join(message.text for message in earlier if message.role == "system")
-    turns = [message for message in earlier if message.role != "system" and message.text]
-    room = budget - tokens(note)
-    question = shorten(question, room)
-    room -= tokens(question)
-    head = _system(system, min(room, budget // 3))
-    history, left_out = _history(turns, room - tokens(head))
-    if head or history:
-        question = f"{_NOW}{question}" if history else question
-    return Folded(f"{head}{history}{question}{note}", left_out)
-
-
-def shorten(text: str, budget: int) -> str:
-    """The text, without its middle if it has more tokens than `budget`."""
-    if tokens(text) <= budget:
+def shorten(text: str, max_tokens: int) -> str:
+    """The text, without its middle if it has more tokens than `max_tokens`."""
+    if tokens(text) <= max_tokens:
         return text
-    room = max(0, budget * 3 - len(_SHORTENED.encode()) - 1)
+    room = max(0, max_tokens * 3 - len(_SHORTENED.encode()) - 1)
     raw = text.encode("utf-8", "replace")
     begin, end = raw[: room - room // 2], raw[len(raw) - room // 2 :]
     parts = (part.decode("utf-8", "ignore") for part in (begin, end))
     return _SHORTENED.join(parts) if room else ""
-
-
-_INSTRUCTIONS = "Follow these instructions:\n"
-_EARLIER = "This was said before:\n"
-_NOW = "\nAnswer this:\n"
-_NAMES = {"user": "User", "assistant": "You"}
-_FRAME = tokens(_EARLIER) + tokens(_NOW)
-
-
-def _system(text: str, room: int) -> str:
-    if not text:
-        return ""
-    text = shorten(text, room - tokens(_INSTRUCTIONS) - 1)
-    return f"{_INSTRUCTIONS}{text}\n\n" if text else ""
-
-
-def _history(turns: Sequence[Spoken], room: int) -> tuple[str, int]:
-    """The newest turns that fit, and how many do not."""
-    lines: list[str] = []
-    room -= _FRAME
-    for turn in reversed(turns):
-        line = f"{_NAMES.get(turn.role, 'User')}: {turn.text}\n"
-        room -= tokens(line)
-        if room < 0:
-            break
-        lines.append(line)
-    history = _EARLIER + "".join(reversed(lines)) if lines else ""
-    return history, len(turns) - len(lines)
-
-
-def _spoken(message: Message) -> Spoken:
-    if isinstance(message, str):
-        return Spoken("user", harmless(message.strip()))
-    if not isinstance(message, Mapping):
-        raise BadInput("A message is a text, or a dictionary with a role and content.")
-    role = str(message.get("role", "user"))
-    content = message.get("content")
-    if not isinstance(content, Sequence) or isinstance(content, str):
-        return Spoken(role, harmless(str(content or "").strip()))
-    words: list[str] = []
-    pictures: list[Any] = []
-    for part in content:
-        match part:
-            case str(text) | {"type": "text", "text": str(text)}:
-                words.append(text)
-            case {"image_url": {"url": source}} | {"image_url": source} | {"image": source}:
-                pictures.append(_in_message(source))
-            case _:
-                continue
-    return Spoken(role, harmless("\n".join(words).strip()), tuple(pictures))
-
-
-def _in_message(source: Any) -> Any:
-    if isinstance(source, str) and not source.startswith("data:"):
-        raise BadInput("A picture in a message is sent along as a data URL, not by its address.")
-    return source

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bot.errors import (
     GenerationFailed,
@@ -25,7 +25,7 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider.janus_pro_7b import DeepseekAI_JanusPro7b
+from bot.provider.janus import AsyncGeneratorProvider, DeepseekAI_JanusPro7b
 from bot.provider.responses import ImageResponse, Reasoning, Response, Stage, Text
 
 _SPACE_IS_DOWN = (
@@ -41,44 +41,28 @@ _SPACE_IS_DOWN = (
 _ELSEWHERE = (*_SPACE_IS_DOWN, QueueFull, QuotaExceeded, NoGpu, GpuAborted, GenerationFailed)
 """Errors after which another Space may well have an answer."""
 
+_ASKS_TO_WAIT = (QuotaExceeded, QueueFull)
+"""Errors with which a Space may say for how long to leave it alone."""
+
 _log = logging.getLogger(__name__)
-
-
-class SpaceProvider(Protocol):
-    """A provider for one Space, as `Spaces` needs it."""
-
-    @property
-    def name(self) -> str:
-        """Its id or its address."""
-        ...
-
-    def create_async_generator(
-        self, model: str, messages: Sequence[Any] = (), **options: Any
-    ) -> AsyncGenerator[Response, None]:
-        """As `DeepseekAI_JanusPro7b.create_async_generator`."""
-        ...
-
-    async def check(self) -> str:
-        """As `DeepseekAI_JanusPro7b.check`."""
-        ...
 
 
 class Circuit:
     """Remembers whether a Space is worth asking.
 
-    Closed at first. `limit` failures in a row open it for `wait` seconds; then one request at a
-    time is let through as a probe, and its success closes it. A Space that says itself when it
-    will work again is left alone until then.
+    Closed at first. `max_failures` in a row open it for `wait_seconds`; then one request at a time
+    is let through as a probe, and its success closes it. A Space that says itself when it will
+    work again is left alone until then.
 
     Args:
-        limit: failures in a row.
-        wait: seconds.
+        max_failures: in a row.
+        wait_seconds: from the newest failure to the first probe.
         clock: seconds from any moment on, never going back.
     """
 
-    def __init__(self, limit: int, wait: float, clock: Callable[[], float]) -> None:
-        self._limit = limit
-        self._wait = wait
+    def __init__(self, max_failures: int, wait_seconds: float, clock: Callable[[], float]) -> None:
+        self._max_failures = max_failures
+        self._wait = wait_seconds
         self._clock = clock
         self._failures = 0
         self._open_until = 0.0
@@ -90,7 +74,7 @@ class Circuit:
         """Whether a request should go to this Space now."""
         if self._clock() < self._rest_until:
             return False
-        if self._failures < self._limit:
+        if self._failures < self._max_failures:
             return True
         return not self._probing and self._clock() >= self._open_until
 
@@ -100,7 +84,7 @@ class Circuit:
 
     def begin(self) -> bool:
         """A request goes to this Space; whether it is a probe."""
-        probe = self._failures >= self._limit
+        probe = self._failures >= self._max_failures
         self._probing = self._probing or probe
         return probe
 
@@ -124,7 +108,7 @@ class Circuit:
 class _Member:
     """A Space with what `Spaces` knows of it."""
 
-    provider: SpaceProvider
+    provider: AsyncGeneratorProvider
     circuit: Circuit
     limit: int
     slots: asyncio.Semaphore | None
@@ -133,17 +117,14 @@ class _Member:
     def busy(self) -> bool:
         return self.slots is not None and self.slots.locked()
 
-    def slot(self) -> AbstractAsyncContextManager[None]:
-        return self.slots if self.slots is not None else nullcontext()
-
 
 class Spaces:
     """Tries Spaces in order until one has an answer.
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
-    where another Space may help. A Space whose circuit is open, which said for how long to leave it
-    alone (no quota left, or too many requests), or whose places are all taken, is passed over for a
-    later one; if there is no other, it is asked (or waited for) all the same.
+    where another Space may help. A Space is passed over for a later one if it failed too often, if
+    it said for how long to leave it alone (no quota left, or too many requests), or if its slots
+    are all taken; if there is no other, it is asked (or waited for) all the same.
 
     Args:
         providers: in the order in which to try them; at least one.
@@ -162,7 +143,7 @@ class Spaces:
 
     def __init__(
         self,
-        providers: Sequence[SpaceProvider],
+        providers: Sequence[AsyncGeneratorProvider],
         *,
         concurrency: int | Sequence[int] = 0,
         failures: int = 3,
@@ -183,7 +164,7 @@ class Spaces:
         ]
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """Requests that can run at once on the Spaces that are well now; 0 for no limit.
 
         If none is well, it is the limit of the first, which is the one that is asked then.
@@ -195,7 +176,12 @@ class Spaces:
     async def create_async_generator(
         self, model: str = "", messages: Sequence[Any] = (), **options: Any
     ) -> AsyncGenerator[Response, None]:
-        """As `DeepseekAI_JanusPro7b.create_async_generator`, from the first Space that can.
+        """What `DeepseekAI_JanusPro7b` yields when it is asked, from the first Space that can.
+
+        Args:
+            model: see there, as for `options`.
+            messages: oldest first.
+            options: by name.
 
         Raises:
             ProviderError: no Space had an answer. Of several errors it is the first that tells
@@ -203,6 +189,8 @@ class Spaces:
 
         Cancelling: as there.
         """
+        # With a key or cookies of the caller's own, a limit that is reached is the caller's.
+        own_account = options.get("api_key") or options.get("cookies")
         left = list(self._members)
         errors: list[ProviderError] = []
         while left:
@@ -211,20 +199,29 @@ class Spaces:
             if member.busy:
                 yield Reasoning(Stage.QUEUED)
             shown = False
-            try:
-                async with member.slot():
-                    stream = _watched(member, model, messages, options)
+            ok: bool | None = None
+            async with member.slots or nullcontext():
+                probe = member.circuit.begin()
+                try:
+                    stream = member.provider.create_async_generator(model, messages, **options)
                     async with aclosing(stream) as responses:
                         async for response in responses:
                             shown = shown or isinstance(response, Text | ImageResponse)
                             yield response
-            except _ELSEWHERE as error:
-                if shown:
-                    raise
-                errors.append(error)
-                _log.info("%s failed: %s", member.provider.name, type(error).__name__)
-            else:
-                return
+                    ok = True
+                except _ELSEWHERE as error:
+                    if isinstance(error, _SPACE_IS_DOWN):
+                        ok = False
+                    elif isinstance(error, _ASKS_TO_WAIT) and error.retry_after and not own_account:
+                        member.circuit.rest(error.retry_after)
+                    if shown:
+                        raise
+                    errors.append(error)
+                    _log.info("%s failed: %s", member.provider.name, type(error).__name__)
+                else:
+                    return
+                finally:
+                    member.circuit.end(ok=ok, probe=probe)
         raise next((error for error in errors if error.retry_after is not None), errors[0])
 
     async def check(self) -> list[tuple[str, ProviderError | None]]:
@@ -243,32 +240,7 @@ def _choose(members: Sequence[_Member]) -> _Member:
     return (free or well or members)[0]
 
 
-async def _watched(
-    member: _Member, model: str, messages: Sequence[Any], options: dict[str, Any]
-) -> AsyncGenerator[Response, None]:
-    """One Space's answer, its circuit told how it went."""
-    ok: bool | None = None
-    stream = member.provider.create_async_generator(model, messages, **options)
-    probe = member.circuit.begin()
-    try:
-        async with aclosing(stream) as responses:
-            async for response in responses:
-                yield response
-        ok = True
-    except _SPACE_IS_DOWN:
-        ok = False
-        raise
-    except (QuotaExceeded, QueueFull) as error:
-        # With a key or cookies of the caller's own it was the caller's limit.
-        own = options.get("api_key") or options.get("cookies")
-        if error.retry_after is not None and not own:
-            member.circuit.rest(error.retry_after)
-        raise
-    finally:
-        member.circuit.end(ok=ok, probe=probe)
-
-
-async def _health(provider: SpaceProvider) -> tuple[str, ProviderError | None]:
+async def _health(provider: AsyncGeneratorProvider) -> tuple[str, ProviderError | None]:
     try:
         await provider.check()
     except ProviderError as error:

@@ -34,9 +34,9 @@ from bot.provider import (
     Text,
     open_session,
 )
+from bot.provider.http import Timeouts
 from bot.provider.prompt import DESCRIBE, NO_PICTURE
 from bot.provider.responses import Stage
-from bot.provider.wire import Patience
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import (
     CLOSE,
@@ -53,7 +53,7 @@ from tests.servers.faulty_space import (
     says,
 )
 
-SOON = Patience(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
+SOON = Timeouts(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
 TOKEN = "hf_secret"
 FILES = {f"/srv/cache/{number}.png": PNG + bytes([number]) for number in range(5)}
 DRAWN = says(STARTS, completed(gallery(*FILES)), CLOSE)
@@ -68,7 +68,7 @@ async def space() -> AsyncIterator[FaultySpace]:
 
 def provider(space: FaultySpace, **options: Any) -> DeepseekAI_JanusPro7b:
     """For a server that is no Space."""
-    return DeepseekAI_JanusPro7b(api_url=space.url, patience=SOON, **options)
+    return DeepseekAI_JanusPro7b(api_url=space.url, timeouts=SOON, **options)
 
 
 async def test_chat_sends_a_plain_picture(space: FaultySpace) -> None:

@@ -1,10 +1,10 @@
 """Gradio's event stream as typed events; no input or output here.
 
-`EventParser` takes bytes as they come off the wire, cut anywhere, and gives back the events that
-they complete. Gradio sends values of a streamed answer once in full and then as differences; the
-parser applies them, so that every `Generating` states the whole value.
+Three layers: `SseDecoder` cuts bytes, as they come, into the data of single events; `EventParser`
+reads those as JSON and types them; and `apply_diffs` adds up the values of a streamed answer, which
+Gradio sends once in full and then as differences, so that every `Generating` has the whole value.
 
-Wire facts come from recordings of Gradio 4.44.1, 5.1.0 and 6.31.0, held in `tests/transcripts/`.
+The facts come from recordings of Gradio 4.44.1, 5.1.0 and 6.31.0, held in `tests/transcripts/`.
 Everything read here is untrusted: a missing or mistyped field becomes `None` or `""`, an event of
 an unknown kind is left out, and what cannot be an event stream at all is a `StreamLost`.
 """
@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from bot.errors import StreamLost
-from bot.provider import json_text
-from bot.provider.gradio_diffs import apply_diffs
-from bot.provider.sse import SseDecoder
-from bot.provider.words import plain, unquote
+from bot.provider import json
+from bot.provider.errors import plain_text, unquote
+
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+"""The largest event in the recordings, five gallery entries, has 3 kB."""
+_END = b"\n\n"
+"""Ends an event: an empty line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,7 @@ class EventParser:
 
     def _event(self, payload: bytes) -> Event | None:
         try:
-            message = json_text.loads(payload)
+            message = json.loads(payload)
         except ValueError:
             message = None
         if not isinstance(message, dict):
@@ -201,7 +204,9 @@ class EventParser:
             self._values.pop(event_id, None)
             # A function that fails midway has its title only inside the output.
             title = _text(output.get("title")) or _text(message.get("title"))
-            return Failed(event_id, plain(unquote(_text(output.get("error")))), plain(title))
+            return Failed(
+                event_id, plain_text(unquote(_text(output.get("error")))), plain_text(title)
+            )
         data = output.get("data")
         if final:
             self._values.pop(event_id, None)
@@ -224,7 +229,7 @@ def _starts(event_id: str, message: dict[str, Any]) -> ProcessStarts:
 
 
 def _log(event_id: str, message: dict[str, Any]) -> Log:
-    text, title = plain(_text(message.get("log"))), plain(_text(message.get("title")))
+    text, title = plain_text(_text(message.get("log"))), plain_text(_text(message.get("title")))
     return Log(event_id, text, _text(message.get("level")), title)
 
 
@@ -237,8 +242,8 @@ def _progress(event_id: str, message: dict[str, Any]) -> Progress:
                 _number(bar.get("index")),
                 _number(bar.get("length")),
                 _number(bar.get("progress")),
-                plain(_text(bar.get("unit"))),
-                plain(_text(bar.get("desc"))),
+                plain_text(_text(bar.get("unit"))),
+                plain_text(_text(bar.get("desc"))),
             )
             for bar in (bars if isinstance(bars, list) else ())
             if isinstance(bar, dict)
@@ -247,7 +252,7 @@ def _progress(event_id: str, message: dict[str, Any]) -> Progress:
 
 
 def _unexpected(_: str, message: dict[str, Any]) -> UnexpectedError:
-    text = plain(_text(message.get("message")))
+    text = plain_text(_text(message.get("message")))
     # Up to 5.12 only the words tell that the session is unknown.
     unknown = message.get("session_not_found") is True or "session not found" in text.lower()
     return UnexpectedError(text, unknown)
@@ -280,3 +285,110 @@ def _number(value: Any) -> float | None:
 def _count(value: Any) -> int | None:
     number = _number(value)
     return None if number is None or number < 0 else int(number)
+
+
+class SseDecoder:
+    """Bytes in, cut anywhere; the data of complete server-sent events out.
+
+    Only what Gradio uses of the format (WHATWG HTML, section 9.2): comments and the fields `event`,
+    `id` and `retry` are skipped. Lines may end in LF or CRLF. A last event that no empty line
+    follows is incomplete and is never given out.
+
+    Args:
+        max_bytes: that one event may have.
+    """
+
+    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._begun = bytearray()
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take bytes in and return the data of the events that they complete.
+
+        Raises:
+            StreamLost: an event is larger than `max_bytes`.
+        """
+        chunk = chunk.replace(b"\r", b"")  # where it is no part of an end, it has no meaning
+        if self._begun:
+            known = len(self._begun) - 1
+            self._begun += chunk
+            if self._begun.find(_END, known) < 0:
+                self._check(len(self._begun))
+                return []
+            chunk = bytes(self._begun)
+            self._begun.clear()
+        *events, rest = chunk.split(_END)
+        self._begun += rest
+        if len(chunk) > self._max_bytes:
+            self._check(max(map(len, (*events, rest))))
+        return [data for event in events if (data := _data(event)) is not None]
+
+    def _check(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise StreamLost("The Space sent more in one event than anything sensible needs.")
+
+
+def _data(event: bytes) -> bytes | None:
+    if event.startswith(b"data:") and b"\n" not in event:  # as Gradio sends them all
+        return event[5:].removeprefix(b" ")
+    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
+    data = [line[5:].removeprefix(b" ") for line in lines]
+    return b"\n".join(data) if data else None
+
+
+def apply_diffs(values: list[Any], diffs: list[Any]) -> list[Any]:
+    """New values of all outputs; the old ones stay as they are.
+
+    A difference is `[action, path, value]`: `append`, `replace`, `add` or `delete` at a path into
+    the value, where `[]` is the whole of it (the same in protocols sse_v2 to sse_v3).
+
+    Args:
+        values: one value per output.
+        diffs: one list of differences per output; an empty one changes nothing.
+
+    Raises:
+        StreamLost: a difference does not fit the value, so a part of the stream is missing.
+    """
+    if len(values) != len(diffs):
+        raise StreamLost("The Space changed its mind about how many values it sends.")
+    try:
+        return [_all(value, changes) for value, changes in zip(values, diffs, strict=True)]
+    except (TypeError, ValueError, LookupError, RecursionError):
+        raise StreamLost("A part of the answer was lost on the way.") from None
+
+
+def _all(value: Any, changes: Any) -> Any:
+    for action, path, new in changes:
+        value = _edit(value, path, action, new)
+    return value
+
+
+def _edit(target: Any, path: Any, action: str, new: Any) -> Any:
+    """`target` with one difference applied; containers on the way are copied, the rest shared."""
+    if not path:
+        return _joined(target, action, new)
+    if not isinstance(target, list | dict):
+        raise TypeError("a path into something without parts")
+    key, rest = path[0], path[1:]
+    copy: Any = target.copy()
+    if rest or action in {"append", "replace"}:
+        copy[key] = _edit(copy[key], rest, action, new)
+    elif action == "delete":
+        del copy[key]
+    elif action != "add":
+        raise ValueError("an unknown action")
+    elif isinstance(copy, list):
+        copy.insert(key, new)
+    else:
+        copy[key] = new
+    return copy
+
+
+def _joined(target: Any, action: str, new: Any) -> Any:
+    if action == "replace":
+        return new
+    if action == "append" and isinstance(target, str) and isinstance(new, str):
+        return target + new
+    if action == "append" and isinstance(target, list) and isinstance(new, list):
+        return target + new
+    raise ValueError("an action that the whole value cannot take")

@@ -1,7 +1,7 @@
-"""JSON as it goes over the wire; pure.
+"""JSON by orjson, as in Gradio itself; what that is too strict for goes through the library's own.
 
-orjson reads and writes it, as in Gradio itself. What orjson is too strict for goes through the
-standard library after all.
+Python servers write halves of surrogate pairs, `NaN` and integers of any size, and orjson takes
+none of them.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ def dumps(value: Any, default: Callable[[Any], str] | None = None) -> bytes:
 
     Args:
         value: anything that JSON can hold, and what `default` takes.
-        default: what stands for everything else; raises `TypeError` if nothing can.
+        default: gives the text for everything else; raises `TypeError` if it has none. It may be
+            asked about the same thing twice.
 
     Raises:
-        TypeError: there is something in `value` that JSON cannot hold.
+        TypeError: JSON cannot hold something in `value`.
     """
     try:
         return orjson.dumps(value, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-    except orjson.JSONEncodeError:  # halves of characters, or integers of more than 64 bits
+    except orjson.JSONEncodeError:
         return json.dumps(value, default=default).encode()
 
 
 def loads(data: bytes) -> Any:
-    """What `data`, in UTF-8, says.
+    """The value that `data`, in UTF-8, stands for.
 
     Raises:
-        ValueError: it is no JSON, or nested too deeply.
+        ValueError: it is not JSON, or nested too deeply.
     """
     try:
         return orjson.loads(data)
-    except orjson.JSONDecodeError:  # not a number, and halves of characters, as Python writes them
+    except orjson.JSONDecodeError:
         try:
             return json.loads(data.decode())
         except RecursionError:

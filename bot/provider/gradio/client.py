@@ -1,0 +1,420 @@
+"""Calls to the functions of one Gradio server: join its queue, follow the events, give up cleanly.
+
+One `session_hash` per call: on a shared one, a broken stream would take all other calls with it.
+Every error of the network leaves as a `ProviderError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import aiohttp
+
+from bot.errors import (
+    GenerationCancelled,
+    GenerationTimeout,
+    ProviderError,
+    SpaceUnreachable,
+    StreamLost,
+)
+from bot.provider.errors import function_error, network_error, network_exceptions
+from bot.provider.gradio.config import Function, SpaceConfig, read_config
+from bot.provider.gradio.events import (
+    Cancelled,
+    Completed,
+    Estimation,
+    Event,
+    EventParser,
+    Failed,
+    Generating,
+    Heartbeat,
+    Log,
+    ProcessStarts,
+    Progress,
+    StreamClosed,
+    UnexpectedError,
+)
+from bot.provider.http import HttpClient, JsonBody, release
+
+CONFIG_SECONDS = 600.0
+"""Until `/config` is read again, lest a redeployed Space runs another function."""
+MAX_CONFIG_BYTES = 8 * 1024 * 1024
+"""The original app's has 31 kB."""
+MAX_STREAM_BYTES = 64 * 1024 * 1024
+_DRAIN_SECONDS = 0.5
+"""In which the end of a finished stream has to come for its connection to be kept."""
+_WITHDRAW_PAUSE_SECONDS = 0.1
+"""Between two tries to learn the id of a request that was cancelled on its way."""
+_RESET = {errno.ECONNRESET, errno.EPIPE, None}
+"""Aiohttp's own `ClientConnectionResetError` has no number."""
+_JOIN_HEADERS = {"x-gradio-user": "api"}
+"""For any other user the `spaces` package puts HTML and advice for a browser into its errors."""
+
+CallEvent: TypeAlias = Estimation | ProcessStarts | Progress | Log | Generating | Completed
+"""What `GradioClient.call` yields: everything else either means nothing or is an exception."""
+_OUTCOMES = (Completed, Failed, Cancelled)
+"""What becomes of an event; the server ends the stream after it."""
+_LAST = (*_OUTCOMES, StreamClosed, UnexpectedError)
+"""Nothing of interest follows these; an `UnexpectedError` may even be repeated for ever."""
+
+_log = logging.getLogger(__name__)
+
+
+class ConfigCache:
+    """What is known of one server, shared by all its clients.
+
+    Args:
+        known: see `read_config`.
+
+    Attributes:
+        config: what was read last; `None` before that.
+        prefix: in front of every path but `/config`, as the configuration says.
+    """
+
+    def __init__(self, known: Mapping[str, Function]) -> None:
+        self.known = known
+        self.config: SpaceConfig | None = None
+        self.prefix = ""
+        self.reading = asyncio.Lock()
+        self.good_until = 0.0
+
+    def fresh(self) -> SpaceConfig | None:
+        """The configuration, if it was read within `CONFIG_SECONDS`."""
+        return self.config if time.monotonic() < self.good_until else None
+
+    def forget(self) -> None:
+        """Make the next call read it again."""
+        self.good_until = 0.0
+
+
+class GradioClient:
+    """Calls functions of one Gradio server.
+
+    Args:
+        http: to the server.
+        cache: what earlier calls learnt of it.
+    """
+
+    def __init__(self, http: HttpClient, cache: ConfigCache) -> None:
+        self.http = http
+        self.cache = cache
+
+    async def config(self) -> SpaceConfig:
+        """What the server says about itself; read once and then kept for `CONFIG_SECONDS`.
+
+        Raises:
+            SpaceUnreachable: no answer, or not one of Gradio.
+            ProviderError: the server refuses to say.
+        """
+        if config := self.cache.fresh():
+            return config
+        async with self.cache.reading:
+            if config := self.cache.fresh():
+                return config
+            # Not under the prefix: this is where one learns of it.
+            answer = await self.http.fetch("GET", "/config", max_bytes=MAX_CONFIG_BYTES)
+            answer.raise_for_status()
+            config = read_config(answer.json(), self.cache.known)
+            if config is None:
+                raise self._not_gradio()
+            self.cache.config, self.cache.prefix = config, config.prefix
+            self.cache.good_until = time.monotonic() + CONFIG_SECONDS
+            return config
+
+    async def join(
+        self,
+        function: Function,
+        data: Sequence[Any],
+        session_hash: str,
+        headers: Mapping[str, str],
+        limits: aiohttp.ClientTimeout | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send the request that puts a call into the queue; the caller ends the response.
+
+        Args:
+            function: from the configuration.
+            data: a JSON value per input.
+            session_hash: letters and digits that no other call uses.
+            headers: for this request only, which is where ZeroGPU looks for its tokens.
+            limits: in time; `Timeouts.answer` if not given.
+
+        Raises:
+            ProviderError: there is no answer.
+        """
+        body: dict[str, Any] = {
+            "data": list(data),
+            "event_data": None,
+            "fn_index": function.fn_index,
+            "session_hash": session_hash,
+        }
+        if function.trigger_id is not None:
+            body["trigger_id"] = function.trigger_id
+        send = partial(
+            self.http.request,
+            "POST",
+            f"{self.cache.prefix}/queue/join",
+            headers={**_JOIN_HEADERS, **headers},
+            limits=limits,
+            data=JsonBody(body),
+        )
+        try:
+            return await send()
+        except SpaceUnreachable as error:
+            # A pooled connection that the server had closed meanwhile: nobody read the request.
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _RESET:
+                raise
+            return await send()
+
+    async def open_stream(self, session_hash: str) -> aiohttp.ClientResponse:
+        """Ask for the events of a session that has joined, and return when the stream begins.
+
+        There is no limit on its time but on connecting, as aiohttp would count all of the stream.
+
+        Args:
+            session_hash: as it is written in an address.
+
+        Raises:
+            ProviderError: there is no answer.
+        """
+        return await self.http.request(
+            "GET",
+            f"{self.cache.prefix}/queue/data?session_hash={session_hash}",
+            headers={"Accept": "text/event-stream"},
+            limits=self.http.endless,
+        )
+
+    async def call(
+        self,
+        function: Function,
+        data: Sequence[Any],
+        session_hash: str,
+        headers: Mapping[str, str],
+    ) -> AsyncGenerator[CallEvent, None]:
+        """Run a function and yield what becomes of it; the last event is `Completed`.
+
+        Args:
+            function: from the configuration.
+            data: a JSON value per input.
+            session_hash: letters and digits that no other call uses.
+            headers: see `join`.
+
+        Raises:
+            ProviderError: it did not come to an answer.
+
+        Cancelling: hangs up, which frees a place in the queue, and tells the Space, which frees a
+            running one; gives up after `Timeouts.cancel`. So does closing the generator. A running
+            function that does not stream goes on in its thread, to nobody.
+        """
+        event_id, response = await self._enter(function, data, session_hash, headers)
+        stream = EventStream(response, self.http, event_id)
+        last: Event | None = None
+        try:
+            while last is None and (events := await stream.read()):
+                for event in events:
+                    if isinstance(event, _LAST):
+                        last = event
+                        break
+                    if isinstance(event, ProcessStarts):
+                        stream.limit(self.http.timeouts.generation)
+                    if not isinstance(event, Heartbeat):
+                        yield event
+            if isinstance(last, Completed):
+                yield last
+            if isinstance(last, _OUTCOMES):
+                await stream.drain()
+        finally:
+            stream.close()
+            if last is None:
+                await self._cancel(function, session_hash, event_id)
+        if not isinstance(last, Completed):
+            raise _error_for(last)
+
+    async def _enter(
+        self,
+        function: Function,
+        data: Sequence[Any],
+        session_hash: str,
+        headers: Mapping[str, str],
+    ) -> tuple[str, aiohttp.ClientResponse]:
+        """Join the queue and open its stream, in one time limit; the event's id, and the stream.
+
+        Cancelling: withdraws the request, which the Space may have taken before it answered. So
+            does the time limit.
+        """
+        http, event_id = self.http, ""
+        try:
+            async with asyncio.timeout(http.timeouts.answer):
+                response = await self.join(function, data, session_hash, headers, http.endless)
+                joined = await http.read(response)
+                joined.raise_for_status()
+                match joined.json():
+                    case {"event_id": str(event_id)}:
+                        pass
+                    case _:
+                        raise self._not_gradio()
+                stream = await self.open_stream(session_hash)
+                if stream.status != HTTPStatus.OK:
+                    (await http.read(stream)).raise_for_status()
+                return event_id, stream
+        except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
+            if event_id:
+                await self._cancel(function, session_hash, event_id)
+            elif not isinstance(error, ProviderError):
+                await self._withdraw(function, session_hash)
+            if isinstance(error, TimeoutError):
+                raise network_error(error, http.host) from error
+            raise
+
+    async def _withdraw(self, function: Function, session_hash: str) -> None:
+        """Cancel a request whose id is not known; gives up after `Timeouts.cancel`. Never fails.
+
+        The stream of its session tells the id, also to those who come late. Before the request has
+        arrived, if it does at all, the session is not known.
+        """
+        try:
+            async with asyncio.timeout(self.http.timeouts.cancel):
+                while True:
+                    stream = EventStream(await self.open_stream(session_hash), self.http)
+                    try:
+                        events = await stream.read()
+                    finally:
+                        stream.close()
+                    for event in events:
+                        if event_id := getattr(event, "event_id", ""):
+                            await self._cancel(function, session_hash, event_id)
+                            return
+                    await asyncio.sleep(_WITHDRAW_PAUSE_SECONDS)
+        except (TimeoutError, ProviderError) as error:
+            _log.debug("%s not told of a cancellation: %r", self.http.host, error)
+
+    async def _cancel(self, function: Function, session_hash: str, event_id: str) -> None:
+        """Tell the Space that nobody waits for an event any more. Never fails."""
+        body = {
+            "session_hash": session_hash,
+            "fn_index": function.fn_index,
+            "event_id": event_id,
+        }
+        limits = aiohttp.ClientTimeout(total=self.http.timeouts.cancel)
+        try:
+            await self.http.fetch("POST", f"{self.cache.prefix}/cancel", json=body, limits=limits)
+        except ProviderError as error:
+            _log.debug("%s not told of a cancellation: %s", self.http.host, error)
+
+    def _not_gradio(self) -> SpaceUnreachable:
+        return SpaceUnreachable(f"{self.http.host} answers, but it is not a Gradio server.")
+
+
+def _error_for(last: Event | None) -> ProviderError:
+    """The error for the event with which a stream ended in place of an answer.
+
+    Args:
+        last: `None` if the stream broke off.
+    """
+    match last:
+        case Failed(text=text, title=title):
+            return function_error(text, title)
+        case Cancelled():
+            return GenerationCancelled("The Space says that the request was cancelled.")
+        case UnexpectedError(session_not_found=True):
+            return StreamLost("The Space has forgotten the request; it was probably restarted.")
+        case UnexpectedError(message=message):
+            return StreamLost(f"The Space broke off: {message}")
+        case _:
+            return StreamLost("The Space ended the stream before the answer was complete.")
+
+
+class EventStream:
+    """An open event stream; `close` it in any case.
+
+    One timer watches over the whole stream. A time limit around each read would cost more than
+    reading does, and one around many would not survive a generator that yields in between.
+
+    Args:
+        response: with status 200; nothing of its body is read yet.
+        http: that it came by.
+        event_id: whose events are read; others on the same stream are left out. `""` for all.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, http: HttpClient, event_id: str = ""
+    ) -> None:
+        self._response = response
+        self._http = http
+        self._parser = EventParser(event_id)
+        self._read = 0
+        self._over: ProviderError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        self._deadline = math.inf
+        self._timer = self._loop.call_at(self._heard + http.timeouts.silence, self._look)
+
+    def limit(self, seconds: float) -> None:
+        """End no later than so many seconds from now; of several limits, the earliest counts."""
+        self._deadline = min(self._deadline, self._loop.time() + seconds)
+        if self._deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._look)
+
+    async def read(self) -> list[Event]:
+        """The events that come next, at least one; none if the connection has ended.
+
+        Raises:
+            GenerationTimeout: the limit is reached.
+            StreamLost: silence, a broken connection, or something that is no event stream.
+        """
+        while True:
+            try:
+                chunk = await self._response.content.readany()
+            except network_exceptions() as error:
+                lost = self._over or network_error(error, self._http.host, streaming=True)
+                raise lost from error
+            if not chunk:
+                return []
+            self._heard = self._loop.time()
+            self._read += len(chunk)
+            if self._read > MAX_STREAM_BYTES:
+                raise StreamLost("The Space sent more than an answer needs.")
+            if events := self._parser.feed(chunk):
+                return events
+
+    async def drain(self) -> None:
+        """Read the end of a finished stream, so that its connection can be used again."""
+        content = self._response.content
+        if content.at_eof():
+            return
+        self.limit(_DRAIN_SECONDS)
+        try:
+            for _ in range(8):
+                if not await content.readany():
+                    return
+        except network_exceptions():
+            return  # the answer is complete; only the connection is lost
+
+    def close(self) -> None:
+        """Hang up; after the end of the stream its connection is kept for others."""
+        self._timer.cancel()
+        release(self._response)
+
+    def _look(self) -> None:
+        """Hang up if it has taken too long; otherwise look again when it may have."""
+        now = self._loop.time()
+        timeouts = self._http.timeouts
+        if self._response.content.total_bytes > self._read:
+            self._heard = now  # it is we who have not read for a while
+        if now >= self._deadline:
+            self._over = GenerationTimeout(f"The Space took longer than {timeouts.generation:g} s.")
+        elif now >= self._heard + timeouts.silence:
+            self._over = StreamLost("The Space fell silent in the middle of the request.")
+        else:
+            again = min(self._deadline, self._heard + timeouts.silence)
+            self._timer = self._loop.call_at(again, self._look)
+            return
+        self._response.close()

@@ -1,0 +1,336 @@
+"""HTTP to Spaces and to Hugging Face.
+
+Nothing read here is unbounded, in size or in time, and no redirect is followed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from binascii import b2a_base64
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.cookies import CookieError
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
+from yarl import URL
+
+from bot.errors import ConfigError, SpaceUnreachable
+from bot.provider import json
+from bot.provider.errors import http_error, network_error, network_exceptions
+from bot.support import TooManyBytes, read_bounded
+
+MAX_ANSWER_BYTES = 256 * 1024
+"""Of a short answer, where a caller allows no more."""
+KEEP_ALIVE_SECONDS = 4.0
+"""Until a connection without a request is closed. Gradio's server, uvicorn, does it after five; a
+request sent on a connection that it is closing would be lost."""
+
+_PIECE_BYTES = 48 * 1024
+"""Of a file, encoded at a time: a multiple of three, so that the texts join. Each is 64 kB of text,
+which is what aiohttp and asyncio buffer before they wait for the server."""
+_FILE_MARK = secrets.token_hex(16)
+"""Stands for a file; no text of people can hold it, because it never leaves the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each step may take, in seconds.
+
+    Attributes:
+        connect: opening a connection.
+        answer: a short request, from sending it to the last byte of the answer; joining a queue
+            and opening its event stream count as one.
+        transfer: an upload or a download of a picture.
+        silence: no byte on an event stream. Gradio sends a heartbeat every 15 s.
+        generation: from the moment the function starts; time in the queue does not count.
+        cancel: telling the Space that nobody waits any more.
+        wake: until a sleeping Space has to answer.
+        poll: between two looks at a Space that wakes; no limit, but a pause.
+    """
+
+    connect: float = 15.0
+    answer: float = 30.0
+    transfer: float = 120.0
+    silence: float = 60.0
+    generation: float = 300.0
+    cancel: float = 2.0
+    wake: float = 300.0
+    poll: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete HTTP answer.
+
+    Attributes:
+        host: who gave it, for people.
+    """
+
+    host: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON, or `None` if it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def raise_for_status(self) -> None:
+        """Raise the error for any status but 200, which is Gradio's only one for success.
+
+        Raises:
+            ProviderError: see `http_error`.
+        """
+        if self.status != HTTPStatus.OK:
+            raise http_error(self.status, self.body, self.headers, self.host)
+
+
+class HttpClient:
+    """Requests to one server.
+
+    Args:
+        session: whose connections are used; stays open.
+        base: the server's root without a slash at the end.
+        proxy: HTTP proxy, or `None`.
+        headers: sent with every request, so credentials that this server may see.
+        timeouts: see there.
+
+    Raises:
+        ConfigError: `proxy` is not an address.
+
+    Attributes:
+        host: name and port of the server, for people; never a user name or a password.
+        limits: of a short request: `Timeouts.answer` in all.
+        slow: of a picture on its way: `Timeouts.transfer` in all.
+        endless: of a request whose caller counts the time; limits connecting only.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        *,
+        proxy: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self.session = session
+        self.base = base
+        self.proxy = proxy
+        self.timeouts = timeouts = timeouts or Timeouts()
+        address = URL(base)
+        port = "" if address.is_default_port() else f":{address.port}"
+        self.host = f"{address.host}{port}"
+        self.limits, self.slow, self.endless = (
+            aiohttp.ClientTimeout(total=total, sock_connect=timeouts.connect)
+            for total in (timeouts.answer, timeouts.transfer, None)
+        )
+        self._headers = dict(headers or {})
+        try:
+            self._proxy = None if proxy is None else URL(proxy)
+        except ValueError:
+            raise self._unsendable() from None
+        if self._proxy is not None and not self._proxy.host:
+            raise self._unsendable()  # aiohttp would go past such a proxy without a word
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        limits: aiohttp.ClientTimeout | None = None,
+        **options: Any,
+    ) -> aiohttp.ClientResponse:
+        """Send a request and return when the answer's headers are there.
+
+        The caller ends the response, with `read` or `release`.
+
+        Args:
+            method: of HTTP.
+            path: begins with a slash, and is encoded.
+            headers: beside those of every request.
+            limits: in time; `self.limits` if not given.
+            options: as `aiohttp.ClientSession.request` takes them.
+
+        Raises:
+            ProviderError: there is no answer.
+            ConfigError: something is not in a form that can be sent.
+        """
+        if self.session.closed:
+            raise SpaceUnreachable("The bot has closed its connections.")
+        try:
+            return await self.session.request(
+                method,
+                URL(self.base + path, encoded=True),
+                headers={**self._headers, **(headers or {})},
+                proxy=self._proxy,
+                timeout=limits or self.limits,
+                allow_redirects=False,
+                **options,
+            )
+        except network_exceptions() as error:
+            raise network_error(error, self.host) from error
+        except (ValueError, CookieError):
+            raise self._unsendable() from None
+
+    async def read(
+        self, response: aiohttp.ClientResponse, max_bytes: int = MAX_ANSWER_BYTES
+    ) -> Answer:
+        """The whole answer, whatever its status; `response` is ended.
+
+        Raises:
+            ProviderError: the connection broke, or there are more than `max_bytes`.
+        """
+        try:
+            body = await read_bounded(response.content.iter_any(), max_bytes)
+        except TooManyBytes:
+            raise SpaceUnreachable(f"{self.host} sends more than anything needs.") from None
+        except network_exceptions() as error:
+            raise network_error(error, self.host) from error
+        finally:
+            release(response)
+        return Answer(self.host, response.status, response.headers, body)
+
+    async def fetch(
+        self, method: str, path: str, *, max_bytes: int = MAX_ANSWER_BYTES, **options: Any
+    ) -> Answer:
+        """`request` and `read` in one."""
+        return await self.read(await self.request(method, path, **options), max_bytes)
+
+    def _unsendable(self) -> ConfigError:
+        # aiohttp's own words for it are not used: the values may be secrets.
+        return ConfigError(
+            f"{self.host} cannot be asked: the address, the proxy, a token or a cookie is not "
+            "written as one."
+        )
+
+
+def release(response: aiohttp.ClientResponse) -> None:
+    """Give the connection of a response back to its session, or close it.
+
+    It is closed if something of the answer was left, and after a 5xx: uvicorn closes it then, and a
+    request sent on it meanwhile would be lost.
+    """
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or not response.content.at_eof():
+        response.close()
+    else:
+        response.release()
+
+
+@asynccontextmanager
+async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session for Spaces: no cookies are kept, and a SOCKS proxy is dialled if one is given.
+
+    One session serves any number of providers. HTTP proxies are given to each request instead.
+
+    Args:
+        proxy: `socks4://`, `socks5://` or `socks5h://`; anything else is ignored here.
+
+    Raises:
+        ConfigError: it begins like a SOCKS proxy and is not an address.
+    """
+    # The number of turns at once is limited elsewhere, and each holds one stream open.
+    pool: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEP_ALIVE_SECONDS}
+    connector: aiohttp.BaseConnector | None = None
+    if is_socks(proxy):
+        from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - most people have no proxy
+
+        try:
+            # The proxy resolves names in any case (rdns), which is what socks5h means.
+            address = str(proxy).replace("socks5h:", "socks5:", 1)
+            connector = ProxyConnector.from_url(address, **pool)
+        except ValueError:
+            raise ConfigError("provider.proxy is not the address of a SOCKS proxy.") from None
+    else:
+        connector = aiohttp.TCPConnector(**pool)
+    jar = aiohttp.DummyCookieJar()
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+        yield session
+
+
+def is_socks(proxy: str | None) -> bool:
+    """Whether a proxy has to be dialled by the session, because aiohttp speaks only HTTP ones."""
+    return proxy is not None and proxy.lower().startswith("socks")
+
+
+@dataclass(frozen=True, slots=True)
+class DataUrl:
+    """A file that travels inside a `JsonBody`, as `data:MEDIA_TYPE;base64,…`."""
+
+    media_type: str
+    data: bytes = field(repr=False)
+
+
+class JsonBody(Payload):
+    """A body of JSON in which one `DataUrl` may stand; its text is made while it is sent.
+
+    So a request on its way holds the file, which its sender has anyway, and not four thirds of it
+    once more until it is answered. With 100 questions about a photograph of 110 kB at once the
+    process grows by 1.6 MB in place of 25, and a turn takes 0.65 of bare aiohttp's CPU time in
+    place of 0.85 (`python benchmarks/provider.py`, the lines of 100 at once on the replayed wire).
+
+    It can be sent again.
+
+    Args:
+        value: anything that JSON can hold, and one `DataUrl` at most.
+
+    Raises:
+        TypeError: JSON cannot hold something in `value`.
+    """
+
+    _autoclose = True  # there is nothing to close
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, content_type="application/json")
+        self._file = b""
+
+        def stand_in(found: object) -> str:
+            if not isinstance(found, DataUrl):
+                raise TypeError(f"{type(found).__name__} cannot be sent as JSON")
+            self._file = found.data
+            return f"data:{found.media_type};base64,{_FILE_MARK}"
+
+        text = json.dumps(value, stand_in)
+        self._before, _, self._after = text.partition(_FILE_MARK.encode())
+        self._size = len(self._before) + -(-len(self._file) // 3) * 4 + len(self._after)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """All of it as text; aiohttp asks for it where it cannot send pieces."""
+        file = b2a_base64(self._file, newline=False)
+        return (self._before + file + self._after).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send it, no faster than the server takes it."""
+        text, rest = self._before, memoryview(self._file)
+        while len(rest) > _PIECE_BYTES:
+            await writer.write(text + b2a_base64(rest[:_PIECE_BYTES], newline=False))
+            text, rest = b"", rest[_PIECE_BYTES:]
+        await writer.write(text + b2a_base64(rest, newline=False) + self._after)
+
+
+class PendingResponse:
+    """A response on its way: `await` it and close it yourself, or use `async with`."""
+
+    def __init__(self, request: Coroutine[Any, Any, aiohttp.ClientResponse]) -> None:
+        self._request = request
+        self._response: aiohttp.ClientResponse | None = None
+
+    def __await__(self) -> Generator[Any, None, aiohttp.ClientResponse]:
+        return self._request.__await__()
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        self._response = await self._request
+        return self._response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._response is not None:
+            self._response.close()

@@ -1,0 +1,549 @@
+"""Janus-Pro-7B on a Gradio Space: chat, questions about a picture, and pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+
+from bot.errors import BadInput, GenerationFailed, ImageUnreadable, ProviderError
+from bot.files import File
+from bot.provider.errors import network_error
+from bot.provider.gradio.client import CallEvent, GradioClient
+from bot.provider.gradio.config import SpaceConfig
+from bot.provider.gradio.events import (
+    Completed,
+    Estimation,
+    Generating,
+    Log,
+    ProcessStarts,
+    Progress,
+)
+from bot.provider.gradio.files import download, gallery_paths, image_input
+from bot.provider.http import PendingResponse, Timeouts
+from bot.provider.huggingface import (
+    ANYBODY,
+    HF_URL,
+    NOT_UP,
+    UNKNOWN_UUID,
+    Caller,
+    SpaceAccess,
+    SpaceTarget,
+)
+from bot.provider.prompt import (
+    GENERATE,
+    KNOWN_FUNCTIONS,
+    UNDERSTAND,
+    Drawing,
+    Message,
+    Options,
+    Question,
+    Request,
+    make_request,
+)
+from bot.provider.responses import (
+    ImageResponse,
+    JsonConversation,
+    Reasoning,
+    Response,
+    Stage,
+    Text,
+)
+
+_MAYBE_STALE = (*NOT_UP, GenerationFailed)
+"""Errors that a Space gives, too, when it was redeployed and its functions have moved."""
+_FIRST = JsonConversation()
+"""What goes before the first request of somebody."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class AsyncGeneratorProvider(Protocol):
+    """What can be asked: one Space, or several behind `Spaces`."""
+
+    @property
+    def name(self) -> str:
+        """Its id or its address, for people."""
+        ...
+
+    def create_async_generator(
+        self, model: str, messages: Sequence[Any] = (), **options: Any
+    ) -> AsyncGenerator[Response, None]:
+        """Yield responses until the answer is complete; see `DeepseekAI_JanusPro7b`."""
+        ...
+
+    async def check(self) -> str:
+        """Whether it can be used; see `DeepseekAI_JanusPro7b`."""
+        ...
+
+
+class ProviderModelMixin:
+    """The models of a provider.
+
+    Attributes:
+        default_model: for questions.
+        models: all of them.
+    """
+
+    default_model: str = ""
+    models: ClassVar[list[str]] = []
+
+    @classmethod
+    def get_model(cls, model: str) -> str:
+        """`model` if there is such a one, and the default for `""`.
+
+        Raises:
+            BadInput: there is no such model.
+        """
+        if not model:
+            return cls.default_model
+        if model not in cls.models:
+            raise BadInput(f"There is no model {model!r} here; there are {', '.join(cls.models)}.")
+        return model
+
+
+class on_class_or_instance(Generic[P, R]):  # noqa: N801 - a decorator, named like one
+    """A method that may be called on the class too, and then acts on an instance with defaults."""
+
+    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, instance: Any, owner: Callable[[], Any]) -> Callable[P, R]:
+        if instance is not None:
+            return MethodType(self._function, instance)
+
+        @functools.wraps(self._function)
+        def on_default(*args: P.args, **kwargs: P.kwargs) -> R:
+            return self._function(owner(), *args, **kwargs)
+
+        return on_default
+
+
+class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa: N801 - its public name
+    """Janus-Pro-7B on the public Space, a duplicate of it, or any Gradio server that is like it.
+
+    The class attributes describe the public Space. A subclass may override `space` or `api_url`,
+    and an instance takes its own. The two generators may be called on the class as well, and then
+    act on an instance with the defaults.
+
+    Args:
+        space: `owner/name` of a Space; its address is asked of Hugging Face.
+        api_url: root of a Gradio server, without the Gradio prefix, in place of `space`.
+        hf_token: token of a Hugging Face account, whose quota then pays. Sent to Hugging Face and
+            to Spaces there, never to another `api_url`.
+        session: used for every request and left open; if none is given, each call opens its own.
+            For a SOCKS proxy it has to come from `open_session(proxy)`.
+        proxy: `http://`, `https://` or `socks5://` address.
+        timeout: seconds that one generation may take, queue time not included; 0 or
+            `None` for no limit.
+        timeouts: all other time limits; its `generation` is `timeout`.
+        hf_url: root of the Hub, for mirrors and tests.
+
+    Raises:
+        ConfigError: `api_url` or `hf_url` is not the address of a web server.
+
+    Attributes:
+        label: name for people.
+        space: id of the Space; `""` for a server that is not one of Hugging Face's.
+        url: page of the Space.
+        api_url: root of the Gradio server.
+        referer: sent when joining the queue.
+        working: whether the provider can be used.
+        supports_stream: text comes piece by piece if the Space sends it so.
+        supports_system_message: system messages become part of the question.
+        supports_message_history: so does the history, newest first, as far as it fits.
+        default_model: for chat.
+        default_image_model: makes pictures.
+        default_vision_model: looks at pictures.
+        image_models: models that make pictures.
+        vision_models: models that look at pictures.
+        models: all of them.
+    """
+
+    label = "DeepSeek Janus-Pro-7B"
+    space = "deepseek-ai/Janus-Pro-7B"
+    url = f"{HF_URL}/spaces/{space}"
+    api_url = "https://deepseek-ai-janus-pro-7b.hf.space"
+    referer = f"{api_url}?__theme=light"
+    working = True
+    supports_stream = True
+    supports_system_message = True
+    supports_message_history = True
+    default_model = "janus-pro-7b"
+    default_image_model = "janus-pro-7b-image"
+    default_vision_model = default_model
+    image_models: ClassVar[list[str]] = [default_image_model]
+    vision_models: ClassVar[list[str]] = [default_vision_model]
+    models: ClassVar[list[str]] = vision_models + image_models
+
+    def __init__(  # noqa: PLR0913 - all by name, all optional
+        self,
+        *,
+        space: str | None = None,
+        api_url: str | None = None,
+        hf_token: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        timeout: float | None = 300.0,
+        timeouts: Timeouts | None = None,
+        hf_url: str = HF_URL,
+    ) -> None:
+        space, api_url = self._located(space or "", api_url or "", hf_url)
+        self._access = SpaceAccess(
+            space=space,
+            api_url=api_url,
+            hf_url=hf_url,
+            hf_token=hf_token or "",
+            session=session,
+            proxy=proxy,
+            timeouts=replace(timeouts or Timeouts(), generation=timeout or float("inf")),
+        )
+        self.space = space
+        self.api_url = self._access.api_url
+        self.referer = f"{self.api_url}?__theme=light"
+        self.url = f"{self._access.hf_url}/spaces/{space}" if space else self.api_url
+
+    @classmethod
+    def _located(cls, space: str, api_url: str, hf_url: str) -> tuple[str, str]:
+        """Space and address to use; an empty address is to be asked of the Hub."""
+        moved = cls.api_url != DeepseekAI_JanusPro7b.api_url
+        renamed = cls.space != DeepseekAI_JanusPro7b.space
+        if api_url:
+            # The id of the public Space would be a lie about any other address.
+            return space or (cls.space if api_url.rstrip("/") == cls.api_url else ""), api_url
+        if space not in {"", cls.space}:
+            return space, ""
+        if moved:
+            return cls.space if renamed else "", cls.api_url
+        return cls.space, "" if renamed or hf_url != HF_URL else cls.api_url
+
+    @property
+    def name(self) -> str:
+        """What recipes and reports call this Space: its id, or its address."""
+        return self._access.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @on_class_or_instance
+    def run(
+        self,
+        /,
+        method: str,
+        session: aiohttp.ClientSession,
+        prompt: str,
+        conversation: JsonConversation,
+        image: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> PendingResponse:
+        """One raw request to the Space's queue; `create_async_generator` is the whole story.
+
+        Args:
+            method: `"post"` joins the queue with a question, `"image"` with pictures to make, and
+                `"get"` opens the event stream of what was joined.
+            session: whose connections are used.
+            prompt: the question, or what to draw.
+            conversation: `session_hash` names the request; its ZeroGPU tokens go along.
+            image: value of the image input, as Gradio's `FileData`.
+            seed: 0 to 2**32 - 1.
+
+        Returns:
+            Awaited, or entered with `async with`, it gives the `aiohttp.ClientResponse`.
+
+        Raises:
+            ValueError: another method.
+            ProviderError: on awaiting; there was no answer.
+        """
+        if method not in {"post", "image", "get"}:
+            raise ValueError(f"method is 'post', 'image' or 'get', not {method!r}")
+        return PendingResponse(self._run(method, session, prompt, conversation, image, seed))
+
+    async def _run(
+        self,
+        /,
+        method: str,
+        session: aiohttp.ClientSession,
+        prompt: str,
+        conversation: JsonConversation,
+        image: Mapping[str, Any] | None,
+        seed: int,
+    ) -> aiohttp.ClientResponse:
+        target = await self._access.find(ANYBODY, session)
+        client, session_hash = target.client, conversation.session_hash
+        config = await client.config()
+        if method == "get":
+            try:
+                async with asyncio.timeout(client.http.timeouts.answer):
+                    return await client.open_stream(quote(session_hash, safe=""))
+            except TimeoutError as error:
+                raise network_error(error, client.http.host) from error
+        if method == "image":
+            function = config.function(GENERATE.name)
+            inputs = Drawing(prompt, seed).inputs()
+        else:
+            function = config.function(UNDERSTAND.name)
+            inputs = Question(prompt, b"", "", seed).inputs(image)
+        headers = self._access.join_headers(target, conversation)
+        return await client.join(function, inputs, session_hash, headers)
+
+    @on_class_or_instance
+    def create_async_generator(  # noqa: PLR0913, PLR0917 - the specification's
+        self,
+        /,
+        model: str = "",
+        messages: Sequence[Message] = (),
+        media: Sequence[Any] | None = None,
+        prompt: str | None = None,
+        proxy: str | None = None,
+        cookies: Mapping[str, str] | None = None,
+        api_key: str | None = None,
+        zerogpu_uuid: str | None = UNKNOWN_UUID,
+        return_conversation: bool = False,
+        conversation: JsonConversation | None = None,
+        seed: int | None = None,
+        *,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        **unknown: Any,
+    ) -> AsyncGenerator[Response, None]:
+        """Answer a conversation, or make pictures.
+
+        A `prompt` makes pictures, and so does the image model as long as there is no picture to ask
+        about. Everything else is a question: about the last picture given, or a plain one.
+
+        Args:
+            model: one of `models`; `""` for the default.
+            messages: oldest first; strings, or dictionaries with `role` and `content`.
+            media: pictures, each as `bot.image.to_bytes` takes it, or a pair of one and its name.
+                Sent as they are. The Space looks at one: the last.
+            prompt: what to draw.
+            proxy: for this call, in place of the instance's.
+            cookies: of huggingface.co, sent there only, to get a ZeroGPU token.
+            api_key: a Hugging Face token (`hf_…`) for this call, in place of the instance's.
+            zerogpu_uuid: of this visitor, if known.
+            return_conversation: yield the conversation before all else.
+            conversation: of an earlier call.
+            seed: 0 to 2**32 - 1; random if not given, and then told in the first `Reasoning` or in
+                the recipe of the images.
+            guidance: 1.0 to 10.0, for pictures; 5.0 if not given.
+            temperature: 0.0 to 1.0; 0.1 for text and 1.0 for pictures if not given.
+            top_p: 0.0 to 1.0, for text; 0.95 if not given.
+            unknown: nothing else is taken.
+
+        Returns:
+            A generator of `Reasoning` (how far it is) and `Text` (what is new of the answer) or one
+            `ImageResponse`. Close it early to give up.
+
+        Raises:
+            TypeError: at once; an option that does not exist.
+            ProviderError: from the generator; there was no answer, and the text says why.
+            ImageError: from the generator; the picture cannot be sent.
+
+        Cancelling: hangs up and tells the Space, within `Timeouts.cancel`.
+        """
+        if unknown:
+            raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
+        key = (api_key or "").strip()
+        token = key if key.startswith("hf_") else ""  # other keys mean nothing here
+        caller = Caller(proxy, cookies, token) if proxy or cookies or token else ANYBODY
+        before = conversation or _FIRST
+        if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
+            before = replace(before, zerogpu_uuid=zerogpu_uuid)
+        given = Options(model, messages, media, prompt, seed, guidance, temperature, top_p)
+        return self._answer(given, caller, before, tell=return_conversation)
+
+    async def _answer(  # noqa: C901 - one turn, from its first word to its last
+        self, given: Options, caller: Caller, before: JsonConversation, *, tell: bool
+    ) -> AsyncGenerator[Response, None]:
+        """From a question to its answer.
+
+        A Space that sleeps is woken. One that was redeployed since it was last asked is looked at
+        afresh and asked once more, if nothing but progress was yielded.
+        """
+        draws = self.get_model(given.model) in self.image_models
+        request = make_request(given, draws=draws)
+        async with self._access.session(caller) as session:
+            target = await self._access.find(caller, session)
+            conversation = await self._access.conversation(target, caller, before)
+            for first in (*((conversation,) if tell else ()), *request.notes()):
+                yield first
+            client, headers = target.client, self._access.join_headers(target, conversation)
+            reason: ProviderError | None = None
+            while True:
+                if client.cache.fresh() is None:
+                    async with aclosing(_ready(target, reason)) as stages:
+                        async for stage in stages:
+                            yield stage
+                told = _Told(request)
+                try:
+                    config = await client.config()
+                    function = config.function(request.function)
+                    inputs = await _inputs(client, config, request)
+                    call = client.call(function, inputs, conversation.session_hash, headers)
+                    async with aclosing(call) as events:
+                        async for event in events:
+                            if response := told.news(event):
+                                yield response
+                    if isinstance(request, Drawing):
+                        yield Reasoning(Stage.FETCHING)
+                        yield await _images(target, request, told.data)
+                except _MAYBE_STALE as error:
+                    if reason is not None or told.text:
+                        raise
+                    reason = error
+                    client.cache.forget()
+                else:
+                    return
+
+    async def check(self) -> str:
+        """Whether the Space can be used, without using or waking it.
+
+        Returns:
+            What it is, e.g. `"Gradio 5.1.0"`.
+
+        Raises:
+            ProviderError: it cannot; the text says why.
+        """
+        async with self._access.session(ANYBODY) as session:
+            target = await self._access.find(ANYBODY, session)
+            try:
+                config = await target.client.config()
+            except NOT_UP as error:
+                if target.hub is None:
+                    raise
+                raise await target.hub.explain(error) from error
+            for name in KNOWN_FUNCTIONS:
+                config.function(name)
+            return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
+
+
+async def _ready(
+    target: SpaceTarget, reason: ProviderError | None
+) -> AsyncGenerator[Reasoning, None]:
+    """Wait until the Space tells its configuration; wakes it if it sleeps.
+
+    Args:
+        target: which.
+        reason: why it is looked at afresh; raised if it is as it was before.
+
+    Raises:
+        ProviderError: it does not tell, and waiting is of no use.
+    """
+    client = target.client
+    known, woken = client.cache.config, False
+    try:
+        try:
+            await client.config()
+        except NOT_UP as error:
+            if target.hub is None:
+                raise
+            woken = True
+            async with aclosing(target.hub.wake(client.config, error)) as stages:
+                async for stage in stages:
+                    yield stage
+    except ProviderError as error:
+        # Whether the Space is up explains why it did not answer, but not why it failed.
+        raise (reason if isinstance(reason, GenerationFailed) else error) from reason
+    if reason is not None and not woken and client.cache.config == known:
+        raise reason
+
+
+async def _inputs(client: GradioClient, config: SpaceConfig, request: Request) -> list[Any]:
+    """The function's inputs; uploads the picture where that is needed."""
+    if isinstance(request, Drawing):
+        return request.inputs()
+    return request.inputs(await image_input(client, config, request.picture, request.media_type))
+
+
+async def _images(target: SpaceTarget, drawing: Drawing, data: list[Any]) -> ImageResponse:
+    paths = gallery_paths(data)
+    if not paths:
+        raise GenerationFailed("The Space made no pictures.")
+    return ImageResponse(
+        [
+            File(file, _media_type(file), recipe=drawing.recipe(target.name, index))
+            for index, file in enumerate(await download(target.client, paths))
+        ]
+    )
+
+
+def _media_type(data: bytes) -> str:
+    from bot.image import is_accepted_format  # noqa: PLC0415 - Pillow, only for pictures
+
+    try:
+        return is_accepted_format(data)
+    except ImageUnreadable:
+        raise GenerationFailed("The Space sent something that is not a picture.") from None
+
+
+class _Told:
+    """What was told of one call so far, so that its events become news and nothing else.
+
+    Attributes:
+        data: the newest value of each output.
+        text: what was shown of the answer; once there is any, it cannot be begun again.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.data: list[Any] = []
+        self.text = ""
+        self._draws = isinstance(request, Drawing)
+        self._last: Reasoning | None = None
+
+    def news(self, event: CallEvent) -> Text | Reasoning | None:
+        """What an event adds, if anything.
+
+        Raises:
+            GenerationFailed: there is no text, and there will be none.
+        """
+        match event:
+            case Generating(data=data) | Completed(data=data):
+                self.data = data
+                return None if self._draws else self._added(final=isinstance(event, Completed))
+            case Estimation(rank=rank, queue_size=size, eta=eta):
+                step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
+            case ProcessStarts(eta=eta):
+                step = Reasoning(Stage.RUNNING, eta=eta)
+            case Progress(units=(*_, inner)):
+                step = Reasoning(
+                    Stage.RUNNING,
+                    index=inner.index,
+                    length=inner.length,
+                    fraction=None if inner.fraction is None else min(1.0, max(0.0, inner.fraction)),
+                    unit=inner.unit,
+                    note=inner.description,
+                )
+            case Log(text=text, level=level):
+                stage = self._last.stage if self._last else Stage.QUEUED
+                step = Reasoning(stage, note=text, level=level)
+            case _:
+                return None
+        if step == self._last:
+            return None
+        self._last = step
+        return step
+
+    def _added(self, *, final: bool) -> Text | None:
+        """What is new of the text; one that begins anew is given out once it is final."""
+        text = self.data[0] if self.data and isinstance(self.data[0], str) else ""
+        if final and not text:
+            raise GenerationFailed("The Space gave an empty answer.")
+        if text.startswith(self.text):
+            piece = text[len(self.text) :]
+        elif final:
+            piece = f"\n\n{text}"
+        else:
+            return None
+        self.text = text
+        # JSON can hold halves of surrogate pairs, which could be sent nowhere.
+        return Text(piece.encode("utf-8", "replace").decode()) if piece else None
