@@ -22,10 +22,10 @@ from _life import first_signs
 from _streams import TRIP, JumpingLoop, Platform, Stream, lag, open_replies
 from _support import Figure, one_core, p95, resident, spread, verdict
 
-from bot.models import Address
 from bot.platforms.discord.surface import LIMITS as DISCORD
-from bot.platforms.telegram.client import make_bot
-from bot.platforms.telegram.surface import ServerState, TelegramSurface
+from bot.platforms.telegram.client import TelegramTarget, make_bot
+from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.surface import TelegramSurface
 from bot.reply.surface import Limits
 
 BEYOND_TRIP = 0.05
@@ -36,9 +36,8 @@ PIECE = 0.1
 
 def telegram_limits(*, private: bool) -> Limits:
     """Those of a Telegram chat."""
-    data = {"chat_id": 1, "thread_id": None, "reply_to": 1, "private": private, "draft_id": 1}
     bot = make_bot("1:none", "http://127.0.0.1:9")
-    return TelegramSurface(bot, Address("telegram", "1", data), ServerState()).limits
+    return TelegramSurface(bot, TelegramTarget(1, private=private), ServerState()).limits
 
 
 def now() -> float:

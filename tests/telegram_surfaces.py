@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from telegram import Bot
 
 from bot.files import File
-from bot.models import Address
-from bot.platforms.telegram.surface import ServerState, TelegramSurface
+from bot.platforms.telegram.client import TelegramTarget
+from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.surface import TelegramSurface
 from tests.servers.telegram_world import Chat
 
 Make = Callable[..., TelegramSurface]
@@ -17,19 +17,13 @@ Make = Callable[..., TelegramSurface]
 
 def making(bot: Bot) -> Make:
     """Make a surface for a chat; all share what they learn about the server."""
-    known = ServerState()
+    state = ServerState()
 
     def surface(
-        chat: Chat, *, reply_to: int | None = None, thread: int | None = None, client: Bot = bot
+        chat: Chat, *, reply_to: int | None = None, topic: int | None = None, client: Bot = bot
     ) -> TelegramSurface:
-        data: dict[str, Any] = {
-            "chat_id": chat.id,
-            "thread_id": thread,
-            "reply_to": reply_to,
-            "private": chat.is_private,
-            "draft_id": 11,
-        }
-        return TelegramSurface(client, Address("telegram", str(chat.id), data), known)
+        target = TelegramTarget(chat.id, topic, reply_to, chat.is_private, draft_id=11)
+        return TelegramSurface(client, target, state)
 
     return surface
 

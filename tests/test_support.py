@@ -8,10 +8,20 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from bot.support import BackgroundTasks, Backoff, TooManyBytes, read_bounded, write_durably
+from bot.errors import StorageError
+from bot.support import (
+    BackgroundTasks,
+    Backoff,
+    TooManyBytes,
+    read_bounded,
+    skipped_when_broken,
+    write_durably,
+)
 
 
 @given(first=st.floats(0.001, 100), highest=st.floats(0.001, 1000), count=st.integers(1, 30))
@@ -108,3 +118,37 @@ def test_what_was_there_stays_when_writing_fails(
         write_durably(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - hidden ones as well
+
+
+async def test_background_tasks_may_end_by_themselves() -> None:
+    """Within the grace that they are given; what takes longer is cancelled."""
+    ended, tasks = list[str](), BackgroundTasks()
+
+    async def work(name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        ended.append(name)
+
+    tasks.start(work("short", 0.01))
+    tasks.start(work("long", 600))
+    await tasks.close(grace_seconds=0.3)
+    assert ended == ["short"]
+    assert len(tasks) == 0
+
+
+@pytest.mark.parametrize(
+    "fault", [KeyError("a bug"), AssertionError("another"), OSError("a third")]
+)
+def test_a_broken_event_is_skipped_and_logged(fault: Exception) -> None:
+    """With its traceback, and with what tells which one it was."""
+    with capture_logs() as logs, skipped_when_broken(structlog.get_logger(), "skipped", update=7):
+        raise fault
+    (line,) = logs
+    assert (line["event"], line["update"], line["log_level"]) == ("skipped", 7, "error")
+    assert line["exc_info"]
+
+
+@pytest.mark.parametrize("error", [StorageError("disk full"), asyncio.CancelledError()])
+def test_an_event_that_was_not_stored_is_not_skipped(error: BaseException) -> None:
+    """It is to be handled again."""
+    with pytest.raises(type(error)), skipped_when_broken(structlog.get_logger(), "skipped"):
+        raise error

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
+import structlog
 
+from bot import logs
 from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
-from bot.models import Ask, Attachment, ChannelKey
+from bot.models import Ask, Attachment, ChannelKey, Notice
 from bot.platforms.telegram import client
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.updates import Backoff, Timing
+from bot.platforms.telegram.updates import Timing
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
-from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
 from tests.servers.telegram_support import FAST, ScriptedInbox, opened, picture, serving
@@ -96,16 +99,39 @@ async def test_command_menu_is_set_only_when_it_differs(polled: TelegramServer) 
     assert len(polled.world.commands) == menus
 
 
-async def test_token_stays_out_of_the_logs(
-    polled: TelegramServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The HTTP client logs the addresses that it calls, and the token is part of them."""
-    caplog.set_level(logging.DEBUG)
-    inbox = ScriptedInbox()
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """What the bot logs, and its libraries at their most talkative."""
+    loggers = [logging.getLogger(name) for name in (None, *logs.CHATTY, "telegram.Bot")]
+    levels, handlers = [logger.level for logger in loggers], loggers[0].handlers[:]
+    stream = io.StringIO()
+    logs.configure("debug", "json", secrets=[TOKEN], stream=stream)
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    yield stream
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_token_stays_out_of_the_logs(polled: TelegramServer, log: io.StringIO) -> None:
+    """Neither in the addresses that the HTTP client logs nor in the traceback of an error."""
+    ada = polled.person("Ada")
+    url = f"{polled.url}/bot{TOKEN}/sendMessage"
+    inbox = ScriptedInbox(failures=[RuntimeError(f"cannot reach {url}")])
     async with serving(polled, inbox):
-        await polled.wait_for(lambda: polled.called("getUpdates"))
-    assert "getMe" in caplog.text
-    assert TOKEN not in caplog.text
+        polled.fail_next("getUpdates", 500, "Internal Server Error")
+        polled.say(polled.private(ada), ada, "breaks the inbox")
+        polled.say(polled.private(ada), ada, "Hello")
+        await inbox.wait(1)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert {"httpx", "httpcore.http11", "telegram.Bot"} <= {line["logger"] for line in lines}
+    (address,) = {line["event"].split()[3] for line in lines if "/getMe" in line["event"]}
+    assert address == f"{polled.url}/bot[secret]/getMe"
+    (failure,) = [line["exception"] for line in lines if line["event"] == "update skipped"]
+    assert "bot[secret]/sendMessage" in failure
+    assert TOKEN.partition(":")[2] not in log.getvalue()
 
 
 # Delivery
@@ -143,9 +169,10 @@ async def test_broken_updates_stop_nothing(server: TelegramServer) -> None:
     """One that the library cannot read, and one that breaks the inbox, are skipped."""
     ada = server.person("Ada")
     chat = server.private(ada)
-    inbox = ScriptedInbox(failures=[KeyError("a bug")])
+    inbox = ScriptedInbox(failures=[KeyError("a bug"), AssertionError("another")])
     server.push("message", {"nothing": "known"})
     server.say(chat, ada, "breaks the inbox")
+    server.say(chat, ada, "breaks it again")
     server.say(chat, ada, "Hello")
     async with serving(server, inbox):
         await inbox.wait(1)
@@ -179,11 +206,11 @@ async def test_poll_that_nobody_answers_is_given_up(
     polled: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that died without a word is noticed, and polling goes on with another one."""
-    monkeypatch.setattr(client, "_POLL_MARGIN", 0.5)
+    monkeypatch.setattr(client, "_POLL_MARGIN_SECONDS", 0.5)
     ada = polled.person("Ada")
     inbox, ready = ScriptedInbox(), list[bool]()
     polled.delays["getupdates"] = 600
-    async with serving(polled, inbox, ready, timing=replace(FAST, poll=1)):
+    async with serving(polled, inbox, ready, timing=replace(FAST, poll_seconds=1)):
         await polled.wait_for(lambda: len(polled.called("getUpdates")) > 1)
         polled.delays.clear()
         polled.say(polled.private(ada), ada, "Hello")
@@ -286,7 +313,9 @@ async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
     ada, bob = polled.person("Ada"), polled.person("Bob")
     inbox = ScriptedInbox()
     adapter = TelegramAdapter(
-        token=TOKEN, api_url=polled.url, timing=Timing(poll=5, album=60, glance=0.02)
+        token=TOKEN,
+        api_url=polled.url,
+        timing=Timing(poll_seconds=5, album_seconds=60, recheck_seconds=0.02),
     )
     await adapter.open()
     serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
@@ -394,7 +423,7 @@ async def test_fetch_of_a_file_that_is_gone(polled: TelegramServer) -> None:
 
 def test_pauses_grow_to_their_limit_and_begin_anew() -> None:
     """1, 2, 4 ... 30 seconds, and 1 again after a success."""
-    backoff = Backoff(Timing())
+    backoff = Timing().backoff()
     assert [backoff.next() for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
     backoff.reset()
     assert backoff.next() == 1

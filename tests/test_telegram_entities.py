@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.platforms.telegram.entities import Rendered, render, utf16_length
+from bot.platforms.telegram import entities
+from bot.platforms.telegram.entities import Rendered, Renderer, render, utf16_length
 
 _MARKS = ["**", "_", "`", "```", "```py\n", "~~", "||", "[a](http://b.cd)", "> ", "- ", "1. ", "# "]
 _ODD = ["\n", "\n\n", "$", "|", "<b>", "@ada_l", "\N{GRINNING FACE}", "\u0301", "\ud83d", "\\", "é"]
@@ -123,3 +124,19 @@ def test_entities_come_in_order(pieces: list[str]) -> None:
     """Sibling entities are sorted and do not overlap."""
     for one, other in pairwise(render("".join(pieces)).entities):
         assert one.offset + one.length <= other.offset
+
+
+def test_each_text_of_a_reply_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured, shown and left alone while the next message grows; old states are forgotten."""
+    seen: list[str] = []
+
+    def counted(text: str, *, quiet: bool) -> Rendered:
+        seen.append(text)
+        return render(text, quiet=quiet)
+
+    monkeypatch.setattr(entities, "render", counted)
+    renderer = Renderer(quiet=True)
+    for newest in ("a", "ab", "abc", "abcd"):
+        for text in ("**first** message", "second", newest, newest):
+            assert renderer(text) == render(text, quiet=True)
+    assert sorted(seen) == sorted(["**first** message", "second", "a", "ab", "abc", "abcd"])

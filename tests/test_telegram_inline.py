@@ -11,11 +11,10 @@ from telegram.error import BadRequest
 
 from bot.errors import ContentRefused
 from bot.files import File
-from bot.models import Imagine
+from bot.models import Imagine, Notice
 from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
 from bot.reply.surface import Content, Mood
-from bot.turns.inbox import Notice
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import ScriptedInbox, opened, picture, serving
 from tests.servers.telegram_world import Json

@@ -11,6 +11,7 @@ from telegram import MessageEntity
 
 from bot.i18n import Catalogue
 from bot.models import Address, Answer, TurnState
+from bot.platforms.telegram.client import TelegramTarget
 from bot.platforms.telegram.entities import folded, render
 from bot.reply.render import Page, Phase, ReplyState, contents
 from bot.reply.surface import Content, Mood
@@ -29,8 +30,7 @@ async def server() -> AsyncIterator[TelegramServer]:
 
 
 def address(chat: Chat) -> Address:
-    data = {"chat_id": chat.id, "thread_id": None, "reply_to": None, "private": chat.is_private}
-    return Address("telegram", str(chat.id), data | {"draft_id": 1})
+    return TelegramTarget(chat.id, private=chat.is_private).to_address()
 
 
 def quotes(message: Json) -> list[tuple[int, int]]:
@@ -73,7 +73,7 @@ async def test_what_does_not_fit_follows_in_further_quotes(server: TelegramServe
     async with opened(server, folds=True) as adapter:
         surface = adapter.surface(address(chat))
         page = Page(surface.limits, surface.measure, Catalogue().words("en"))
-        for number, content in enumerate(contents(state, page, 0.0, fresh=True)):
+        for number, content in enumerate(contents(state, page, 0.0, "turn")):
             await surface.create(content, f"turn-{number}")
     sent = server.replies(chat)
     assert len(sent) > 1

@@ -10,7 +10,7 @@ import pytest
 
 from bot.errors import DeliveryUnknown, RateLimited
 from bot.platforms.telegram.client import make_bot
-from bot.platforms.telegram.surface import PROBES
+from bot.platforms.telegram.surface import MAX_PROBES
 from bot.reply.rate_limiter import Creations
 from bot.reply.surface import Anchor, Content, Search
 from tests.servers.telegram import TOKEN, TelegramServer
@@ -45,7 +45,7 @@ class Finding:
     def __init__(
         self, anchor: Anchor, content: Content, known: Sequence[int] = (), life: int | None = None
     ) -> None:
-        self.turns = 0
+        self.requests = 0
         self.moving = asyncio.Event()
         self._life = life
         self.left = anchor
@@ -54,8 +54,8 @@ class Finding:
             anchor,
             "turn-0",
             content,
-            known=self._is_known,
-            turn=self._turn,
+            is_known=self._is_known,
+            acquire=self._acquire,
             alone=Creations().searching,
             leave=self._leave,
         )
@@ -67,10 +67,10 @@ class Finding:
     async def _is_known(self, message_id: str) -> bool:
         return message_id in self._known
 
-    async def _turn(self) -> None:
-        if self.turns == self._life:
+    async def _acquire(self) -> None:
+        if self.requests == self._life:
             raise Killed
-        self.turns += 1
+        self.requests += 1
         self.moving.set()
 
     async def _leave(self, anchor: Anchor) -> None:
@@ -100,7 +100,7 @@ async def test_a_message_whose_answer_was_lost_is_found(
     receipt = await make(chat).find(finding.search)
     assert receipt is not None
     assert receipt["ids"] == [message["message_id"] for message in sent]
-    assert finding.turns
+    assert finding.requests
     await surface.edit(receipt, Content("Changed.", content.files))
     assert (sent[0].get("text") or sent[0]["caption"]) == "Changed."
     assert server.replies(chat)[0]["text"] == "another reply"
@@ -157,7 +157,7 @@ async def test_a_message_that_never_arrived_is_not_found(
     server.say(chat, ann, "by the way")
     finding = Finding(anchor, Content("The answer."))
     assert await surface.find(finding.search) is None
-    assert finding.turns == PROBES
+    assert finding.requests == MAX_PROBES
     assert server.messages(chat)[1]["text"] == "by the way"
 
 
@@ -193,7 +193,7 @@ async def test_a_search_goes_on_where_it_was_cut_off(server: TelegramServer, mak
         anchor = finding.left
     finding = Finding(anchor, content)
     assert await make(chat).find(finding.search) is not None
-    assert finding.turns == 1
+    assert finding.requests == 1
 
 
 async def test_a_search_that_was_cut_off_has_the_same_end(
@@ -205,4 +205,4 @@ async def test_a_search_that_was_cut_off_has_the_same_end(
     assert await surface.find(finding.search) is None
     again = Finding(finding.left, Content("x"))
     assert await surface.find(again.search) is None
-    assert again.turns == 0
+    assert again.requests == 0

@@ -97,10 +97,10 @@ async def test_topic(server: TelegramServer, make: Make) -> None:
     """A reply stays in its topic; in one that is gone, the sentence says so."""
     forum = server.group(forum=True)
     topic = server.world.topic(forum, "Foxes")
-    await make(forum, thread=topic).create(Content("a"), "n")
+    await make(forum, topic=topic).create(Content("a"), "n")
     assert server.replies(forum)[-1]["message_thread_id"] == topic
     with pytest.raises(SurfaceForbidden, match="thread not found"):
-        await make(forum, thread=1234).create(Content("a"), "n")
+        await make(forum, topic=1234).create(Content("a"), "n")
 
 
 async def test_edit_and_delete(server: TelegramServer, chat: Chat, make: Make) -> None:

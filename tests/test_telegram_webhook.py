@@ -15,8 +15,8 @@ import pytest
 
 from bot.errors import AdapterError, TokenRefused
 from bot.models import Ask
-from bot.platforms.telegram.handlers import ALLOWED
-from bot.platforms.telegram.webhook import addresses, is_allowed
+from bot.platforms.telegram.updates import ALLOWED_UPDATES
+from bot.platforms.telegram.webhook import forwarded_addresses, is_allowed
 from tests.servers import web_bot
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import (
@@ -58,7 +58,7 @@ async def test_it_is_set_with_all_that_telegram_must_know(server: TelegramServer
         await server.wait_for(lambda: server.hook.url and ready)
         call = server.called("setWebhook")[-1]
     assert ready == [True]
-    assert call.params["allowed_updates"] == list(ALLOWED)
+    assert call.params["allowed_updates"] == list(ALLOWED_UPDATES)
     assert call.params["max_connections"] == "100"
     assert len(server.hook.secret) >= 32
     assert server.called("getUpdates") == []
@@ -108,7 +108,7 @@ def test_sources(remote: str | None, forwarded: list[str], allowed: bool) -> Non
 def test_source_on_the_internet_of_ones_own() -> None:
     """A Bot API server of one's own is named instead; headers may come several times."""
     assert is_allowed([ip_network("8.8.8.8")], STRANGER, [])
-    assert addresses(["1.2.3.4, 5.6.7.8", " ", "::1"]) == ["1.2.3.4", "5.6.7.8", "::1"]
+    assert forwarded_addresses(["1.2.3.4, 5.6.7.8", " ", "::1"]) == ["1.2.3.4", "5.6.7.8", "::1"]
 
 
 async def test_what_comes_while_it_does_not_serve_is_not_lost(server: TelegramServer) -> None:
@@ -162,7 +162,7 @@ async def test_open_album_outlives_the_process(server: TelegramServer, tmp_path:
     """Its items are acknowledged, or Telegram would not bring the rest; they are kept meanwhile."""
     ada = server.person("Ada")
     first = ScriptedInbox()
-    slow = replace(DELIVERED, album=60)
+    slow = replace(DELIVERED, album_seconds=60)
     async with serving(server, first, folder=tmp_path, timing=slow):
         server.show_album(server.private(ada), ada, [picture(), picture()], "Which?")
         await server.wait_for(lambda: not server.unconfirmed)
@@ -242,7 +242,7 @@ async def test_on_the_server_of_the_web_chat(server: TelegramServer, tmp_path: P
     inbox = ScriptedInbox()
     bot = web_bot.ScriptedBot()
     async with (
-        hooked(server, timing=replace(DELIVERED, watch=60)) as adapter,
+        hooked(server, timing=replace(DELIVERED, webhook_check_seconds=60)) as adapter,
         web_bot.serving(
             bot, tmp_path / "spool", access_token="secret", extra=adapter.routes()
         ) as web,

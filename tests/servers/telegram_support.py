@@ -16,18 +16,30 @@ from typing import Any
 from aiohttp import web
 from PIL import Image
 
-from bot.models import IncomingMessage
+from bot.models import IncomingMessage, Notice
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.updates import Timing
 from bot.platforms.telegram.webhook import Hook
 from bot.turns.commands import Command
-from bot.turns.inbox import Notice
 from tests.scripted_inbox import RememberingInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 
-FAST = Timing(poll=10, first_pause=0.02, longest_pause=0.1, album=0.15, glance=0.02, settle=0.0)
+FAST = Timing(
+    poll_seconds=10,
+    first_pause_seconds=0.02,
+    max_pause_seconds=0.1,
+    album_seconds=0.15,
+    recheck_seconds=0.02,
+    settle_seconds=0.0,
+)
 NETWORKS = (ip_network("149.154.160.0/20"), ip_network("91.108.4.0/22"))
-DELIVERED = Timing(first_pause=0.02, longest_pause=0.1, album=3.0, watch=0.2, settle=0.0)
+DELIVERED = Timing(
+    first_pause_seconds=0.02,
+    max_pause_seconds=0.1,
+    album_seconds=3.0,
+    webhook_check_seconds=0.2,
+    settle_seconds=0.0,
+)
 """Items of an album come one by one, each with a request of its own."""
 
 
@@ -54,7 +66,7 @@ class ScriptedInbox(RememberingInbox):
         self.gate.set()
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """As `bot.turns.inbox.Inbox.handle`."""
+        """As `bot.turns.dispatcher.Dispatcher.handle`."""
         self.begun += 1
         await self._notify()
         await self.gate.wait()

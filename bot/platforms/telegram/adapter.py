@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
 
 import httpx
 import structlog
@@ -18,31 +19,30 @@ from bot.errors import TokenRefused
 from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
 from bot.platforms.adapter import run_when_connected
-from bot.platforms.telegram import menus
-from bot.platforms.telegram.client import make_bot, trust_for
+from bot.platforms.telegram.client import PLATFORM, TelegramTarget, make_bot, trust_for
+from bot.platforms.telegram.errors import REFUSED
 from bot.platforms.telegram.files import fetch
-from bot.platforms.telegram.handlers import ALLOWED, ChatAdmins, Handlers
-from bot.platforms.telegram.inline import INLINE, Inline, InlineSurface
+from bot.platforms.telegram.handlers import Handlers
+from bot.platforms.telegram.inline import INLINE_UPDATES, Inline, InlineSurface, InlineTarget
+from bot.platforms.telegram.menus import publish_commands
 from bot.platforms.telegram.notices import Notices
-from bot.platforms.telegram.parsing import PLATFORM
-from bot.platforms.telegram.polling import REFUSED, Polling
-from bot.platforms.telegram.redaction import redacted
+from bot.platforms.telegram.polling import Polling
 from bot.platforms.telegram.server_state import ServerState
-from bot.platforms.telegram.surface import Activity, TelegramSurface
-from bot.platforms.telegram.updates import DEFAULT_TIMING, Backoff, Timing
+from bot.platforms.telegram.surface import ChatActions, TelegramSurface
+from bot.platforms.telegram.updates import ALLOWED_UPDATES, DEFAULT_TIMING, Timing
 from bot.platforms.telegram.webhook import Hook, Webhook
-from bot.turns.inbox import Inbox
+from bot.turns.dispatcher import Dispatcher
 
 _log = structlog.get_logger(__name__)
 
-_TOKEN = re.compile(r"\d+:[\w-]+", re.ASCII)
-_DOWNLOAD_TIMEOUT = 30.0
-"""Seconds of silence after which a download is given up."""
-PRIVACY_MODE = (
+_TOKEN: Final = re.compile(r"\d+:[\w-]+", re.ASCII)
+_DOWNLOAD_TIMEOUT_SECONDS: Final = 30.0
+"""Of silence, after which a download is given up."""
+PRIVACY_MODE: Final = (
     "privacy mode is on, so in groups the bot sees commands, mentions and replies to it; "
     "that is all that it answers to"
 )
-NO_INLINE = (
+NO_INLINE: Final = (
     "[telegram] inline is on, but not at @BotFather: send /setinline there, and /setinlinefeedback "
     "with 100%, or the bot never learns what people chose"
 )
@@ -78,18 +78,17 @@ class TelegramAdapter:
         self._api_url = api_url
         self._timing = timing
         self._catalogue = catalogue or Catalogue()
-        allowed = (*ALLOWED, *INLINE) if inline else ALLOWED
-        self._webhook = None if hook is None else Webhook(hook, allowed, timing)
-        self._allowed = allowed
+        self._allowed = (*ALLOWED_UPDATES, *INLINE_UPDATES) if inline else ALLOWED_UPDATES
+        self._webhook = None if hook is None else Webhook(hook, self._allowed, timing)
         self._folds = folds
         self._inline = inline
         self._language = language
-        self._known = ServerState(remembers=inline)
+        self._state = ServerState(remembers_pictures=inline)
         self._stack = AsyncExitStack()
         self._bot: Bot | None = None
         self._web: httpx.AsyncClient | None = None
         self._notices: Notices | None = None
-        self._activity: Activity | None = None
+        self._actions: ChatActions | None = None
 
     @property
     def name(self) -> str:
@@ -110,19 +109,18 @@ class TelegramAdapter:
         """
         if not _TOKEN.fullmatch(self._token):
             raise TokenRefused(REFUSED)
-        self._stack.enter_context(redacted(self._token))
         trust = await asyncio.to_thread(trust_for, self._api_url)
         self._bot = make_bot(self._token, self._api_url, trust)
         self._stack.push_async_callback(self._bot.shutdown)
-        web = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT)
-        self._web = await self._stack.enter_async_context(web)
+        downloads = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
+        self._web = await self._stack.enter_async_context(downloads)
         await self._log_in(self._bot)
-        self._notices = Notices(self._bot, self._known, self._timing)
-        self._activity = Activity(self._bot)
-        self._stack.push_async_callback(self._activity.close)
+        self._notices = Notices(self._bot, self._state, self._timing)
+        self._actions = ChatActions(self._bot)
+        self._stack.push_async_callback(self._actions.close)
         self._stack.push_async_callback(self._notices.close)
 
-    async def serve(self, inbox: Inbox, ready: Callable[[bool], None]) -> None:
+    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled; see `bot.platforms.adapter.Adapter.serve`.
 
         Once connected, the commands are put into Telegram's menu.
@@ -137,22 +135,22 @@ class TelegramAdapter:
         bot = self._opened()
         if self._notices is None:
             raise RuntimeError("open() comes first")
-        inline = Inline(bot, inbox, self._known) if self._inline else None
-        intake = Handlers(bot, inbox, self._known, self._notices, ChatAdmins(bot), inline)
-        publish = partial(menus.publish, bot, self._catalogue)
+        inline = Inline(bot, inbox, self._state) if self._inline else None
+        handlers = Handlers(bot, inbox, self._state, self._notices, inline)
+        publish = partial(publish_commands, bot, self._catalogue)
         async with AsyncExitStack() as stack:
             if inline is not None:
                 stack.push_async_callback(inline.close)
             told = await stack.enter_async_context(
-                run_when_connected(publish, ready, self._timing.settle)
+                run_when_connected(publish, ready, self._timing.settle_seconds)
             )
             if self._webhook is not None:
-                await self._webhook.run(bot, intake, told)
+                await self._webhook.run(bot, handlers, told)
             else:
-                await Polling(bot, intake, self._allowed, self._timing).run(told)
+                await Polling(bot, handlers, self._allowed, self._timing).run(told)
 
     async def advice(self) -> Sequence[str]:
-        """As `bot.platforms.adapter.Adapter.advice`."""
+        """What this account may not do: read all of a group, and be used inline."""
         me = self._opened().bot
         advice = () if me.can_read_all_group_messages else (PRIVACY_MODE,)
         return (*advice, NO_INLINE) if self._inline and not me.supports_inline_queries else advice
@@ -163,20 +161,21 @@ class TelegramAdapter:
 
     def surface(self, address: Address) -> TelegramSurface | InlineSurface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        if "inline" in address.data:
-            words = self._catalogue.words(address.data["language"])
-            return InlineSurface(self._opened(), address, self._known, words)
+        bot = self._opened()
+        if (inline := InlineTarget.from_address(address)) is not None:
+            words = self._catalogue.words(inline.language)
+            return InlineSurface(bot, inline, self._state, words)
         return TelegramSurface(
-            self._opened(),
-            address,
-            self._known,
-            self._activity,
+            bot,
+            TelegramTarget.from_address(address),
+            self._state,
+            self._actions,
             folds=self._folds,
             words=self._catalogue.words(self._language),
         )
 
     async def tell(self, person: Person, text: str) -> bool:
-        """As `bot.platforms.adapter.Adapter.tell`: in private, if the person ever wrote there."""
+        """Write to a person in private, once; false if the person never wrote there."""
         try:
             await self._opened().send_message(int(person.id), text)
         except TelegramError as error:
@@ -185,7 +184,12 @@ class TelegramAdapter:
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """As `bot.turns.services.Attachments.fetch`; Telegram itself hands out up to 20 MB."""
+        """The bytes of a file that somebody sent; Telegram itself hands out up to 20 MB.
+
+        Raises:
+            ImageTooLarge: more than `limit` bytes.
+            ImageUnreadable: Telegram does not have it any more, or cannot be reached now.
+        """
         del channel
         if self._web is None:
             raise RuntimeError("open() comes first")
@@ -197,7 +201,7 @@ class TelegramAdapter:
         return self._bot
 
     async def _log_in(self, bot: Bot) -> None:
-        backoff = Backoff(self._timing)
+        backoff = self._timing.backoff()
         refused = False
         while not refused:
             try:

@@ -1,10 +1,15 @@
-"""The Bot API client: the real one of python-telegram-bot, with bounds that suit a bot of ours."""
+"""The Bot API client: how it is made, where a reply goes, and the requests that bring it there.
+
+It is the one of python-telegram-bot, with bounds that suit a bot that streams. Failures are the
+client library's own; `errors` says what they mean.
+"""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 from telegram import (
@@ -21,27 +26,80 @@ from telegram.error import BadRequest, ChatMigrated, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.files import File
-from bot.models import Address
+from bot.models import Address, ChannelKey
 from bot.platforms.telegram.entities import Rendered, render
 from bot.platforms.telegram.errors import is_not_a_photo, lacks_right_to_files
 from bot.platforms.telegram.files import as_photos, fit_for_photos
 from bot.platforms.telegram.server_state import ServerState
-from bot.platforms.telegram.updates import is_update, readable
+from bot.platforms.telegram.updates import is_update, parse_update
 
-_READ_TIMEOUT = 30.0
-"""Seconds. With the library's 5, `TimedOut` comes although the message was stored (measured)."""
-_POLL_MARGIN = 10.0
-"""Seconds on top of a long poll after which the connection counts as dead."""
-_UPLOAD_TIMEOUT = 120.0
-_CONNECTIONS = 256
-_POLLS = 2
-_IDLE = 30.0
-"""Seconds for which a connection that is not used stays open. With httpx's 5, most replies begin
-with a new handshake; and httpx loses track of connections that it is just closing for their age
-when the request that it does so for is cancelled (httpcore 1.0.9)."""
+_T = TypeVar("_T")
+
+PLATFORM: Final = "telegram"
+NO_LINK_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
+
+_READ_TIMEOUT_SECONDS: Final = 30.0
+"""With the library's 5, `TimedOut` comes although the message was stored (measured)."""
+_POLL_MARGIN_SECONDS: Final = 10.0
+"""On top of a long poll; then the connection counts as dead."""
+_UPLOAD_TIMEOUT_SECONDS: Final = 120.0
+_MAX_CONNECTIONS: Final = 256
+_MAX_POLL_CONNECTIONS: Final = 2
+_KEEPALIVE_SECONDS: Final = 30.0
+"""For which a connection that is not used stays open. With httpx's 5, most replies begin with a new
+handshake; and httpx loses track of connections that it is just closing for their age when the
+request that it does so for is cancelled (httpcore 1.0.9)."""
 
 
-class UpdatesRequest(HTTPXRequest):
+@dataclass(frozen=True, slots=True)
+class TelegramTarget:
+    """Where a reply goes: a chat or a topic in it, and the message there that is answered.
+
+    Attributes:
+        chat_id: the chat, under the id that it had when the message came.
+        topic: the topic, if it is one.
+        reply_to: the message that is answered.
+        private: it is somebody's private chat with the bot.
+        draft_id: not zero, and the same after a restart, so that a resumed reply goes on in its
+            draft.
+    """
+
+    chat_id: int
+    topic: int | None = None
+    reply_to: int | None = None
+    private: bool = False
+    draft_id: int = 1
+
+    @property
+    def channel(self) -> ChannelKey:
+        """`telegram:<chat>`, with the topic where there is one."""
+        chat = str(self.chat_id)
+        return ChannelKey(PLATFORM, (chat,) if self.topic is None else (chat, str(self.topic)))
+
+    def to_address(self) -> Address:
+        data = {
+            "chat_id": self.chat_id,
+            "thread_id": self.topic,
+            "reply_to": self.reply_to,
+            "private": self.private,
+            "draft_id": self.draft_id,
+        }
+        return Address(PLATFORM, str(self.chat_id), data)
+
+    @classmethod
+    def from_address(cls, address: Address) -> Self:
+        """Read what `to_address` wrote; the keys are stored, so they stay as they are."""
+        data = address.data
+        return cls(
+            chat_id=data["chat_id"],
+            topic=data["thread_id"],
+            reply_to=data["reply_to"],
+            private=data["private"],
+            draft_id=data["draft_id"],
+        )
+
+
+class _PollRequest(HTTPXRequest):
     """Reads updates one by one.
 
     The library parses all updates of an answer or none; a single one that it cannot read would
@@ -53,15 +111,19 @@ class UpdatesRequest(HTTPXRequest):
         """As in `BaseRequest`; an update that cannot be read is left with nothing but its id.
 
         Raises:
-            TelegramError: the answer is none of a Bot API server.
+            TelegramError: the answer is not that of a Bot API server.
         """
         answer: Any = HTTPXRequest.parse_json_payload(payload)
         if not isinstance(answer, dict) or "ok" not in answer:
             raise TelegramError("Invalid server response")
         result = answer.get("result")
         if isinstance(result, list):
-            answer["result"] = [readable(update) for update in result if is_update(update)]
+            answer["result"] = [_readable(update) for update in result if is_update(update)]
         return answer
+
+
+def _readable(data: dict[str, Any]) -> dict[str, Any]:
+    return data if parse_update(data) is not None else {"update_id": data["update_id"]}
 
 
 def trust_for(api_url: str) -> ssl.SSLContext:
@@ -89,85 +151,72 @@ def make_bot(token: str, api_url: str, trust: ssl.SSLContext | None = None) -> B
         base_url=f"{root}/bot",
         base_file_url=f"{root}/file/bot",
         request=HTTPXRequest(
-            read_timeout=_READ_TIMEOUT,
-            write_timeout=_READ_TIMEOUT,
-            pool_timeout=_READ_TIMEOUT,
-            media_write_timeout=_UPLOAD_TIMEOUT,
-            httpx_kwargs={"verify": trust, "limits": _limits(_CONNECTIONS)},
+            read_timeout=_READ_TIMEOUT_SECONDS,
+            write_timeout=_READ_TIMEOUT_SECONDS,
+            pool_timeout=_READ_TIMEOUT_SECONDS,
+            media_write_timeout=_UPLOAD_TIMEOUT_SECONDS,
+            httpx_kwargs={"verify": trust, "limits": _limits(_MAX_CONNECTIONS)},
         ),
-        get_updates_request=UpdatesRequest(
-            read_timeout=_POLL_MARGIN,
-            httpx_kwargs={"verify": trust, "limits": _limits(_POLLS)},
+        get_updates_request=_PollRequest(
+            read_timeout=_POLL_MARGIN_SECONDS,
+            httpx_kwargs={"verify": trust, "limits": _limits(_MAX_POLL_CONNECTIONS)},
         ),
     )
 
 
 def _limits(connections: int) -> httpx.Limits:
     return httpx.Limits(
-        max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_IDLE
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=_KEEPALIVE_SECONDS,
     )
 
 
-T = TypeVar("T")
-
-_NO_LINK_PREVIEW = LinkPreviewOptions(is_disabled=True)
-
-
 class ChatClient:
-    """A chat or a topic in one, and the message there that is answered.
+    """The requests that concern one target.
 
     Args:
         bot: initialised client.
-        address: made by `TelegramAdapter`.
-        known: shared by all places of the adapter.
-
-    Attributes:
-        chat: id of the chat, as it was when the address was made.
-        private: whether it is somebody's private chat with the bot.
-        thread: id of the topic, if it is one.
-        reply_to: id of the message that is answered.
+        target: the chat or topic, and what is answered there.
+        state: shared by all of the adapter.
     """
 
-    def __init__(self, bot: Bot, address: Address, known: ServerState) -> None:
+    def __init__(self, bot: Bot, target: TelegramTarget, state: ServerState) -> None:
         self._bot = bot
-        self._known = known
-        self.chat: int = address.data["chat_id"]
-        self.private: bool = address.data["private"]
-        self.thread: int | None = address.data["thread_id"]
-        self.reply_to: int | None = address.data["reply_to"]
-        self._draft_id: int = address.data["draft_id"]
+        self._state = state
+        self.target = target
 
     @property
-    def now(self) -> int:
+    def chat_id(self) -> int:
         """Id of the chat, wherever it moved to."""
-        return self._known.moved.get(self.chat, self.chat)
+        return self._state.moved.get(self.target.chat_id, self.target.chat_id)
 
     def render(self, text: str) -> Rendered:
-        """As `entities.render`; in a group nobody is mentioned."""
-        return render(text, quiet=not self.private)
+        """Render Markdown; in a group nobody is mentioned."""
+        return render(text, quiet=not self.target.private)
 
     async def send_text(
         self,
         shown: Rendered,
         markup: InlineKeyboardMarkup | ForceReply | None = None,
         *,
-        special: dict[str, Any] | None = None,
+        api_kwargs: dict[str, Any] | None = None,
     ) -> Message:
         """Send a text, perhaps with buttons or with a field for the answer.
 
         Args:
             shown: what to say.
             markup: buttons or the field.
-            special: further parameters, which python-telegram-bot does not know.
+            api_kwargs: further parameters, which python-telegram-bot does not know.
         """
         return await self._in_chat(
             lambda chat: self._bot.send_message(
                 chat,
                 shown.text,
                 entities=shown.entities,
-                link_preview_options=_NO_LINK_PREVIEW,
+                link_preview_options=NO_LINK_PREVIEW,
                 reply_markup=markup,
-                api_kwargs=special,
+                api_kwargs=api_kwargs,
                 **self._aim(),
             )
         )
@@ -182,7 +231,7 @@ class ChatClient:
                 chat,
                 message_id,
                 entities=shown.entities,
-                link_preview_options=_NO_LINK_PREVIEW,
+                link_preview_options=NO_LINK_PREVIEW,
                 reply_markup=markup,
             )
         )
@@ -196,16 +245,15 @@ class ChatClient:
         )
 
     async def delete(self, message_id: int) -> None:
-        """Remove a message."""
         await self._in_chat(lambda chat: self._bot.delete_message(chat, message_id))
 
     async def draft(self, shown: Rendered) -> None:
         """Show a draft; a topic has drafts of its own."""
         await self._bot.send_message_draft(
-            self.chat,
-            self._draft_id,
+            self.target.chat_id,
+            self.target.draft_id,
             shown.text,
-            message_thread_id=self.thread,
+            message_thread_id=self.target.topic,
             entities=shown.entities,
         )
 
@@ -221,12 +269,10 @@ class ChatClient:
         return await self._in_chat(lambda chat: self._send_documents(chat, shown, files))
 
     async def send_file(
-        self, data: bytes, name: str, shown: Rendered, markup: InlineKeyboardMarkup | None
+        self, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None = None
     ) -> Message:
         """Send any file, with a caption and perhaps with buttons."""
-        return await self._in_chat(
-            lambda chat: self._send_document(chat, data, name, shown, markup)
-        )
+        return await self._in_chat(lambda chat: self._send_document(chat, file, shown, markup))
 
     async def send_photo(self, photo: bytes | str, name: str, shown: Rendered) -> Message:
         """Send a JPEG or PNG, or one that the server has already, by its file id."""
@@ -234,20 +280,20 @@ class ChatClient:
             lambda chat: self._bot.send_photo(chat, photo, filename=name, **self._below(shown))
         )
 
-    async def _in_chat(self, send: Callable[[int], Awaitable[T]]) -> T:
+    async def _in_chat(self, send: Callable[[int], Awaitable[_T]]) -> _T:
         """Send to the chat, wherever it moved to."""
         try:
-            return await send(self.now)
+            return await send(self.chat_id)
         except ChatMigrated as error:
-            self._known.moved[self.chat] = error.new_chat_id
+            self._state.moved[self.target.chat_id] = error.new_chat_id
             return await send(error.new_chat_id)
 
     def _aim(self) -> dict[str, Any]:
         """The topic and the question, which may have been deleted meanwhile."""
         question = None
-        if self.reply_to is not None:
-            question = ReplyParameters(self.reply_to, allow_sending_without_reply=True)
-        return {"message_thread_id": self.thread, "reply_parameters": question}
+        if self.target.reply_to is not None:
+            question = ReplyParameters(self.target.reply_to, allow_sending_without_reply=True)
+        return {"message_thread_id": self.target.topic, "reply_parameters": question}
 
     def _below(self, shown: Rendered) -> dict[str, Any]:
         """The same, and the text as caption."""
@@ -267,8 +313,7 @@ class ChatClient:
         self, chat: int, shown: Rendered, files: Sequence[File]
     ) -> Sequence[Message]:
         if len(files) == 1:
-            (file,) = files
-            return [await self._send_document(chat, file.data, file.name, shown, None)]
+            return [await self._send_document(chat, files[0], shown, None)]
         media = [
             InputMediaDocument(file.data, filename=file.name, disable_content_type_detection=True)
             for file in files
@@ -276,18 +321,13 @@ class ChatClient:
         return await self._bot.send_media_group(chat, media, **self._below(shown))
 
     def _send_document(
-        self,
-        chat: int,
-        data: bytes,
-        name: str,
-        shown: Rendered,
-        markup: InlineKeyboardMarkup | None,
+        self, chat: int, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None
     ) -> Awaitable[Message]:
         # Without the detection switched off, a small WebP file becomes a sticker.
         return self._bot.send_document(
             chat,
-            data,
-            filename=name,
+            file.data,
+            filename=file.name,
             disable_content_type_detection=True,
             reply_markup=markup,
             **self._below(shown),

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlsplit
 
 import telegramify_markdown
+from cachetools import LRUCache
 from telegram import MessageEntity
 from telegramify_markdown.entity import MessageEntity as Rendering
 
-_SHOWN = frozenset(
+_SHOWN: Final = frozenset(
     {
         "blockquote",
         "bold",
@@ -31,19 +33,22 @@ _SHOWN = frozenset(
 )
 """Entities that only change how text looks. The others address people or load things."""
 
-_LITERAL = frozenset({"code", "pre"})
+_LITERAL: Final = frozenset({"code", "pre"})
 """Entities in which Telegram finds no mentions."""
 
-_LESS_THAN = "\ufdd0"
+_LESS_THAN: Final = "\ufdd0"
 """Stands for `<` while rendering; a noncharacter of one UTF-16 unit that no text contains."""
 
-_LONG, _TALL = 1000, 14
-"""UTF-16 code units, and lines, from which a text fills a phone's screen."""
-_QUOTES = frozenset({"blockquote", "expandable_blockquote"})
+_MIN_LONG_UNITS: Final = 1000
+_MIN_LONG_LINES: Final = 14
+"""From which a text fills a phone's screen; units are UTF-16 code units."""
+_MAX_RENDERED: Final = 4
+"""Messages of one reply that stay rendered."""
+_QUOTES: Final = frozenset({"blockquote", "expandable_blockquote"})
 """Quotes cannot be nested (Bot API, "Formatting options")."""
 
-_MENTION = re.compile(r"(?<!\w)@(?=[a-z0-9_]{2})", re.IGNORECASE | re.ASCII)
-_WORD_JOINER = "\u2060"
+_MENTION: Final = re.compile(r"(?<!\w)@(?=[a-z0-9_]{2})", re.IGNORECASE | re.ASCII)
+_WORD_JOINER: Final = "\u2060"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,7 @@ def utf16_length(text: str) -> int:
 def render(markdown: str, *, quiet: bool = False) -> Rendered:
     """Render untrusted Markdown; unfinished Markdown shows its own characters.
 
-    HTML is no Markdown of ours, so that `vector<int>` keeps its brackets. Links lead to web
+    HTML stays as it is written, so that `vector<int>` keeps its brackets. Links lead to web
     addresses only: `tg://user` would notify somebody.
 
     Args:
@@ -93,9 +98,27 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
     return Rendered(text, tuple(_fitted(entities, utf16_length(text))))
 
 
+class Renderer:
+    """Renders the texts of one reply, each once: to be measured and shown, and while others grow.
+
+    Args:
+        quiet: see `render`.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._rendered: LRUCache[str, Rendered] = LRUCache(_MAX_RENDERED)
+
+    def __call__(self, markdown: str) -> Rendered:
+        rendered = self._rendered.get(markdown)
+        if rendered is None:
+            rendered = self._rendered[markdown] = render(markdown, quiet=self._quiet)
+        return rendered
+
+
 def folded(shown: Rendered) -> Rendered:
     """A long text as one quote that shows its first lines until somebody opens it."""
-    if shown.length < _LONG and shown.text.count("\n") < _TALL:
+    if shown.length < _MIN_LONG_UNITS and shown.text.count("\n") < _MIN_LONG_LINES:
         return shown
     inner = tuple(entity for entity in shown.entities if entity.type not in _QUOTES)
     quote = MessageEntity(MessageEntity.EXPANDABLE_BLOCKQUOTE, 0, shown.length)

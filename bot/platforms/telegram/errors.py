@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Final
 
 import httpx
 from telegram.error import (
@@ -31,6 +32,11 @@ from bot.errors import (
     SurfaceError,
     SurfaceForbidden,
     SurfaceUnavailable,
+)
+
+REFUSED: Final = (
+    "Telegram does not accept the bot token. "
+    "Get a new one from @BotFather and put it into [telegram] token."
 )
 
 

@@ -1,4 +1,4 @@
-"""Fetches the files that people send."""
+"""Files: those that people send are fetched, and pictures are made such as Telegram takes them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Final
 
 import httpx
 import stamina
-from PIL import Image
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError, TelegramError
 
 from bot.errors import ImageTooLarge, ImageUnreadable
 from bot.files import File
 from bot.models import Attachment
+from bot.support import TooManyBytes, read_bounded
 
-_GONE = "Telegram does not have this picture any more. Please send it again."
-_TRIES = 3
+_GONE: Final = "Telegram does not have this picture any more. Please send it again."
+_MAX_TRIES: Final = 3
+
+_MAX_PHOTO_BYTES: Final = 10_000_000
+"""A larger file is taken as a document only (Bot API, `sendPhoto`)."""
+_PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png"})
+_JPEG_QUALITY: Final = 95
+"""Telegram compresses photos again, so a first loss must stay invisible."""
 
 
 async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit: int) -> bytes:
@@ -38,13 +45,15 @@ async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit:
     if attachment.size is not None and attachment.size > limit:
         raise _too_large(limit)
     try:
-        async for attempt in stamina.retry_context(on=_passes, attempts=_TRIES):
+        async for attempt in stamina.retry_context(on=_may_pass, attempts=_MAX_TRIES):
             with attempt:
                 file = await bot.get_file(attachment.source["file_id"])
                 path = file.file_path or ""
-                if not path.startswith(("http://", "https://")):
-                    return await asyncio.to_thread(_read, Path(path), limit)
-                return await _download(web, path, limit)
+                if path.startswith(("http://", "https://")):
+                    return await _download(web, path, limit)
+                return await asyncio.to_thread(_read, Path(path), limit)
+    except TooManyBytes as error:
+        raise _too_large(limit) from error
     except BadRequest as error:
         if "too big" in error.message.lower():
             raise _too_large(limit) from error
@@ -55,17 +64,12 @@ async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit:
 
 
 async def _download(web: httpx.AsyncClient, url: str, limit: int) -> bytes:
-    data = bytearray()
     async with web.stream("GET", url) as response:
         if response.is_server_error:
             raise NetworkError(f"status {response.status_code}")
         if not response.is_success:
             raise ImageUnreadable(_GONE)
-        async for chunk in response.aiter_bytes():
-            data += chunk
-            if len(data) > limit:
-                raise _too_large(limit)
-    return bytes(data)
+        return await read_bounded(response.aiter_bytes(), limit)
 
 
 def _read(path: Path, limit: int) -> bytes:
@@ -73,11 +77,11 @@ def _read(path: Path, limit: int) -> bytes:
     with path.open("rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise _too_large(limit)
+        raise TooManyBytes
     return data
 
 
-def _passes(error: Exception) -> bool:
+def _may_pass(error: Exception) -> bool:
     """Whether a second try may work."""
     if isinstance(error, BadRequest):
         return False
@@ -88,46 +92,36 @@ def _too_large(limit: int) -> ImageTooLarge:
     return ImageTooLarge(f"The picture is too large; I take up to {limit / 1_000_000:g} MB.")
 
 
-MAX_PHOTO_BYTES = 10_000_000
-"""A larger file is taken as a document only (Bot API, `sendPhoto`)."""
-
-_AS_IT_IS = frozenset({"image/jpeg", "image/png"})
-_QUALITY = 95
-"""Telegram compresses photos again, so a first loss must stay invisible."""
-
-
 async def as_photos(files: Sequence[File]) -> list[File]:
-    """The same pictures in a format that is certainly taken as a photo.
+    """The same pictures in a format that is certainly taken as a photo: JPEG or PNG.
 
-    The Bot API does not promise that WebP is; that and anything else but JPEG and PNG becomes JPEG,
-    in a thread. A picture that Pillow cannot read stays as it is.
+    The Bot API does not promise that WebP is; that and anything else becomes JPEG, in a thread. A
+    picture that Pillow cannot read stays as it is.
     """
-    return [await asyncio.to_thread(_as_photo, file) for file in files]
+    return [
+        file if file.media_type in _PHOTO_TYPES else await asyncio.to_thread(_as_jpeg, file)
+        for file in files
+    ]
 
 
 def fit_for_photos(files: Sequence[File]) -> bool:
     """Whether none has too many bytes to be a photo."""
-    return all(len(file.data) <= MAX_PHOTO_BYTES for file in files)
+    return all(len(file.data) <= _MAX_PHOTO_BYTES for file in files)
 
 
-def _as_photo(file: File) -> File:
-    if file.media_type in _AS_IT_IS:
-        return file
+def _as_jpeg(file: File) -> File:
+    from PIL import Image  # noqa: PLC0415 - three megabytes that a bot needs once it draws
+
     jpeg = io.BytesIO()
     try:
         with Image.open(io.BytesIO(file.data)) as picture:
-            _flat(picture).save(jpeg, "JPEG", quality=_QUALITY, subsampling=0)
+            seen = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            if seen.mode == "RGBA":  # JPEG has no transparency: it lies on white
+                white = Image.new("RGBA", seen.size, "white")
+                white.alpha_composite(seen)
+                seen = white.convert("RGB")
+            seen.save(jpeg, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     except (OSError, ValueError, Image.DecompressionBombError):
         return file
     name = PurePath(file.name).with_suffix(".jpg").name
     return replace(file, data=jpeg.getvalue(), name=name, media_type="image/jpeg")
-
-
-def _flat(picture: Image.Image) -> Image.Image:
-    """Without transparency, on white: JPEG has none."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    seen = picture.convert("RGBA")
-    ground = Image.new("RGBA", seen.size, "white")
-    ground.alpha_composite(seen)
-    return ground.convert("RGB")

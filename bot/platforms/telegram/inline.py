@@ -1,14 +1,18 @@
 """Inline mode: `@bot prompt` in any chat offers to draw it there, and the person's own pictures.
 
 A drawing that begins like this has a channel of its own, one per person, so it knows nothing of the
-private chat. Bot API, "Inline mode".
+private chat. Its message belongs to a chat that the bot may not even be in: it can be edited and
+nothing else, and a file that is new to Telegram cannot be put into it (Bot API, "Inline mode" and
+`editMessageMedia`). So all pictures are sent to the person's private chat, and the message shows
+the first one by its id there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
 
 import structlog
 from telegram import (
@@ -24,37 +28,77 @@ from telegram import (
     InputMediaDocument,
     InputMediaPhoto,
     InputTextMessageContent,
-    LinkPreviewOptions,
-    Message,
     Update,
 )
 from telegram.error import TelegramError
 
 from bot.errors import ContentRefused, PreviewUnsupported, SurfaceError, SurfaceForbidden
-from bot.files import File
 from bot.i18n import Words
 from bot.models import Address, ChannelKey, Imagine, IncomingMessage
-from bot.platforms.telegram.client import ChatClient
-from bot.platforms.telegram.entities import Rendered, render
+from bot.platforms.telegram.client import NO_LINK_PREVIEW, PLATFORM, ChatClient, TelegramTarget
+from bot.platforms.telegram.entities import Rendered, Renderer, render
 from bot.platforms.telegram.errors import Request, translated
-from bot.platforms.telegram.parsing import PLATFORM, person_of
-from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.parsing import person_of
+from bot.platforms.telegram.server_state import SentPicture, ServerState
+from bot.platforms.telegram.surface import (
+    GROUP_INTERVAL_SECONDS,
+    MAX_CAPTION_UNITS,
+    MAX_FILES,
+    MAX_TEXT_UNITS,
+)
+from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, Receipt, Search
-from bot.turns.commands import CommandError, parse
-from bot.turns.inbox import Inbox
+from bot.support import BackgroundTasks
+from bot.turns.commands import CommandError, parse_drawing
+from bot.turns.dispatcher import Dispatcher
 
 _log = structlog.get_logger(__name__)
 
-INLINE: Final = (Update.INLINE_QUERY, Update.CHOSEN_INLINE_RESULT)
+INLINE_UPDATES: Final = (Update.INLINE_QUERY, Update.CHOSEN_INLINE_RESULT)
 """What Telegram shall deliver as well."""
 
 START: Final = "inline"
 """The payload of `/start` that the button above the results opens the private chat with."""
 
 _DRAW: Final = "imagine"
-_PHOTOS: Final = 20
-_MOST_SHOWN: Final = 200
-"""Characters of a prompt in a list of results."""
+_MAX_PHOTOS: Final = 20
+_MAX_PROMPT_CHARS: Final = 200
+"""Of a prompt in a list of results."""
+_REMOVED: Final = "\N{WASTEBASKET}"
+
+
+@dataclass(frozen=True, slots=True)
+class InlineTarget:
+    """Where a reply goes: a message that a person sent through inline mode.
+
+    Attributes:
+        message_id: the message's `inline_message_id`.
+        person: who sent it, a user id.
+        language: of that person, as a BCP 47 tag; may be empty.
+        prompt: what was typed behind the bot's name.
+    """
+
+    message_id: str
+    person: int
+    language: str
+    prompt: str
+
+    def to_address(self) -> Address:
+        data = {
+            "inline": self.message_id,
+            "person": self.person,
+            "language": self.language,
+            "prompt": self.prompt,
+        }
+        return Address(PLATFORM, f"inline {self.message_id}", data)
+
+    @classmethod
+    def from_address(cls, address: Address) -> Self | None:
+        """Read what `to_address` wrote; `None` if the address is that of a message in a chat."""
+        data = address.data
+        if "inline" not in data:
+            return None
+        return cls(data["inline"], data["person"], data["language"], data["prompt"])
 
 
 class Inline:
@@ -62,25 +106,25 @@ class Inline:
 
     Args:
         bot: initialised client.
-        inbox: where drawings go.
-        known: remembers each person's recent pictures.
+        dispatcher: where drawings go.
+        state: remembers each person's recent pictures.
     """
 
-    def __init__(self, bot: Bot, inbox: Inbox, known: ServerState) -> None:
+    def __init__(self, bot: Bot, dispatcher: Dispatcher, state: ServerState) -> None:
         self._bot = bot
-        self._inbox = inbox
-        self._known = known
-        self._offers: dict[int, asyncio.Task[Any]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._dispatcher = dispatcher
+        self._state = state
+        self._offers: dict[int, asyncio.Task[None]] = {}
+        self._tasks = BackgroundTasks()
 
     def offer(self, query: InlineQuery) -> None:
         """Answer in the background; a person who types on needs only the newest answer."""
         person = query.from_user.id
         if (before := self._offers.get(person)) is not None:
             before.cancel()
-        task = self._offers[person] = self._begin(self._offer(query))
+        task = self._offers[person] = self._tasks.start(self._offer(query))
 
-        def ended(_: asyncio.Task[Any]) -> None:
+        def ended(_: asyncio.Task[None]) -> None:
             if self._offers.get(person) is task:
                 del self._offers[person]
 
@@ -95,36 +139,26 @@ class Inline:
         message_id = result.inline_message_id
         if result.result_id != _DRAW or message_id is None:
             return
-        message = _message(result, message_id)
         drawing = _drawing(result.query)
         if drawing is None:
             return
-        notice = await self._inbox.handle(message, drawing)
+        notice = await self._dispatcher.handle(_incoming(result, message_id), drawing)
         if notice is not None:
-            self._begin(self._say(message_id, notice.text, drawing))
+            self._tasks.start(self._say(message_id, notice.text, drawing))
 
     async def close(self) -> None:
         """Answer nothing more."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _begin(self, saying: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(saying)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        await self._tasks.close()
 
     async def _offer(self, query: InlineQuery) -> None:
-        words = await self._inbox.words(_message(query, query.id))
+        words = await self._dispatcher.words(_incoming(query, query.id))
         results: list[InlineQueryResult] = []
         if (drawing := _drawing(query.query)) is not None:
             results.append(_article(query.query.strip(), drawing, words))
-        results += _photos(self._known.made_by(query.from_user.id))
+        results += _photos(self._state.pictures_of(query.from_user.id))
         button = InlineQueryResultsButton(words("telegram-inline-start"), start_parameter=START)
         try:
-            # Kept by nobody: the next picture is to be offered as soon as it is there.
+            # Not cached: the next picture is to be offered as soon as it is there.
             await self._bot.answer_inline_query(
                 query.id, results, cache_time=0, is_personal=True, button=button
             )
@@ -135,78 +169,62 @@ class Inline:
         try:
             with translated(Request.EDIT):
                 await self._bot.edit_message_text(
-                    text, inline_message_id=message_id, reply_markup=again(drawing.prompt)
+                    text, inline_message_id=message_id, reply_markup=_again(drawing.prompt)
                 )
         except SurfaceError as error:
             _log.info("inline notice not delivered", error=str(error))
 
 
-def again(prompt: str) -> InlineKeyboardMarkup:
+def _again(prompt: str) -> InlineKeyboardMarkup:
     """The button under a message of inline mode: whoever presses it types the prompt on.
 
     Telegram tells which message a result became only if it has a keyboard.
     """
     button = InlineKeyboardButton(
-        "\N{ARTIST PALETTE}", switch_inline_query_current_chat=prompt[:_MOST_SHOWN]
+        "\N{ARTIST PALETTE}", switch_inline_query_current_chat=prompt[:_MAX_PROMPT_CHARS]
     )
     return InlineKeyboardMarkup([[button]])
 
 
 def _drawing(query: str) -> Imagine | None:
     try:
-        command = parse(f"/imagine {query}")
+        return parse_drawing(query)
     except CommandError:
         return None
-    return command if isinstance(command, Imagine) else None
 
 
 def _article(query: str, drawing: Imagine, words: Words) -> InlineQueryResult:
     content = InputTextMessageContent(
-        f"\N{ARTIST PALETTE} {query}",
-        entities=(),
-        link_preview_options=LinkPreviewOptions(is_disabled=True),
+        f"\N{ARTIST PALETTE} {query}", entities=(), link_preview_options=NO_LINK_PREVIEW
     )
     return InlineQueryResultArticle(
         _DRAW,
         words("telegram-inline-draw"),
         content,
-        reply_markup=again(drawing.prompt),
-        description=drawing.prompt[:_MOST_SHOWN],
+        reply_markup=_again(drawing.prompt),
+        description=drawing.prompt[:_MAX_PROMPT_CHARS],
     )
 
 
-def _photos(made: Sequence[tuple[str, str]]) -> Sequence[InlineQueryResult]:
+def _photos(pictures: Sequence[SentPicture]) -> Sequence[InlineQueryResult]:
     return [
-        InlineQueryResultCachedPhoto(str(number), file_id, title=title[:_MOST_SHOWN] or None)
-        for number, (file_id, title) in enumerate(made[:_PHOTOS])
+        InlineQueryResultCachedPhoto(
+            str(number), picture.file_id, title=picture.alt[:_MAX_PROMPT_CHARS] or None
+        )
+        for number, picture in enumerate(pictures[:_MAX_PHOTOS])
     ]
 
 
-def _message(event: InlineQuery | ChosenInlineResult, message_id: str) -> IncomingMessage:
+def _incoming(event: InlineQuery | ChosenInlineResult, message_id: str) -> IncomingMessage:
     """What the core takes in; its channel is none of the person's chats."""
     person = person_of(event.from_user)
+    target = InlineTarget(message_id, event.from_user.id, person.language, event.query)
     return IncomingMessage(
         channel=ChannelKey(PLATFORM, ("inline", person.id)),
         person=person,
         message_id=message_id,
-        address=Address(
-            PLATFORM,
-            f"inline {message_id}",
-            {
-                "inline": message_id,
-                "person": event.from_user.id,
-                "language": person.language,
-                "prompt": event.query,
-            },
-        ),
+        address=target.to_address(),
     )
-
-
-_TEXT, _CAPTION, _FILES = 4096, 1024, 10
-"""UTF-16 code units after rendering, and items of an album (Bot API)."""
-_INTERVAL = 3.5
-"""Seconds. Nobody knows which chat it is, so it counts as a group."""
-_REMOVED = "\N{WASTEBASKET}"
 
 
 class InlineSurface:
@@ -217,26 +235,28 @@ class InlineSurface:
 
     Args:
         bot: initialised client.
-        address: made by `inline`.
-        known: remembers what was sent to whom.
+        target: the message.
+        state: remembers what was sent to whom.
         words: the language of the person.
     """
 
-    def __init__(self, bot: Bot, address: Address, known: ServerState, words: Words) -> None:
+    def __init__(self, bot: Bot, target: InlineTarget, state: ServerState, words: Words) -> None:
         self._bot = bot
-        self._known = known
+        self._target = target
+        self._state = state
         self._words = words
-        self._message: str = address.data["inline"]
-        self._person: int = address.data["person"]
-        self._again = again(address.data["prompt"])
-        private = {"chat_id": self._person, "thread_id": None, "reply_to": None, "private": True}
-        there = Address(address.platform, str(self._person), {**private, "draft_id": 1})
-        self._private = ChatClient(bot, there, known)
+        self._receipt: Receipt = {"inline": target.message_id}
+        self._keyboard = _again(target.prompt)
+        self._render = Renderer(quiet=True)
+        self._private = ChatClient(bot, TelegramTarget(target.person, private=True), state)
 
     @property
     def limits(self) -> Limits:
-        """One message that takes text, and pictures later."""
-        return Limits(_TEXT, _CAPTION, _FILES, _INTERVAL)
+        """One message that takes text, and pictures later.
+
+        Nobody knows which chat it is in, so the interval is that of a group.
+        """
+        return Limits(MAX_TEXT_UNITS, MAX_CAPTION_UNITS, MAX_FILES, GROUP_INTERVAL_SECONDS)
 
     @property
     def rate_limit_info(self) -> None:
@@ -245,7 +265,7 @@ class InlineSurface:
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""
-        return render(text, quiet=True).length
+        return self._render(text).length
 
     def anchor(self) -> Anchor:
         """Nothing is needed to find the message."""
@@ -254,7 +274,7 @@ class InlineSurface:
     async def find(self, search: Search) -> Receipt | None:
         """The message; it exists as long as the person leaves it there."""
         del search
-        return {"inline": self._message}
+        return self._receipt
 
     async def create(self, content: Content, nonce: str) -> Receipt:
         """Show the beginning of a reply.
@@ -266,9 +286,8 @@ class InlineSurface:
         """
         if not nonce.endswith("-0"):
             raise ContentRefused("A message of Telegram's inline mode cannot be followed by more.")
-        receipt = {"inline": self._message}
-        await self.edit(receipt, content)
-        return receipt
+        await self.edit(self._receipt, content)
+        return self._receipt
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Show other text, or pictures with the text as caption.
@@ -279,24 +298,24 @@ class InlineSurface:
         """
         del receipt
         if not content.files:
-            await self._say(content.text)
+            await self._say(self._render(markdown(content)))
             return
         try:
-            shown = await self._first(content)
+            shown = await self._first_picture(content)
         except SurfaceForbidden:
             bot = f"@{self._bot.username}"
             text = f"⚠️ {self._words('telegram-inline-write-first', bot=bot)}"
-            await self._say(text, quiet=False)  # a touch on the name leads there
+            await self._say(render(text))  # not quiet: a touch on the name leads there
             return
         with translated(Request.EDIT):
             await self._bot.edit_message_media(
-                shown, inline_message_id=self._message, reply_markup=self._again
+                shown, inline_message_id=self._target.message_id, reply_markup=self._keyboard
             )
 
     async def delete(self, receipt: Receipt) -> None:
         """Leave a sign: nobody but the person can remove such a message."""
         del receipt
-        await self._say(_REMOVED)
+        await self._say(Rendered(_REMOVED))
 
     async def preview(self, content: Content) -> None:
         """Never.
@@ -307,42 +326,32 @@ class InlineSurface:
         del content
         raise PreviewUnsupported("A message of Telegram's inline mode has no drafts.")
 
-    async def _say(self, text: str, *, quiet: bool = True) -> None:
-        shown = render(text, quiet=quiet)
+    async def _say(self, shown: Rendered) -> None:
         with translated(Request.EDIT):
             await self._bot.edit_message_text(
                 shown.text,
-                inline_message_id=self._message,
+                inline_message_id=self._target.message_id,
                 entities=shown.entities,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-                reply_markup=self._again,
+                link_preview_options=NO_LINK_PREVIEW,
+                reply_markup=self._keyboard,
             )
 
-    async def _first(self, content: Content) -> InputMediaPhoto | InputMediaDocument:
+    async def _first_picture(self, content: Content) -> InputMediaPhoto | InputMediaDocument:
         """The first picture, once Telegram has all of them.
 
         Raises:
             SurfaceForbidden: the person never wrote to the bot, or blocked it.
         """
-        caption = render(content.text, quiet=True)
-        first = content.files[0]
-        file_id = self._known.file_of(self._person, first.key)
+        caption = self._render(markdown(content))
+        person = self._target.person
+        file_id = self._state.file_id_of(person, content.files[0].key)
         if file_id is None:
             with translated(Request.CREATE):
                 sent = await self._private.send_pictures(Rendered(""), content.files)
-            remember(self._known, self._person, content.files, sent)
+            self._state.sent_pictures(person, content.files, sent)
             if (document := sent[0].document) is not None:
                 return InputMediaDocument(
                     document.file_id, caption=caption.text, caption_entities=caption.entities
                 )
             file_id = sent[0].photo[-1].file_id
         return InputMediaPhoto(file_id, caption=caption.text, caption_entities=caption.entities)
-
-
-def remember(
-    known: ServerState, person: int, files: Sequence[File], sent: Sequence[Message]
-) -> None:
-    """Keep where Telegram has the pictures of a person, so that they can be sent again."""
-    for file, message in zip(files, sent, strict=False):
-        if message.photo:
-            known.made(person, file.key, message.photo[-1].file_id, file.alt)

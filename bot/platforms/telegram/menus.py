@@ -1,4 +1,4 @@
-"""The menu of commands, in every language, longer in private than in groups."""
+"""The menu of commands, longer in private than in groups, and buttons as inline keyboards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from telegram import (
 )
 from telegram.error import TelegramError
 
-from bot.actions import MOST_BYTES, Button, Rows
+from bot.actions import MAX_ACTION_BYTES, Button, Rows
 from bot.i18n import Catalogue
 from bot.turns.commands import WORDS
 
@@ -26,7 +26,7 @@ _NOT_IN_GROUPS = frozenset({"export", "doctor"})
 """Work there too, but concern few; a shorter menu is read."""
 
 
-async def publish(bot: Bot, catalogue: Catalogue) -> None:
+async def publish_commands(bot: Bot, catalogue: Catalogue) -> None:
     """Set the menus that are not as they should be. One that cannot be set is only logged."""
     await asyncio.gather(
         *(
@@ -62,7 +62,7 @@ def keyboard(rows: Rows) -> InlineKeyboardMarkup | None:
 
 
 def _fits(button: Button) -> bool:
-    return len(str(button.action).encode()) <= MOST_BYTES
+    return len(str(button.action).encode()) <= MAX_ACTION_BYTES
 
 
 def _button(button: Button) -> InlineKeyboardButton:

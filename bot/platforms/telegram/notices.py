@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from telegram import Bot, ForceReply, Message
@@ -21,233 +21,24 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
-from bot.files import File
-from bot.models import Address
-from bot.platforms.telegram.client import ChatClient
+from bot.models import Notice
+from bot.platforms.telegram.client import ChatClient, TelegramTarget
 from bot.platforms.telegram.entities import Rendered, render, utf16_length
 from bot.platforms.telegram.errors import Request, is_too_late, translated
 from bot.platforms.telegram.menus import keyboard
 from bot.platforms.telegram.server_state import ServerState
-from bot.platforms.telegram.updates import Backoff, Timing
-from bot.turns.inbox import Notice
+from bot.platforms.telegram.updates import Timing
+from bot.support import BackgroundTasks
 
 _log = structlog.get_logger(__name__)
 
-_TRIES = 4
-_GRACE = 2.0
-"""Seconds that notices on their way get when the adapter closes."""
-_CAPTION = 1024
-_ALERT = 200
+_MAX_TRIES: Final = 4
+_CLOSE_TIMEOUT_SECONDS: Final = 2.0
+"""That notices on their way get when the adapter closes."""
+_MAX_CAPTION_UNITS: Final = 1024
+_MAX_ALERT_UNITS: Final = 200
 """UTF-16 code units after rendering, below a file and in the answer to a press (Bot API)."""
-_EXAMPLE = "example.png"
-
-
-class Notices:
-    """Everything that the bot says without a turn.
-
-    Args:
-        bot: initialised client.
-        known: shared by all of the adapter.
-        timing: how long to wait after a failure.
-    """
-
-    def __init__(self, bot: Bot, known: ServerState, timing: Timing) -> None:
-        self._bot = bot
-        self._known = known
-        self._timing = timing
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def say(self, address: Address, notice: Notice, listener: Listener | None = None) -> None:
-        """Send a notice, with its buttons and files.
-
-        Args:
-            address: where.
-            notice: what.
-            listener: whom a private notice concerns, where others could read along.
-        """
-        self._begin(self._tell(address, notice, listener))
-
-    def help(self, address: Address, notice: Notice) -> None:
-        """Send the help, with a picture of what the bot draws."""
-        self._begin(self._help(address, notice))
-
-    def hand_over(
-        self, there: Address, notice: Notice, here: Address, *, sent: Notice, refused: Notice
-    ) -> None:
-        """Send a notice to a private chat, and say in the chat where it was asked for that it is.
-
-        Args:
-            there: the private chat.
-            notice: what goes there.
-            here: where it was asked for.
-            sent: what to say here when it arrived.
-            refused: what to say here when that person never wrote to the bot.
-        """
-
-        async def both() -> None:
-            arrived = await self.deliver(there, notice)
-            await self.deliver(here, sent if arrived else refused)
-
-        self._begin(both())
-
-    def ask(self, address: Address, shown: Rendered, field: ForceReply) -> None:
-        """Send a question that opens a field for the answer."""
-        self._begin(self._send(address, lambda place: place.send_text(shown, field)))
-
-    def answer(
-        self, query: Listener, address: Address, pressed: int | None, notice: Notice | None
-    ) -> None:
-        """Answer a press: in a small window if it is short and private, else with a message.
-
-        Args:
-            query: the press. It is answered in any case, or the button seems to be stuck.
-            address: where a message goes.
-            pressed: id of the message whose button was pressed, for notices that replace it.
-            notice: what to say; `None` for nothing.
-        """
-        self._begin(self._answer(query, address, pressed, notice))
-
-    def acknowledge(self, query_id: str) -> None:
-        """Answer a press that means nothing, so that the button does not seem to be stuck."""
-        self._begin(self._acknowledge(query_id, ""))
-
-    async def close(self) -> None:
-        """Let notices on their way arrive, two seconds at most."""
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=_GRACE)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
-    async def deliver(self, address: Address, notice: Notice) -> bool:
-        """Send a notice now; returns whether Telegram took all of it."""
-        place = ChatClient(self._bot, address, self._known)
-        shown, markup = place.render(notice.text), keyboard(notice.buttons)
-        files = list(notice.files)
-        if len(files) == 1 and shown.length <= _CAPTION:
-            (file,) = files
-            return await self._send(
-                address, lambda place: place.send_file(file.data, file.name, shown, markup)
-            )
-        sent = await self._send(address, lambda place: place.send_text(shown, markup))
-        for file in files:
-            send = partial(_send_bare, file)
-            sent &= await self._send(address, send)
-        return sent
-
-    async def _help(self, address: Address, notice: Notice) -> None:
-        shown = ChatClient(self._bot, address, self._known).render(notice.text)
-        if shown.length > _CAPTION or notice.buttons or notice.files:
-            await self.deliver(address, notice)
-            return
-        known = self._known.example
-        photo = await asyncio.to_thread(_example) if known is None else known
-
-        async def send(place: ChatClient) -> Message:
-            message = await place.send_photo(photo, _EXAMPLE, shown)
-            if message.photo:
-                self._known.example = message.photo[-1].file_id
-            return message
-
-        if not await self._send(address, send):
-            self._known.example = None  # perhaps the server does not have it any more
-            await self.deliver(address, notice)
-
-    async def _answer(
-        self, query: Listener, address: Address, pressed: int | None, notice: Notice | None
-    ) -> None:
-        alert = "" if notice is None else _alert(notice)
-        await self._acknowledge(query.query_id or "", alert)
-        if notice is None or alert:
-            return
-        if (
-            notice.replaces
-            and pressed is not None
-            and await self._replace(address, pressed, notice)
-        ):
-            return
-        await self._tell(address, notice, query)
-
-    async def _tell(self, address: Address, notice: Notice, listener: Listener | None) -> None:
-        """Send a notice, to one person alone if it concerns nobody else and that is possible."""
-        plain = not notice.files and not notice.buttons and not address.data["private"]
-        deaf = self._known.without_whispers
-        if listener is not None and notice.private and plain and listener.occasion not in deaf:
-            said = await self._send(
-                address,
-                lambda place: send_ephemeral(
-                    place, place.render(notice.text), listener, self._known
-                ),
-            )
-            if said or listener.occasion not in deaf:
-                return  # not said is given up here: it is not for all to read
-        await self.deliver(address, notice)
-
-    async def _acknowledge(self, query_id: str, alert: str) -> None:
-        try:
-            await self._bot.answer_callback_query(query_id, alert or None, bool(alert))
-        except TelegramError as error:
-            if not is_too_late(error):
-                _log.info("press not answered", error=str(error))
-
-    async def _replace(self, address: Address, pressed: int, notice: Notice) -> bool:
-        async def edit(place: ChatClient) -> None:
-            markup = keyboard(notice.buttons)
-            await place.edit_text(pressed, place.render(notice.text), markup)
-
-        return await self._send(address, edit, Request.EDIT)
-
-    def _begin(self, saying: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(saying)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _send(
-        self,
-        address: Address,
-        send: Callable[[ChatClient], Awaitable[Message | None]],
-        request: Request = Request.CREATE,
-    ) -> bool:
-        """Make a request, again if it is safe; false if Telegram refused."""
-        place, backoff = ChatClient(self._bot, address, self._known), Backoff(self._timing)
-        for _ in range(_TRIES):
-            try:
-                with translated(request):
-                    message = await send(place)
-                    if message is not None:
-                        self._known.noticed(place.chat, message.message_id)
-            except RateLimited as error:
-                await asyncio.sleep(error.retry_after)
-            except SurfaceUnavailable:
-                await asyncio.sleep(backoff.next())
-            except DeliveryUnknown:
-                _log.info("notice may not have arrived", chat=address.chat)
-                return True  # never sent twice
-            except SurfaceError as error:
-                _log.warning("notice not delivered", chat=address.chat, error=str(error))
-                return False
-            else:
-                return True
-        _log.warning("notice given up", chat=address.chat)
-        return False
-
-
-async def _send_bare(file: File, place: ChatClient) -> Message:
-    """A file with nothing said about it."""
-    return await place.send_file(file.data, file.name, Rendered(""), None)
-
-
-def _alert(notice: Notice) -> str:
-    """The text for a small window that only one person sees; empty if it takes a message."""
-    if not notice.private or notice.files or notice.buttons or notice.replaces:
-        return ""
-    text = render(notice.text).text
-    return text if utf16_length(text) <= _ALERT else ""
-
-
-def _example() -> bytes:
-    """A drawing of the stand-in, as an example of what comes of a prompt."""
-    return resources.files(__package__).joinpath(_EXAMPLE).read_bytes()
+_EXAMPLE: Final = "example.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,38 +55,228 @@ class Listener:
 
     @property
     def occasion(self) -> str:
-        """What Telegram may allow apart from each other."""
+        """What is answered; Telegram may allow ephemeral messages after one and not the other."""
         return "message" if self.query_id is None else "press"
 
-    def parameters(self) -> dict[str, Any]:
-        """For `sendMessage`; python-telegram-bot 22.8 does not name them yet."""
+    def api_kwargs(self) -> dict[str, Any]:
+        """Makes `sendMessage` ephemeral; python-telegram-bot 22.8 does not name these yet."""
         aim: dict[str, Any] = {"receiver_user_id": self.person}
         if self.query_id is not None:
             aim["callback_query_id"] = self.query_id
         return {"ephemeral_message_parameters": aim}
 
 
-async def send_ephemeral(
-    place: ChatClient, shown: Rendered, listener: Listener, known: ServerState
-) -> Message | None:
-    """Say something to one person of a group.
+class Notices:
+    """Everything that the bot says without a turn.
 
-    A server that refuses it, or does not know what it is and says it to all, is remembered in
-    `known`, so that nobody asks it again on such an occasion.
-
-    Returns:
-        The message, if everybody sees it.
-
-    Raises:
-        SurfaceError: it was not said; unless it was refused, another try may help.
+    Args:
+        bot: initialised client.
+        state: shared by all of the adapter.
+        timing: how long to wait after a failure.
     """
-    try:
-        with translated(Request.CREATE):
-            message = await place.send_text(shown, special=listener.parameters())
-    except (ContentRefused, SurfaceForbidden):
-        known.without_whispers.add(listener.occasion)
-        raise
-    if "ephemeral_message_id" in message.api_kwargs:
-        return None
-    known.without_whispers.add(listener.occasion)
-    return message
+
+    def __init__(self, bot: Bot, state: ServerState, timing: Timing) -> None:
+        self._bot = bot
+        self._state = state
+        self._timing = timing
+        self._tasks = BackgroundTasks()
+
+    def say(self, target: TelegramTarget, notice: Notice, listener: Listener | None = None) -> None:
+        """Send a notice, with its buttons and files.
+
+        Args:
+            target: where.
+            notice: what.
+            listener: whom a private notice concerns, where others could read along.
+        """
+        self._tasks.start(self._say(target, notice, listener))
+
+    def help(self, target: TelegramTarget, notice: Notice) -> None:
+        """Send the help, with a picture of what the bot draws."""
+        self._tasks.start(self._help(target, notice))
+
+    def send_privately(
+        self,
+        private: TelegramTarget,
+        notice: Notice,
+        here: TelegramTarget,
+        *,
+        sent: Notice,
+        refused: Notice,
+    ) -> None:
+        """Send a notice to a private chat, and say in the chat where it was asked for that it is.
+
+        Args:
+            private: the private chat.
+            notice: what goes there.
+            here: where it was asked for.
+            sent: what to say here when it arrived.
+            refused: what to say here when that person never wrote to the bot.
+        """
+
+        async def both() -> None:
+            arrived = await self._deliver(private, notice)
+            await self._deliver(here, sent if arrived else refused)
+
+        self._tasks.start(both())
+
+    def ask(self, target: TelegramTarget, shown: Rendered, field: ForceReply) -> None:
+        """Send a question that opens a field for the answer."""
+        self._tasks.start(self._send(target, lambda chat: chat.send_text(shown, field)))
+
+    def answer(
+        self, press: Listener, target: TelegramTarget, pressed: int | None, notice: Notice | None
+    ) -> None:
+        """Answer a press: in a small window if it is short and private, else with a message.
+
+        Args:
+            press: who pressed. It is answered in any case, or the button seems to be stuck.
+            target: where a message goes.
+            pressed: id of the message whose button was pressed, for notices that replace it.
+            notice: what to say; `None` for nothing.
+        """
+        self._tasks.start(self._answer(press, target, pressed, notice))
+
+    def acknowledge(self, query_id: str) -> None:
+        """Answer a press that means nothing, so that the button does not seem to be stuck."""
+        self._tasks.start(self._acknowledge(query_id, ""))
+
+    async def close(self) -> None:
+        """Let notices on their way arrive, two seconds at most."""
+        await self._tasks.close(_CLOSE_TIMEOUT_SECONDS)
+
+    async def _deliver(self, target: TelegramTarget, notice: Notice) -> bool:
+        """Send a notice now; returns whether Telegram took all of it."""
+        shown, markup = self._chat(target).render(notice.text), keyboard(notice.buttons)
+        if len(notice.files) == 1 and shown.length <= _MAX_CAPTION_UNITS:
+            (file,) = notice.files
+            return await self._send(target, lambda chat: chat.send_file(file, shown, markup))
+        sent = await self._send(target, lambda chat: chat.send_text(shown, markup))
+        for file in notice.files:
+            bare = partial(ChatClient.send_file, file=file, shown=Rendered(""))
+            sent &= await self._send(target, bare)
+        return sent
+
+    async def _help(self, target: TelegramTarget, notice: Notice) -> None:
+        shown = self._chat(target).render(notice.text)
+        if shown.length > _MAX_CAPTION_UNITS or notice.buttons or notice.files:
+            await self._deliver(target, notice)
+            return
+        known = self._state.example_file_id
+        photo = await asyncio.to_thread(_example) if known is None else known
+
+        async def send(chat: ChatClient) -> Message:
+            message = await chat.send_photo(photo, _EXAMPLE, shown)
+            if message.photo:
+                self._state.example_file_id = message.photo[-1].file_id
+            return message
+
+        if not await self._send(target, send):
+            self._state.example_file_id = None  # perhaps the server does not have it any more
+            await self._deliver(target, notice)
+
+    async def _answer(
+        self, press: Listener, target: TelegramTarget, pressed: int | None, notice: Notice | None
+    ) -> None:
+        alert = "" if notice is None else _alert(notice)
+        await self._acknowledge(press.query_id or "", alert)
+        if notice is None or alert:
+            return
+        if pressed is None or not notice.replaces or not await self._edit(target, pressed, notice):
+            await self._say(target, notice, press)
+
+    async def _say(self, target: TelegramTarget, notice: Notice, listener: Listener | None) -> None:
+        """Send a notice, to one person alone if it concerns nobody else and that is possible."""
+        plain = not (notice.files or notice.buttons or target.private)
+        refused = self._state.without_ephemeral
+        if listener is not None and notice.private and plain and listener.occasion not in refused:
+            said = await self._send(
+                target,
+                lambda chat: self._send_ephemeral(chat, chat.render(notice.text), listener),
+            )
+            if said or listener.occasion not in refused:
+                return  # not said is given up here: it is not for all to read
+        await self._deliver(target, notice)
+
+    async def _send_ephemeral(
+        self, chat: ChatClient, shown: Rendered, listener: Listener
+    ) -> Message | None:
+        """Say something that one person of a group sees (Bot API 10.3).
+
+        A server that refuses it, or does not know what it is and says it to all, is not asked again
+        on such an occasion.
+
+        Returns:
+            The message, if everybody sees it.
+
+        Raises:
+            SurfaceError: it was not said; unless it was refused, another try may help.
+        """
+        try:
+            with translated(Request.CREATE):
+                message = await chat.send_text(shown, api_kwargs=listener.api_kwargs())
+        except (ContentRefused, SurfaceForbidden):
+            self._state.without_ephemeral.add(listener.occasion)
+            raise
+        if "ephemeral_message_id" in message.api_kwargs:
+            return None
+        self._state.without_ephemeral.add(listener.occasion)
+        return message
+
+    async def _acknowledge(self, query_id: str, alert: str) -> None:
+        try:
+            await self._bot.answer_callback_query(query_id, alert or None, bool(alert))
+        except TelegramError as error:
+            if not is_too_late(error):
+                _log.warning("press not answered", error=str(error))
+
+    async def _edit(self, target: TelegramTarget, message_id: int, notice: Notice) -> bool:
+        async def edit(chat: ChatClient) -> None:
+            await chat.edit_text(message_id, chat.render(notice.text), keyboard(notice.buttons))
+
+        return await self._send(target, edit, Request.EDIT)
+
+    def _chat(self, target: TelegramTarget) -> ChatClient:
+        return ChatClient(self._bot, target, self._state)
+
+    async def _send(
+        self,
+        target: TelegramTarget,
+        send: Callable[[ChatClient], Awaitable[Message | None]],
+        request: Request = Request.CREATE,
+    ) -> bool:
+        """Make a request, again if it is safe; false if Telegram refused."""
+        chat, backoff = self._chat(target), self._timing.backoff()
+        for _ in range(_MAX_TRIES):
+            try:
+                with translated(request):
+                    message = await send(chat)
+                    if message is not None:
+                        self._state.said(target.chat_id, message.message_id)
+            except RateLimited as error:
+                await asyncio.sleep(error.retry_after)
+            except SurfaceUnavailable:
+                await asyncio.sleep(backoff.next())
+            except DeliveryUnknown:
+                _log.info("notice may not have arrived", chat=target.chat_id)
+                return True  # never sent twice
+            except SurfaceError as error:
+                _log.warning("notice not delivered", chat=target.chat_id, error=str(error))
+                return False
+            else:
+                return True
+        _log.warning("notice given up", chat=target.chat_id)
+        return False
+
+
+def _alert(notice: Notice) -> str:
+    """The text for a small window that only one person sees; empty if it takes a message."""
+    if not notice.private or notice.files or notice.buttons or notice.replaces:
+        return ""
+    text = render(notice.text).text
+    return text if utf16_length(text) <= _MAX_ALERT_UNITS else ""
+
+
+def _example() -> bytes:
+    """A drawing of the stand-in, as an example of what comes of a prompt."""
+    return resources.files(__package__).joinpath(_EXAMPLE).read_bytes()

@@ -1,4 +1,7 @@
-"""What a person wants with a message, read from Telegram's own objects. Does no I/O."""
+"""What a person wants: messages, albums, deep links and pressed buttons, read. Does no I/O.
+
+A photo question is read by `parse_message`; its picture is found by `_picture`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from telegram import (
     Animation,
@@ -27,38 +30,60 @@ from telegram import (
 
 from bot.actions import Action
 from bot.i18n import Words
-from bot.models import Address, Ask, Attachment, ChannelKey, Imagine, IncomingMessage, Person
+from bot.models import Ask, Attachment, Imagine, IncomingMessage, Person
+from bot.platforms.telegram.client import PLATFORM, TelegramTarget
 from bot.platforms.telegram.entities import Rendered, utf16_length
-from bot.turns.commands import Command, CommandError, Help, Privacy, imagine, parse
+from bot.turns.commands import (
+    Command,
+    CommandError,
+    Help,
+    Privacy,
+    imagine,
+    parse,
+    parse_drawing,
+)
 
-PLATFORM = "telegram"
+_Film: TypeAlias = Animation | Video | VideoNote | Sticker | Document
 
-_COMMAND = re.compile(r"\s*/[a-z0-9_]{1,32}(?:@(?P<bot>\w+))?(?=\s|$)", re.IGNORECASE | re.ASCII)
-
-UNREADABLE = CommandError("telegram-unreadable")
+_COMMAND: Final = re.compile(
+    r"\s*/[a-z0-9_]{1,32}(?:@(?P<bot>\w+))?(?=\s|$)", re.IGNORECASE | re.ASCII
+)
+_DEEP_LINK: Final = re.compile(
+    r"\s*/start(?:@\w+)?\s+(?P<payload>[A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE
+)
+"""A payload has 64 characters of A-Z, a-z, 0-9, _ and - (Bot API, "Deep linking")."""
+_PROMPT_PAYLOAD: Final = "imagine_"
+_QUESTION_SIGN: Final = "✏️"
+"""How questions for a new prompt begin; no other message of the bot does and ends with a turn's id
+as well."""
+_TURN_ID: Final = re.compile(r"\n#([2-9a-z]{10})\Z")
+_MAX_PROMPT_CHARS: Final = 1900
+"""Of the old prompt; with two UTF-16 code units each it still fits into a message."""
+_MAX_PLACEHOLDER_CHARS: Final = 64
+"""In an empty field (Bot API, `ForceReply`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedMessage:
-    """A message that is for the bot, understood.
+    """A message that is meant for the bot.
 
     Attributes:
-        message: what the engine takes in.
-        command: what the person wants; `None` if `refusal` is the answer.
-        refusal: why it cannot be done, if `command` is `None`.
+        message: what the core takes in.
+        command: what the person wants, or why it cannot be done.
         draws: the turn whose drawing the message gives a new prompt for; then the command is an
             `Ask` with that prompt.
         stills: some of its pictures are only preview frames of what moves.
     """
 
     message: IncomingMessage
-    command: Command | None
-    refusal: CommandError = UNREADABLE
+    command: Command | CommandError
     draws: str | None = None
     stills: bool = False
 
 
-def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None:  # noqa: PLR0911 - one per case
+def parse_message(  # noqa: PLR0911 - one per case
+    messages: Sequence[Message], me: User
+) -> ParsedMessage | None:
     """Understand a message, or the items of an album as one message.
 
     Args:
@@ -76,31 +101,32 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         return None
     if not _is_addressed(messages, worded, me):
         return None
-    files = pictures(messages)
-    if carries and not files:
+    pictures = _pictures(messages)
+    if carries and not pictures:
         # A voice or a file without words may be just a reaction: in a group, leave it at that.
-        chatter = not _text_of(worded) and not _is_private(first)
-        return None if chatter else ParsedMessage(_message(first), None)
-    try:
-        command = _command(_without_mentions(worded, me))
-    except CommandError as error:
-        return ParsedMessage(_message(first), None, error)
+        if not _text_of(worded) and not _is_private(first.chat):
+            return None
+        return ParsedMessage(_incoming(first), CommandError("telegram-unreadable"))
+    command = _command(_without_mentions(worded, me))
     if not isinstance(command, Ask):
-        return ParsedMessage(_message(first, files), command)
+        return ParsedMessage(_incoming(first, pictures), command)
     if (turn_id := turn_asked_about(first, me)) is not None:
-        return ParsedMessage(_message(first), command, draws=turn_id)
-    files = files or _pictures_answered(first, me)
+        return ParsedMessage(_incoming(first), command, draws=turn_id)
+    pictures = pictures or _answered_pictures(first, me)
     return ParsedMessage(
-        _message(first, files),
+        _incoming(first, pictures),
         Ask(_with_quote(command.question, first)),
-        stills=any(file.still for file in files),
+        stills=any(picture.still for picture in pictures),
     )
 
 
-def _command(text: str) -> Command:
-    command = parse_deep_link(text) or parse(text)
+def _command(text: str) -> Command | CommandError:
+    try:
+        command = parse_deep_link(text) or parse(text)
+    except CommandError as error:
+        return error
     if command is None and _COMMAND.match(text):
-        raise CommandError("unknown-command")
+        return CommandError("unknown-command")
     return Ask(text) if command is None else command
 
 
@@ -113,18 +139,28 @@ def _with_quote(question: str, message: Message) -> str:
     return f"{quoted}\n\n{question}".rstrip()
 
 
-def channel_of(message: Message) -> ChannelKey:
-    """`telegram:<chat>`, with the topic where a message is in one.
+def _incoming(message: Message, pictures: Sequence[_Picture] = ()) -> IncomingMessage:
+    author = _author(message)
+    if author is None:
+        raise ValueError("nobody wrote this message")
+    target = _target(message, message.message_id, message.message_id)
+    answered = _answered(message)
+    return IncomingMessage(
+        channel=target.channel,
+        person=author,
+        message_id=str(message.message_id),
+        address=target.to_address(),
+        attachments=tuple(picture.attachment for picture in pictures),
+        reply_to=None if answered is None else str(answered.message_id),
+    )
 
-    Replies in an ordinary group carry a thread id too; only `is_topic_message` tells a topic.
-    """
-    chat = str(message.chat.id)
-    topic = _topic(message)
-    return ChannelKey(PLATFORM, (chat,) if topic is None else (chat, str(topic)))
 
-
-def _topic(message: Message) -> int | None:
-    return message.message_thread_id if message.is_topic_message else None
+def _target(message: Message, reply_to: int, draft_id: int) -> TelegramTarget:
+    # Replies in an ordinary group carry a thread id too; only `is_topic_message` tells a topic.
+    topic = message.message_thread_id if message.is_topic_message else None
+    return TelegramTarget(
+        message.chat.id, topic, reply_to, _is_private(message.chat), draft_id=draft_id
+    )
 
 
 def person_of(user: User) -> Person:
@@ -146,8 +182,8 @@ def _text_of(message: Message) -> str:
     return message.text or message.caption or ""
 
 
-def _is_private(message: Message) -> bool:
-    return message.chat.type == message.chat.PRIVATE
+def _is_private(chat: Chat) -> bool:
+    return chat.type == Chat.PRIVATE
 
 
 def _is_addressed(messages: Sequence[Message], worded: Message, me: User) -> bool:
@@ -156,16 +192,16 @@ def _is_addressed(messages: Sequence[Message], worded: Message, me: User) -> boo
     named = match["bot"] if match else None
     if named:
         return named.lower() == (me.username or "").lower()
-    if _is_private(worded) or any(_mentions(item, me) for item in messages):
+    if _is_private(worded.chat) or any(_mentions(item, me) for item in messages):
         return True
     answered = _answered(messages[0])
     if answered is not None and answered.from_user is not None and answered.from_user.id == me.id:
         return True
     # Without a name, a command in a group is for every bot that knows it.
-    return match is not None and _is_ours(_text_of(worded))
+    return match is not None and _is_known_command(_text_of(worded))
 
 
-def _is_ours(text: str) -> bool:
+def _is_known_command(text: str) -> bool:
     try:
         return parse(text) is not None
     except CommandError:
@@ -209,57 +245,11 @@ def _answered(message: Message) -> Message | None:
     return answered
 
 
-def _pictures_answered(message: Message, me: User) -> list[Picture]:
-    """The picture of somebody's message that is asked about; the bot's own are known already."""
-    answered = _answered(message)
-    if answered is None or (answered.from_user is not None and answered.from_user.id == me.id):
-        return []
-    return pictures([answered])
-
-
-def _message(message: Message, files: Sequence[Picture] = ()) -> IncomingMessage:
-    author = _author(message)
-    if author is None:
-        raise ValueError("nobody wrote this message")
-    answered = _answered(message)
-    return IncomingMessage(
-        channel=channel_of(message),
-        person=author,
-        message_id=str(message.message_id),
-        address=address_of(message.chat, _topic(message), message.message_id, message.message_id),
-        attachments=tuple(file.attachment for file in files),
-        reply_to=None if answered is None else str(answered.message_id),
-    )
-
-
-def address_of(chat: Chat, topic: int | None, reply_to: int, draft_id: int) -> Address:
-    """Where a reply goes.
-
-    Args:
-        chat: the chat.
-        topic: the topic in it, if it is one.
-        reply_to: the message that is answered.
-        draft_id: not zero, and the same after a restart, so that a resumed reply goes on in its
-            draft.
-    """
-    return Address(
-        PLATFORM,
-        str(chat.id),
-        {
-            "chat_id": chat.id,
-            "thread_id": topic,
-            "reply_to": reply_to,
-            "private": chat.type == chat.PRIVATE,
-            "draft_id": draft_id,
-        },
-    )
-
-
-_Film: TypeAlias = Animation | Video | VideoNote | Sticker | Document
+# Pictures: a photo, a file, a sticker, or a still of a film.
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class _Picture:
     """What the bot looks at in a message.
 
     Attributes:
@@ -271,139 +261,81 @@ class Picture:
     still: bool = False
 
 
-def picture(message: Message) -> Picture | None:
+def _pictures(messages: Sequence[Message]) -> list[_Picture]:
+    return [found for message in messages if (found := _picture(message)) is not None]
+
+
+def _answered_pictures(message: Message, me: User) -> list[_Picture]:
+    """The picture of somebody's message that is asked about; the bot's own are known already."""
+    answered = _answered(message)
+    if answered is None or (answered.from_user is not None and answered.from_user.id == me.id):
+        return []
+    return _pictures([answered])
+
+
+def _picture(message: Message) -> _Picture | None:
     """The picture in a message; `None` if there is none to look at."""
     match message.effective_attachment:
         case Document(mime_type=str(mime)) as file if mime.startswith("image/"):
             name = file.file_name or f"document_{file.file_unique_id}"
-            return Picture(_attachment(file, name, mime))
+            return _Picture(_attachment(file, name, mime))
         case Document(mime_type=str(mime)) as film if mime.startswith("video/"):
             return _still(film)
         case Sticker(is_animated=False, is_video=False) as file:
             name = f"sticker_{file.file_unique_id}.webp"
-            return Picture(_attachment(file, name, "image/webp"))
+            return _Picture(_attachment(file, name, "image/webp"))
         case Animation() | Video() | VideoNote() | Sticker() as film:
             return _still(film)
         case [*sizes] if message.photo:
             largest = max(sizes, key=lambda size: size.width * size.height)
             name = f"photo_{largest.file_unique_id}.jpg"
-            return Picture(_attachment(largest, name, "image/jpeg"))
+            return _Picture(_attachment(largest, name, "image/jpeg"))
         case _:
             return None
 
 
-def pictures(messages: Sequence[Message]) -> list[Picture]:
-    """The pictures of several messages, in their order."""
-    return [found for message in messages if (found := picture(message)) is not None]
-
-
-def _still(film: _Film) -> Picture | None:
+def _still(film: _Film) -> _Picture | None:
     """The preview frame that Telegram made; small files have none."""
     frame = film.thumbnail
     if frame is None:
         return None
     name = f"still_{frame.file_unique_id}.jpg"
-    return Picture(_attachment(frame, name, "image/jpeg"), still=True)
+    return _Picture(_attachment(frame, name, "image/jpeg"), still=True)
 
 
 def _attachment(file: PhotoSize | Document | Sticker, name: str, media_type: str) -> Attachment:
     return Attachment(name, {"file_id": file.file_id}, file.file_size, media_type)
 
 
-_START = re.compile(r"\s*/start(?:@\w+)?\s+(?P<payload>[A-Za-z0-9_-]{1,64})\s*", re.IGNORECASE)
-_PROMPT = "imagine_"
+# Deep links: what `https://t.me/<bot>?start=<payload>` opens the bot with.
 
 
 def parse_deep_link(text: str) -> Command | None:
-    """What a `/start` with a payload asks for; `None` if the text is none.
+    """What a `/start` with a payload asks for; `None` if `text` is something else.
 
     `privacy` is `/privacy`, and `imagine_` with a prompt in Base64 for addresses (RFC 4648, without
-    padding) draws it. Anything else is of another version, and gets the help.
+    padding) draws it. Any other payload comes from another version of the bot, and gets the help.
     """
-    match = _START.fullmatch(text)
+    match = _DEEP_LINK.fullmatch(text)
     if match is None:
         return None
     payload = match["payload"]
     if payload == "privacy":
         return Privacy()
-    if payload.startswith(_PROMPT):
-        return _drawing(payload.removeprefix(_PROMPT))
-    return Help()
-
-
-def _drawing(encoded: str) -> Command:
+    if not payload.startswith(_PROMPT_PAYLOAD):
+        return Help()
     try:
-        # Padding to a multiple of four; more than is needed is passed over.
-        prompt = base64.urlsafe_b64decode(f"{encoded}===").decode()
-        return imagine(prompt)
+        # Padding to a multiple of four; more than is needed does no harm.
+        encoded = f"{payload.removeprefix(_PROMPT_PAYLOAD)}==="
+        return imagine(base64.urlsafe_b64decode(encoded).decode())
     except (binascii.Error, UnicodeDecodeError, CommandError):
         return Help()
 
 
-_SIGN = "✏️"
-"""How these messages begin; no other message of the bot does and ends with a turn's id as well."""
-
-_TURN_ID = re.compile(r"\n#([2-9a-z]{10})\Z")
-_MOST_SHOWN = 1900
-"""Characters of the old prompt; with two UTF-16 code units each it still fits into a message."""
-_PLACEHOLDER = 64
-"""Characters in an empty field (Bot API, `ForceReply`)."""
+# Callbacks: the press of a button.
 
 
-def new_prompt_question(
-    words: Words, drawing: Imagine, turn_id: str, person: User | None
-) -> tuple[Rendered, ForceReply]:
-    """The message that asks, and the field for the answer.
-
-    Args:
-        words: the language to ask in.
-        drawing: whose prompt is to be changed.
-        turn_id: of that drawing.
-        person: who is asked, in a group; only this person's field is opened.
-    """
-    name = "" if person is None else f"{person.full_name}, "
-    start = f"{_SIGN} {name}"
-    asked = f"{start}{words('telegram-new-prompt')}\n\n"
-    prompt = drawing.prompt[:_MOST_SHOWN]
-    # As code it is copied with a touch, and addresses nobody.
-    entities = [MessageEntity(MessageEntity.CODE, utf16_length(asked), utf16_length(prompt))]
-    if person is not None:
-        offset, length = utf16_length(f"{_SIGN} "), utf16_length(person.full_name)
-        entities.insert(0, MessageEntity(MessageEntity.TEXT_MENTION, offset, length, user=person))
-    field = ForceReply(
-        selective=True, input_field_placeholder=" ".join(prompt.split())[:_PLACEHOLDER] or None
-    )
-    return Rendered(f"{asked}{prompt}\n\n#{turn_id}", tuple(entities)), field
-
-
-def turn_asked_about(message: Message, me: User) -> str | None:
-    """The turn whose prompt this message answers with; `None` if it is no such answer."""
-    asked = message.reply_to_message
-    if asked is None or asked.from_user is None or asked.from_user.id != me.id:
-        return None
-    match = _TURN_ID.search(asked.text or "")
-    if match is None or not (asked.text or "").startswith(_SIGN) or not message.text:
-        return None
-    return match[1]
-
-
-def with_new_prompt(drawing: Imagine, text: str) -> Imagine:
-    """The drawing with another prompt, which may name a seed and a guidance of its own.
-
-    Raises:
-        CommandError: there are no words, or a value cannot be used.
-    """
-    wanted = parse(f"/imagine {text}")
-    if not isinstance(wanted, Imagine):
-        raise CommandError("imagine-needs-prompt")
-    return replace(
-        wanted,
-        seed=drawing.seed if wanted.seed is None else wanted.seed,
-        guidance=drawing.guidance if wanted.guidance is None else wanted.guidance,
-    )
-
-
-def parse_press(query: CallbackQuery) -> tuple[IncomingMessage, Action | None] | None:
+def parse_callback(query: CallbackQuery) -> tuple[IncomingMessage, Action | None] | None:
     """Who pressed what, and where.
 
     Returns:
@@ -413,16 +345,19 @@ def parse_press(query: CallbackQuery) -> tuple[IncomingMessage, Action | None] |
     under = query.message
     if under is None or query.data is None:
         return None
+    # A press has no message whose number could serve as the id of a draft.
+    draft_id = zlib.crc32(query.id.encode()) % (2**31 - 1) + 1
     if isinstance(under, Message):
-        channel = channel_of(under)
-        topic = under.message_thread_id if under.is_topic_message else None
+        target = _target(under, under.message_id, draft_id)
     else:  # too old for Telegram to say more of it than where it is
-        channel, topic = ChannelKey(PLATFORM, (str(under.chat.id),)), None
+        target = TelegramTarget(
+            under.chat.id, None, under.message_id, _is_private(under.chat), draft_id
+        )
     message = IncomingMessage(
-        channel=channel,
+        channel=target.channel,
         person=person_of(query.from_user),
         message_id=query.id,
-        address=address_of(under.chat, topic, under.message_id, _draft_id(query.id)),
+        address=target.to_address(),
     )
     return message, _action(query.data)
 
@@ -434,6 +369,55 @@ def _action(data: str) -> Action | None:
         return None
 
 
-def _draft_id(query_id: str) -> int:
-    """A press has no message whose number could serve."""
-    return zlib.crc32(query_id.encode()) % (2**31 - 1) + 1
+# A new prompt for a drawing: the message that asks names the turn itself, so nothing has to be kept
+# and an answer works after a restart and a year later.
+
+
+def new_prompt_question(
+    words: Words, drawing: Imagine, turn_id: str, person: User | None
+) -> tuple[Rendered, ForceReply]:
+    """The message that asks for a new prompt, and the field for the answer.
+
+    Args:
+        words: the language to ask in.
+        drawing: whose prompt is to be changed.
+        turn_id: of that drawing.
+        person: who is asked, in a group; only this person's field is opened.
+    """
+    name = "" if person is None else f"{person.full_name}, "
+    asked = f"{_QUESTION_SIGN} {name}{words('telegram-new-prompt')}\n\n"
+    prompt = drawing.prompt[:_MAX_PROMPT_CHARS]
+    # As code it is copied with a touch, and addresses nobody.
+    entities = [MessageEntity(MessageEntity.CODE, utf16_length(asked), utf16_length(prompt))]
+    if person is not None:
+        offset, length = utf16_length(f"{_QUESTION_SIGN} "), utf16_length(person.full_name)
+        entities.insert(0, MessageEntity(MessageEntity.TEXT_MENTION, offset, length, user=person))
+    placeholder = " ".join(prompt.split())[:_MAX_PLACEHOLDER_CHARS]
+    field = ForceReply(selective=True, input_field_placeholder=placeholder or None)
+    return Rendered(f"{asked}{prompt}\n\n#{turn_id}", tuple(entities)), field
+
+
+def turn_asked_about(message: Message, me: User) -> str | None:
+    """The turn whose prompt this message answers with; `None` if it answers no such question."""
+    asked = message.reply_to_message
+    if asked is None or asked.from_user is None or asked.from_user.id != me.id:
+        return None
+    question = asked.text or ""
+    match = _TURN_ID.search(question)
+    if match is None or not question.startswith(_QUESTION_SIGN) or not message.text:
+        return None
+    return match[1]
+
+
+def with_new_prompt(drawing: Imagine, text: str) -> Imagine:
+    """The drawing with another prompt, which may name a seed and a guidance of its own.
+
+    Raises:
+        CommandError: there are no words, or a value cannot be used.
+    """
+    wanted = parse_drawing(text)
+    return replace(
+        wanted,
+        seed=drawing.seed if wanted.seed is None else wanted.seed,
+        guidance=drawing.guidance if wanted.guidance is None else wanted.guidance,
+    )

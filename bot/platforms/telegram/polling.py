@@ -12,26 +12,24 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
+from typing import Final
 
 import structlog
 from telegram import Bot, Update
 from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import StorageError, TokenRefused
-from bot.platforms.telegram.errors import is_unknown_method, seconds_to_wait
-from bot.platforms.telegram.handlers import BROKEN, Handlers
-from bot.platforms.telegram.updates import Album, Albums, Backoff, SerialQueue, Timing, lines_of
+from bot.platforms.telegram.errors import REFUSED, is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.handlers import Handlers
+from bot.platforms.telegram.updates import Album, Albums, SerialQueue, Timing, queue_keys
+from bot.support import Backoff, skipped_when_broken
 
 _log = structlog.get_logger(__name__)
 
-REFUSED = (
-    "Telegram does not accept the bot token. "
-    "Get a new one from @BotFather and put it into [telegram] token."
-)
-_OTHER_WEBHOOK = "another program receives this token's messages by webhook"
-_OTHER_POLLER = "another instance is running with this token"
-_FAREWELL = 2.0
-"""Seconds that the last confirmation may take when polling stops."""
+_OTHER_WEBHOOK: Final = "another program receives this token's messages by webhook"
+_OTHER_POLLER: Final = "another instance is running with this token"
+_LAST_CONFIRMATION_TIMEOUT_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -52,20 +50,22 @@ class Polling:
 
     Args:
         bot: initialised client.
-        intake: commits updates.
+        handlers: commit updates.
         allowed: the kinds of updates that Telegram shall deliver.
-        timing: see there.
+        timing: how long to wait for what.
     """
 
-    def __init__(self, bot: Bot, intake: Handlers, allowed: Sequence[str], timing: Timing) -> None:
+    def __init__(
+        self, bot: Bot, handlers: Handlers, allowed: Sequence[str], timing: Timing
+    ) -> None:
         self._bot = bot
-        self._intake = intake
+        self._handlers = handlers
         self._allowed = allowed
         self._timing = timing
-        self._albums = Albums(timing.album)
-        self._lines = SerialQueue()
+        self._albums = Albums(timing.album_seconds)
+        self._queue = SerialQueue()
         self._pending: dict[int, _Pending] = {}
-        self._webhook = True
+        self._has_webhook = True
         self._seen_until = 0
         self._confirmed = 0
         self._connected = False
@@ -83,30 +83,30 @@ class Polling:
         Cancelling: updates that were committed are confirmed, which takes two seconds at most;
         all others are delivered again.
         """
-        backoff = Backoff(self._timing)
+        backoff = self._timing.backoff()
         try:
             while True:
-                pause = await self._round(backoff)
+                pause = await self._poll_once(backoff)
                 well = pause is None and not self._is_stuck()
                 if self._connected is not well:
                     self._connected = well
                     ready(well)
                 await self._rest(pause)
         finally:
-            await self._lines.close()
+            await self._queue.close()
             await self._confirm()
 
-    async def _round(self, backoff: Backoff) -> float | None:
+    async def _poll_once(self, backoff: Backoff) -> float | None:
         """Poll once; seconds to pause after trouble, or `None` if all is well."""
         refused = False
         try:
-            self._close_complete()
+            self._close_complete_albums()
             await self._poll()
         except InvalidToken:
             refused = True
         except Conflict as error:
             pause = backoff.next()
-            _log.warning(_conflict(error), next_try=pause)
+            _log.warning(_other_receiver(error), next_try=pause)
             return pause
         except RetryAfter as error:
             pause = seconds_to_wait(error)
@@ -123,14 +123,14 @@ class Polling:
         return None
 
     async def _poll(self) -> None:
-        if self._webhook:
+        if self._has_webhook:
             await self._remove_webhook()
-            self._webhook = False
+            self._has_webhook = False
         offset = self._offset()
         waits = self._connected and not self._albums and not self._uncommitted()
         updates = await self._bot.get_updates(
             offset or None,
-            timeout=self._timing.poll if waits else 0,
+            timeout=self._timing.poll_seconds if waits else 0,
             allowed_updates=self._allowed,
         )
         self._confirmed = offset
@@ -151,60 +151,54 @@ class Polling:
     def _take(self, update: Update) -> None:
         message = update.message
         if message is not None and message.media_group_id:
-            now = asyncio.get_running_loop().time()
-            if not self._albums.add(update.update_id, message, now):
-                _log.info("item of an album came too late", update=update.update_id)
+            self._albums.add(update.update_id, message, asyncio.get_running_loop().time())
             return
         if message is not None:
-            for group, album in self._albums.before(message):
-                self._close(group, album)
-        self._begin(update.update_id, update, partial(self._intake.take, update))
+            for album in self._albums.before(message):
+                self._close_album(album)
+        self._begin(update, partial(self._handlers.take, update))
 
-    def _close_complete(self) -> None:
-        for group, album in self._albums.complete(asyncio.get_running_loop().time()):
-            self._close(group, album)
+    def _close_complete_albums(self) -> None:
+        for album in self._albums.complete(asyncio.get_running_loop().time()):
+            self._close_album(album)
 
-    def _close(self, group: str, album: Album) -> None:
-        self._albums.close(group)
-        first = min(album.items)
-        items = album.messages
-        self._begin(first, Update(first, message=items[0]), partial(self._intake.messages, items))
+    def _close_album(self, album: Album) -> None:
+        self._albums.close(album)
+        self._begin(album.update, partial(self._handlers.take_messages, album.messages))
 
-    def _begin(
-        self, update_id: int, update: Update, commit: Callable[[], Awaitable[object]]
-    ) -> None:
-        pending = self._pending[update_id] = _Pending(asyncio.get_running_loop().time())
-        job = partial(self._commit, update_id, pending, commit)
-        pending.task = self._lines.add(lines_of(update), job)
+    def _begin(self, update: Update, commit: Callable[[], Awaitable[object]]) -> None:
+        pending = _Pending(asyncio.get_running_loop().time())
+        self._pending[update.update_id] = pending
+        job = partial(self._commit, update.update_id, pending, commit)
+        pending.task = self._queue.add(queue_keys(update), job)
 
     async def _commit(
         self, update_id: int, pending: _Pending, commit: Callable[[], Awaitable[object]]
     ) -> None:
-        """Try until it is committed. What goes wrong with the update itself is only logged."""
-        loop, backoff = asyncio.get_running_loop(), Backoff(self._timing)
-        while True:
+        """Try until it is stored."""
+        loop, backoff = asyncio.get_running_loop(), self._timing.backoff()
+        while update_id in self._pending:
             pending.since = loop.time()
             try:
-                await commit()
+                with skipped_when_broken(_log, "update skipped", update=update_id):
+                    await commit()
             except StorageError as error:
                 pause = backoff.next()
                 _log.error("update cannot be stored", error=str(error), next_try=pause)
-                pending.since = float("inf")
+                pending.since = inf
                 await asyncio.sleep(pause)
-                continue
-            except BROKEN:
-                _log.exception("update skipped", update=update_id)
-            del self._pending[update_id]
-            return
+            else:
+                del self._pending[update_id]
 
     def _uncommitted(self) -> list[int]:
         """Updates that must be delivered again if the process dies now."""
-        horizon = asyncio.get_running_loop().time() - self._timing.patience
+        now = asyncio.get_running_loop().time()
+        horizon = now - self._timing.commit_timeout_seconds
         return [each for each, pending in self._pending.items() if pending.since > horizon]
 
     def _is_stuck(self) -> bool:
         """Whether the database fails."""
-        return any(pending.since == float("inf") for pending in self._pending.values())
+        return any(pending.since == inf for pending in self._pending.values())
 
     def _offset(self) -> int:
         """The first update that is not committed; confirms all before it. 0 before the first."""
@@ -221,29 +215,26 @@ class Polling:
         if pause is not None:
             await asyncio.sleep(pause)
             return
-        due = self._albums.next_due()
-        glance = self._timing.first_pause if self._is_stuck() else self._timing.glance
+        timing, due = self._timing, self._albums.next_due()
+        pause = timing.first_pause_seconds if self._is_stuck() else timing.recheck_seconds
         if due is not None:
-            glance = min(glance, max(0.0, due - asyncio.get_running_loop().time()))
+            pause = min(pause, max(0.0, due - asyncio.get_running_loop().time()))
         tasks = [self._pending[each].task for each in self._uncommitted()]
         running = [task for task in tasks if task is not None]
         if running:
-            await asyncio.wait(running, timeout=glance)
+            await asyncio.wait(running, timeout=pause)
         elif due is not None:
-            await asyncio.sleep(glance)
-        for task in running:
-            if task.done():
-                task.result()  # a fault that is no update's: raised where it ends the polling
+            await asyncio.sleep(pause)
 
     async def _confirm(self) -> None:
-        """Tell Telegram what was committed since the last poll, or is delivered twice."""
+        """Tell Telegram what was committed since the last poll, or it is delivered twice."""
         offset = self._offset()
         if offset > self._confirmed:
             with suppress(TelegramError, TimeoutError):
-                async with asyncio.timeout(_FAREWELL):
+                async with asyncio.timeout(_LAST_CONFIRMATION_TIMEOUT_SECONDS):
                     await self._bot.get_updates(offset, limit=1, timeout=0)
 
 
-def _conflict(error: Conflict) -> str:
+def _other_receiver(error: Conflict) -> str:
     """Who else takes the updates: only one can."""
     return _OTHER_WEBHOOK if "webhook" in error.message.lower() else _OTHER_POLLER

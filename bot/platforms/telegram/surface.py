@@ -1,4 +1,4 @@
-"""Shows replies in Telegram chats."""
+"""Shows one reply in a Telegram chat, and in the chat's head that the bot is at work on it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
 import structlog
+from cachetools import LRUCache
 from telegram import Bot, Message
+from telegram.constants import ChatAction
 from telegram.error import BadRequest, RetryAfter, TelegramError
 
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
 from bot.i18n import Catalogue, Words
-from bot.models import Address
-from bot.platforms.telegram.client import ChatClient
-from bot.platforms.telegram.entities import Rendered, folded
+from bot.platforms.telegram.client import ChatClient, TelegramTarget
+from bot.platforms.telegram.entities import Rendered, Renderer, folded
 from bot.platforms.telegram.errors import (
     Request,
     is_unknown_method,
@@ -25,44 +26,65 @@ from bot.platforms.telegram.errors import (
     seconds_to_wait,
     translated,
 )
-from bot.platforms.telegram.inline import remember
 from bot.platforms.telegram.menus import keyboard
 from bot.platforms.telegram.server_state import ServerState
 from bot.reply.pacing import Bucket, Urgency
+from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Window
 
-__all__ = ["PROBES", "ServerState", "TelegramSurface"]
+_log = structlog.get_logger(__name__)
 
-_TEXT, _CAPTION, _FILES = 4096, 1024, 10
-"""UTF-16 code units after rendering, and items of an album (Bot API)."""
-_DRAFT_INTERVAL = 1.0
-_PRIVATE_INTERVAL = 1.5
-_GROUP_INTERVAL = 3.5
-"""Seconds between edits. A group takes 20 messages a minute, edits included; 3.2 s was measured
-to earn no 429, and the rest is for the final text."""
-_WINDOW = Window(4, 4.0)
-_GROUP_WINDOW = Window(19, 60.0)
-"""About one request a second, and 20 a minute in groups, edits included (facts of Telegram)."""
-
-PROBES = 20
+MAX_TEXT_UNITS: Final = 4096
+MAX_CAPTION_UNITS: Final = 1024
+"""UTF-16 code units after rendering (Bot API)."""
+MAX_FILES: Final = 10
+"""Items of an album (Bot API)."""
+MAX_PROBES: Final = 20
 """Message ids that are looked at to find a message whose answer was lost. Telegram numbers those of
 a chat upwards, so it is among the first after the newest one known."""
 
-_TYPING, _UPLOADING = "typing", "upload_photo"
+_DRAFT_INTERVAL_SECONDS: Final = 1.0
+_PRIVATE_INTERVAL_SECONDS: Final = 1.5
+GROUP_INTERVAL_SECONDS: Final = 3.5
+"""Between edits. A group takes 20 messages a minute, edits included; 3.2 s was measured to earn no
+429, and the rest is for the final text."""
+_WINDOW: Final = Window(4, 4.0)
+_GROUP_WINDOW: Final = Window(19, 60.0)
+"""About one request a second, and 20 a minute in groups, edits included (facts of Telegram)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramReceipt:
+    """How the messages that show one part of a reply are found again.
+
+    Attributes:
+        ids: of the messages.
+        kind: what they show. The text of photos is the caption of the first one; an excuse stands
+            where pictures were not allowed, and is never edited.
+    """
+
+    ids: tuple[int, ...]
+    kind: Literal["text", "photos", "excuse"] = "text"
+
+    def to_json(self) -> Receipt:
+        return {"ids": list(self.ids), "kind": self.kind}
+
+    @classmethod
+    def from_json(cls, receipt: Receipt) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(tuple(receipt["ids"]), receipt["kind"])
 
 
 class TelegramSurface:
     """One reply in one chat or topic; implements `bot.reply.surface.Surface`.
 
-    Text is rendered to entities, never given a parse mode. A receipt is
-    `{"ids": [message ids], "kind": "text" | "photos" | "excuse"}`; the text of photos is the first
-    one's caption, and an excuse stands where pictures were not allowed.
+    Text is rendered to entities, never given a parse mode.
 
     Args:
         bot: initialised client.
-        address: made by `TelegramAdapter`.
-        known: shared by all surfaces of the adapter.
-        activity: shows that the bot works, where drafts do not; `None` for nothing of the kind.
+        target: where the reply goes.
+        state: shared by all surfaces of the adapter.
+        actions: shows that the bot is at work where drafts do not; `None`: nothing does.
         folds: long answers are folded up until somebody opens them.
         words: the language of what the bot says to all of a chat.
     """
@@ -70,35 +92,33 @@ class TelegramSurface:
     def __init__(
         self,
         bot: Bot,
-        address: Address,
-        known: ServerState,
-        activity: Activity | None = None,
+        target: TelegramTarget,
+        state: ServerState,
+        actions: ChatActions | None = None,
         *,
         folds: bool = False,
         words: Words | None = None,
     ) -> None:
-        self._place = ChatClient(bot, address, known)
-        self._known = known
-        self._activity = activity
+        self._chat = ChatClient(bot, target, state)
+        self._target = target
+        self._state = state
+        self._actions = actions
         self._folds = folds
         self._words = words or Catalogue().words()
-        self._newest: tuple[str, Rendered] = ("", Rendered(""))
+        self._render = Renderer(quiet=not target.private)
 
     @property
     def limits(self) -> Limits:
         """As the chat is now: drafts only in private chats, on servers that have them."""
-        private = self._place.private
-        drafts = (
-            private and self._known.drafts and self._place.chat not in self._known.without_drafts
-        )
-        edits = _PRIVATE_INTERVAL if private else _GROUP_INTERVAL
-        interval = _DRAFT_INTERVAL if drafts else edits
+        private, state = self._target.private, self._state
+        drafts = private and state.drafts and self._target.chat_id not in state.without_drafts
+        edits = _PRIVATE_INTERVAL_SECONDS if private else GROUP_INTERVAL_SECONDS
         windows = () if drafts else (_WINDOW,) if private else (_WINDOW, _GROUP_WINDOW)
         return Limits(
-            _TEXT,
-            _CAPTION,
-            _FILES,
-            interval,
+            MAX_TEXT_UNITS,
+            MAX_CAPTION_UNITS,
+            MAX_FILES,
+            _DRAFT_INTERVAL_SECONDS if drafts else edits,
             previews=drafts,
             attach=False,
             moods=self._folds,  # an answer is folded when it is done
@@ -118,7 +138,8 @@ class TelegramSurface:
 
     def anchor(self) -> Anchor:
         """The newest message id known in this chat; whatever is sent next has a larger one."""
-        return {"after": max(self._known.newest_of(self._place.chat), self._place.reply_to or 0)}
+        newest = self._state.newest_of(self._target.chat_id)
+        return {"after": max(newest, self._target.reply_to or 0)}
 
     async def find(self, search: Search) -> Receipt | None:
         """Try to edit the messages after the anchor into what the lost one should show.
@@ -132,36 +153,36 @@ class TelegramSurface:
             RateLimited, SurfaceUnavailable, SurfaceForbidden, DeliveryUnknown: look again later.
         """
         after: int = search.anchor["after"]
-        last: int = search.anchor.get("last", after + PROBES)
+        last: int = search.anchor.get("last", after + MAX_PROBES)
         for message_id in range(after + 1, last + 1):
-            known = (self._place.chat, message_id) in self._known.notices
-            if known or await search.known(str(message_id)):
+            is_notice = (self._target.chat_id, message_id) in self._state.notices
+            if is_notice or await search.is_known(str(message_id)):
                 continue
-            await search.turn()
+            await search.acquire()
             async with search.alone():
-                if await search.known(str(message_id)):
+                if await search.is_known(str(message_id)):
                     continue  # created while this one waited
-                receipt = await self._look(message_id, search.content)
+                receipt = await self._probe(message_id, search.content)
             if receipt is not None:
-                return receipt
+                return receipt.to_json()
             await search.leave({"after": message_id, "last": last})
         return None
 
-    async def _look(self, message_id: int, content: Content) -> Receipt | None:
-        """Whether this reply's lost message has this id."""
-        kind = "photos" if content.files else "text"
-        receipt: Receipt = {"ids": [message_id], "kind": kind}
+    async def _probe(self, message_id: int, content: Content) -> TelegramReceipt | None:
+        """This reply's lost message, if it has this id."""
+        kind: Literal["photos", "text"] = "photos" if content.files else "text"
+        # An album has consecutive ids, and its caption is the first one's.
+        last = message_id + max(1, len(content.files))
+        receipt = TelegramReceipt(tuple(range(message_id, last)), kind)
         try:
             edited = await self._edit(receipt, content)
         except (MessageGone, ContentRefused):
             return None  # not there, a person's, or another kind of message
         answered = edited.reply_to_message if isinstance(edited, Message) else None
         # In a topic, what answers nothing answers the topic's first message.
-        ours = {self._place.reply_to, self._place.thread}
+        ours = {self._target.reply_to, self._target.topic}
         if answered is not None and answered.message_id not in ours:
             return None
-        # An album has consecutive ids, and its caption is the first one's.
-        receipt["ids"] += range(message_id + 1, message_id + len(content.files))
         return receipt
 
     async def create(self, content: Content, nonce: str) -> Receipt:
@@ -173,18 +194,18 @@ class TelegramSurface:
             DeliveryUnknown: no answer came after the request left; it may be there.
         """
         del nonce
-        self._at_work(content, before=True)
+        self._show_action(content, before=True)
         if content.files:
             receipt = await self._create_pictures(content)
         else:
             with translated(Request.CREATE):
-                message = await self._place.send_text(
+                message = await self._chat.send_text(
                     self._shown(content), keyboard(content.buttons)
                 )
-            receipt = {"ids": [message.message_id], "kind": "text"}
-        self._known.saw(self._place.chat, max(receipt["ids"]))
-        self._at_work(content)
-        return receipt
+            receipt = TelegramReceipt((message.message_id,))
+        self._state.saw(self._target.chat_id, max(receipt.ids))
+        self._show_action(content)
+        return receipt.to_json()
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`).
@@ -193,26 +214,25 @@ class TelegramSurface:
             MessageGone: a person deleted it.
             DeliveryUnknown: no answer came; repeating the edit is harmless.
         """
-        await self._edit(receipt, content)
-        self._at_work(content)
+        await self._edit(TelegramReceipt.from_json(receipt), content)
+        self._show_action(content)
 
-    async def _edit(self, receipt: Receipt, content: Content) -> Message | bool:
-        """As `edit`; returns the message as it is then, if Telegram says that."""
-        first: int = receipt["ids"][0]
+    async def _edit(self, receipt: TelegramReceipt, content: Content) -> Message | bool:
+        """Edit; returns the message as it is then, if Telegram says that."""
         with translated(Request.EDIT):
-            match receipt["kind"]:
+            match receipt.kind:
                 case "photos":
-                    return await self._place.edit_caption(first, self._shown(content))
+                    return await self._chat.edit_caption(receipt.ids[0], self._shown(content))
                 case "text":
                     markup = keyboard(content.buttons)
-                    return await self._place.edit_text(first, self._shown(content), markup)
+                    return await self._chat.edit_text(receipt.ids[0], self._shown(content), markup)
         return True
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove all its messages."""
-        for message_id in receipt["ids"]:
+        for message_id in TelegramReceipt.from_json(receipt).ids:
             with translated(Request.DELETE):
-                await self._place.delete(message_id)
+                await self._chat.delete(message_id)
 
     async def preview(self, content: Content) -> None:
         """Show a draft. It lasts about 30 s, and any real message in the chat removes it.
@@ -224,81 +244,74 @@ class TelegramSurface:
             raise PreviewUnsupported("This Telegram chat has no drafts.")
         with translated(Request.PREVIEW):
             try:
-                await self._place.draft(self._render(content.text))
+                await self._chat.draft(self._render(markdown(content)))
             except TelegramError as error:
                 self._learn_from(error)
                 raise
 
     def _learn_from(self, error: TelegramError) -> None:
         if is_unknown_method(error):
-            self._known.drafts = False
+            self._state.drafts = False
         elif isinstance(error, BadRequest) and is_without_drafts(error):
-            self._known.without_drafts.add(self._place.chat)
-
-    def _render(self, text: str) -> Rendered:
-        """Rendered once for measuring and showing: both ask for the newest text."""
-        if self._newest[0] != text:
-            self._newest = (text, self._place.render(text))
-        return self._newest[1]
+            self._state.without_drafts[self._target.chat_id] = None
 
     def _shown(self, content: Content) -> Rendered:
-        shown = self._render(content.text)
+        shown = self._render(markdown(content))
         return folded(shown) if self._folds and content.mood is Mood.DONE else shown
 
-    async def _create_pictures(self, content: Content) -> Receipt:
+    async def _create_pictures(self, content: Content) -> TelegramReceipt:
         try:
             with translated(Request.CREATE):
-                messages = await self._place.send_pictures(self._shown(content), content.files)
+                messages = await self._chat.send_pictures(self._shown(content), content.files)
         except SurfaceForbidden as error:
             if not lacks_right_to_files(error.__cause__):
                 raise
             # Said where those are who can change it; the pictures are kept.
             why = self._words(error.key) if self._words.has(error.key) else str(error)
-            text = self._place.render(f"{content.text}\n\n⚠️ {why}".strip())
+            text = self._render(f"{markdown(content)}\n\n⚠️ {why}".strip())
             with translated(Request.CREATE):
-                message = await self._place.send_text(text)
-            return {"ids": [message.message_id], "kind": "excuse"}
-        if self._place.private:  # whose private chat it is has the same id
-            remember(self._known, self._place.chat, content.files, messages)
-        return {"ids": [message.message_id for message in messages], "kind": "photos"}
+                message = await self._chat.send_text(text)
+            return TelegramReceipt((message.message_id,), "excuse")
+        if self._target.private:  # a private chat has the id of its person
+            self._state.sent_pictures(self._target.chat_id, content.files, messages)
+        return TelegramReceipt(tuple(message.message_id for message in messages), "photos")
 
-    def _at_work(self, content: Content, *, before: bool = False) -> None:
+    def _show_action(self, content: Content, *, before: bool = False) -> None:
         """Show in the chat's head that something is being made, where no draft says so."""
-        if self._activity is None or self.limits.previews:
+        if self._actions is None or self.limits.previews:
             return
-        place = (self._place.now, self._place.thread)
+        where = (self._chat.chat_id, self._target.topic)
         if before and content.files:
-            self._activity.begin(place, _UPLOADING)
+            self._actions.begin(where, ChatAction.UPLOAD_PHOTO)
         elif not before and content.mood is Mood.WORKING:
-            self._activity.begin(place, _TYPING)
+            self._actions.begin(where, ChatAction.TYPING)
         elif not before:
-            self._activity.end(place)
+            self._actions.end(where)
 
 
-_log = structlog.get_logger(__name__)
+_ChatAndTopic: TypeAlias = tuple[int, int | None]
 
-ChatAndTopic: TypeAlias = tuple[int, int | None]
-"""A chat, and the topic in it."""
-
-RATE: Final = 4.0
-"""Requests per second for all chats; with the 25 of the replies, that stays below Telegram's 30."""
-
-REPEAT: Final = 4.5
-"""Seconds; Telegram shows an action for five."""
-
-LASTS: Final = 12.0
-"""Seconds after the last sign of work. A reply that waits for long must not seem to be typed."""
+_ACTIONS_PER_SECOND: Final = 4.0
+"""In all chats; with the 25 requests of the replies, that stays below Telegram's 30."""
+_ACTION_REPEAT_SECONDS: Final = 4.5
+"""Telegram shows an action for five."""
+_ACTION_SECONDS: Final = 12.0
+"""After the last sign of work. A reply that waits for long must not seem to be typed."""
+_MAX_CLOSED_CHATS: Final = 1000
 
 
 @dataclass(slots=True)
-class _Shown:
-    action: str
+class _ShownAction:
+    action: ChatAction
     until: float
     task: asyncio.Task[None] | None = None
 
 
-class Activity:
-    """All chats in which an action is shown.
+class ChatActions:
+    """Says in the head of a chat that the bot is typing or uploading, for as long as it is true.
+
+    Telegram counts these requests like all others of the bot, so they get a small share of their
+    own of what it takes per second; when that is used up, the chat does without.
 
     Args:
         bot: initialised client.
@@ -308,54 +321,48 @@ class Activity:
     def __init__(self, bot: Bot, clock: Callable[[], float] = time.monotonic) -> None:
         self._bot = bot
         self._clock = clock
-        self._bucket = Bucket(RATE, RATE, clock())
-        self._shown: dict[ChatAndTopic, _Shown] = {}
-        self._closed: dict[int, float] = {}
+        self._bucket = Bucket(_ACTIONS_PER_SECOND, _ACTIONS_PER_SECOND, clock())
+        self._shown: dict[_ChatAndTopic, _ShownAction] = {}
+        self._closed_until: LRUCache[int, float] = LRUCache(_MAX_CLOSED_CHATS)
 
-    def begin(self, place: ChatAndTopic, action: str) -> None:
+    def begin(self, where: _ChatAndTopic, action: ChatAction) -> None:
         """Show an action (Bot API, `sendChatAction`), or go on showing it."""
-        until = self._clock() + LASTS
-        shown = self._shown.get(place)
+        until = self._clock() + _ACTION_SECONDS
+        shown = self._shown.get(where)
         if shown is not None and shown.action == action:
             shown.until = until
             return
-        self.end(place)
-        if self._is_closed(place[0]):
-            return
-        shown = self._shown[place] = _Shown(action, until)
-        shown.task = asyncio.create_task(self._show(place, shown))
+        self.end(where)
+        if self._closed_until.get(where[0], 0.0) > self._clock():
+            return  # Telegram asked this chat to wait; to go on asking would make that longer
+        shown = self._shown[where] = _ShownAction(action, until)
+        shown.task = asyncio.create_task(self._show(where, shown))
 
-    def end(self, place: ChatAndTopic) -> None:
+    def end(self, where: _ChatAndTopic) -> None:
         """Show it no longer; what is there fades within five seconds."""
-        shown = self._shown.pop(place, None)
+        shown = self._shown.pop(where, None)
         if shown is not None and shown.task is not None:
             shown.task.cancel()
 
     async def close(self) -> None:
         """End all."""
         tasks = [shown.task for shown in self._shown.values() if shown.task is not None]
-        for place in list(self._shown):
-            self.end(place)
+        for where in list(self._shown):
+            self.end(where)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _show(self, place: ChatAndTopic, shown: _Shown) -> None:
-        chat, thread = place
+    async def _show(self, where: _ChatAndTopic, shown: _ShownAction) -> None:
+        chat, topic = where
         try:
             while self._clock() < shown.until:
                 self._bucket, wait = self._bucket.take(self._clock(), Urgency.PROGRESS)
                 if not wait:
-                    await self._bot.send_chat_action(chat, shown.action, message_thread_id=thread)
-                await asyncio.sleep(REPEAT)
+                    await self._bot.send_chat_action(chat, shown.action, message_thread_id=topic)
+                await asyncio.sleep(_ACTION_REPEAT_SECONDS)
         except RetryAfter as error:
-            self._closed[chat] = self._clock() + seconds_to_wait(error)
+            self._closed_until[chat] = self._clock() + seconds_to_wait(error)
         except TelegramError as error:
             _log.debug("action not shown", chat=chat, error=str(error))
         finally:
-            if self._shown.get(place) is shown:
-                del self._shown[place]
-
-    def _is_closed(self, chat: int) -> bool:
-        """Whether Telegram asked this chat to wait; to go on asking would make that longer."""
-        now = self._clock()
-        self._closed = {each: until for each, until in self._closed.items() if until > now}
-        return chat in self._closed
+            if self._shown.get(where) is shown:
+                del self._shown[where]

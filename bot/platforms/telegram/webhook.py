@@ -1,4 +1,8 @@
-"""Receives updates over HTTP, on the server that the bot has for its web chat."""
+"""Receives updates over HTTP, on the server that the bot has for its web chat.
+
+`Webhook` has them delivered and checks who delivers; `Deliveries` commits them, so that each can be
+acknowledged; `UpdateJournal` keeps those that are acknowledged before they can be committed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import asyncio
 import hmac
 import ipaddress
 import json
-import os
 import secrets
 import time
 from collections import Counter, deque
@@ -23,27 +26,31 @@ from telegram import Bot, Message, Update, WebhookInfo
 from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
 
 from bot.errors import AdapterError, StorageError, TokenRefused
-from bot.platforms.telegram.errors import is_unknown_method, seconds_to_wait
-from bot.platforms.telegram.handlers import BROKEN, Handlers
-from bot.platforms.telegram.polling import REFUSED
+from bot.platforms.telegram.errors import REFUSED, is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.handlers import Handlers
 from bot.platforms.telegram.updates import (
     Album,
     Albums,
-    Backoff,
     SerialQueue,
     Timing,
     is_update,
-    lines_of,
-    readable,
+    parse_update,
+    queue_keys,
 )
+from bot.support import Backoff, skipped_when_broken, write_durably
 
 _log = structlog.get_logger(__name__)
 
-HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
-_CONNECTIONS: Final = 100
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
+_MAX_CONNECTIONS: Final = 100
 """Deliveries at the same time, the most that Telegram makes (Bot API, `setWebhook`)."""
-_WARNINGS: Final = 60.0
-"""Seconds between two warnings of strangers; anybody can cause them."""
+_WARNING_INTERVAL_SECONDS: Final = 60.0
+"""Between two warnings of strangers; anybody can cause them."""
+_MAX_COMMITTED: Final = 1000
+"""Committed updates that are known again when their acknowledgement was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,47 +60,47 @@ class Hook:
     Attributes:
         url: where it reaches the server that the routes are added to.
         secret: what it says with each delivery; empty: one is made up at each start.
-        sources: networks that deliveries come from; none: from anywhere.
-        spool: folder for updates that are acknowledged and not committed yet.
+        allowlist: networks that deliveries come from; none: from anywhere.
+        journal: folder for updates that are acknowledged and not committed yet.
     """
 
     url: str
     secret: str
-    sources: tuple[Network, ...]
-    spool: Path
+    allowlist: tuple[Network, ...]
+    journal: Path
 
 
 class Webhook:
     """The receiving end.
 
     Args:
-        hook: see there.
-        allowed: the kinds of updates that Telegram shall deliver.
+        hook: how Telegram delivers.
+        allowed: the kinds of updates that it shall deliver.
         timing: how long to wait for what.
     """
 
     def __init__(self, hook: Hook, allowed: Sequence[str], timing: Timing) -> None:
         self._url = hook.url
         self._secret = (hook.secret or secrets.token_urlsafe(32)).encode()
-        self._sources = hook.sources
-        self._spool = UpdateJournal(hook.spool)
+        self._allowlist = hook.allowlist
+        self._journal = UpdateJournal(hook.journal)
         self._allowed = allowed
         self._timing = timing
         self._deliveries: Deliveries | None = None
         self._is_set = False
-        self._complaint = 0.0
-        self._warned = float("-inf")
+        self._reported_until = 0.0
+        self._warned_at = float("-inf")
 
     def routes(self) -> Sequence[web.RouteDef]:
         """What the server must have. Whoever asks is checked here, and needs no other pass."""
         return [web.post(urlsplit(self._url).path or "/", self._receive)]
 
-    async def run(self, bot: Bot, intake: Handlers, ready: Callable[[bool], None]) -> None:
+    async def run(self, bot: Bot, handlers: Handlers, ready: Callable[[bool], None]) -> None:
         """Have updates delivered until cancelled, and watch that they are.
 
         Args:
             bot: initialised client.
-            intake: commits updates.
+            handlers: commit updates.
             ready: called with true once Telegram delivers here, with false while nobody knows.
 
         Raises:
@@ -101,7 +108,7 @@ class Webhook:
 
         Cancelling: deliveries are refused from here on, so that Telegram keeps them.
         """
-        deliveries = Deliveries(bot, intake, self._spool, self._timing)
+        deliveries = Deliveries(bot, handlers, self._journal, self._timing)
         try:
             await deliveries.recall()
             self._deliveries = deliveries
@@ -111,18 +118,18 @@ class Webhook:
             await deliveries.close()
 
     async def _watch(self, bot: Bot, ready: Callable[[bool], None]) -> None:
-        backoff, up = Backoff(self._timing), False
-        self._is_set, self._complaint = False, time.time()
+        backoff, up = self._timing.backoff(), False
+        self._is_set, self._reported_until = False, time.time()
         while True:
-            pause = await self._look(bot, backoff)
+            pause = await self._check(bot, backoff)
             if up is not (pause is None):
                 up = pause is None
                 ready(up)
             if pause is None:
                 backoff.reset()
-            await asyncio.sleep(self._timing.watch if pause is None else pause)
+            await asyncio.sleep(self._timing.webhook_check_seconds if pause is None else pause)
 
-    async def _look(self, bot: Bot, backoff: Backoff) -> float | None:
+    async def _check(self, bot: Bot, backoff: Backoff) -> float | None:
         """Look after the webhook; seconds to pause after trouble, or `None` if all is well."""
         refusal: AdapterError
         try:
@@ -139,30 +146,25 @@ class Webhook:
                 )
         except RetryAfter as error:
             return seconds_to_wait(error)
-        except BadRequest as error:
-            if self._is_set:
-                return self._trouble(error, backoff)
+        except TelegramError as error:
+            if self._is_set or not isinstance(error, BadRequest):
+                pause = backoff.next()
+                _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
+                return pause
             refusal = AdapterError(
                 f"Telegram does not accept [telegram] webhook_url: {error.message}."
             )
-        except TelegramError as error:
-            return self._trouble(error, backoff)
         else:
             return None
         # Raised out here, the original is not chained: its text may quote the token.
         raise refusal
-
-    def _trouble(self, error: TelegramError, backoff: Backoff) -> float:
-        pause = backoff.next()
-        _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
-        return pause
 
     async def _set(self, bot: Bot) -> None:
         if self._is_set:
             _log.warning("another program changed the webhook; it is set again")
         await bot.set_webhook(
             self._url,
-            max_connections=_CONNECTIONS,
+            max_connections=_MAX_CONNECTIONS,
             allowed_updates=self._allowed,
             secret_token=self._secret.decode(),
         )
@@ -172,8 +174,8 @@ class Webhook:
     def _report(self, info: WebhookInfo) -> None:
         """Log why Telegram could not deliver since the last look."""
         at = info.last_error_date
-        if at is not None and at.timestamp() > self._complaint:
-            self._complaint = at.timestamp()
+        if at is not None and at.timestamp() > self._reported_until:
+            self._reported_until = at.timestamp()
             _log.warning(
                 "telegram could not deliver",
                 error=info.last_error_message,
@@ -181,8 +183,8 @@ class Webhook:
             )
 
     async def _receive(self, request: web.Request) -> web.Response:
-        if (stranger := self._stranger(request)) is not None:
-            return stranger
+        if (refusal := self._refuse_stranger(request)) is not None:
+            return refusal
         try:
             # A body of more than 1 MiB is refused by the server with 413; no update is near that.
             data = await request.json()
@@ -194,261 +196,55 @@ class Webhook:
             return web.Response(status=503)
         return web.Response()
 
-    def _stranger(self, request: web.Request) -> web.Response | None:
+    def _refuse_stranger(self, request: web.Request) -> web.Response | None:
         """The answer to somebody who is not Telegram."""
-        forwarded = addresses(request.headers.getall("X-Forwarded-For", []))
-        given = request.headers.get(HEADER, "")
-        if not is_allowed(self._sources, request.remote, forwarded):
+        forwarded = forwarded_addresses(request.headers.getall("X-Forwarded-For", []))
+        given = request.headers.get(_HEADER, "")
+        if not is_allowed(self._allowlist, request.remote, forwarded):
             why, status = "its address is in none of [telegram] webhook_sources", 403
         elif not hmac.compare_digest(given.encode(errors="replace"), self._secret):
             why, status = "without the secret", 401
         else:
             return None
         now = time.monotonic()
-        if now - self._warned > _WARNINGS:
-            self._warned = now
+        if now - self._warned_at > _WARNING_INTERVAL_SECONDS:
+            self._warned_at = now
             _log.warning("somebody else called the webhook", why=why, remote=request.remote)
         return web.Response(status=status)
 
 
-_REMEMBERED: Final = 1000
-"""Committed updates that are known again when their acknowledgement was lost."""
-
-
-class Deliveries:
-    """Updates on their way to be committed: each chat's in order, all chats side by side.
-
-    Args:
-        bot: initialised client.
-        intake: commits updates.
-        spool: keeps the items of albums.
-        timing: how long to wait for what.
-    """
-
-    def __init__(self, bot: Bot, intake: Handlers, spool: UpdateJournal, timing: Timing) -> None:
-        self._bot = bot
-        self._intake = intake
-        self._spool = spool
-        self._timing = timing
-        self._albums = Albums(timing.album)
-        self._lines = SerialQueue()
-        self._running: dict[int, asyncio.Task[None]] = {}
-        self._done: deque[int] = deque(maxlen=_REMEMBERED)
-        self._arriving: Counter[str | None] = Counter()
-        self._closed = False
-
-    async def recall(self) -> None:
-        """Take up the albums that an earlier process did not commit any more."""
-        for data in await asyncio.to_thread(self._spool.kept):
-            update = Update.de_json(readable(data), self._bot)
-            if update.message is not None:
-                await self._collect(update.update_id, update.message)
-
-    async def take(self, data: dict[str, Any]) -> bool:
-        """Commit an update, unless it is known; false if Telegram shall bring it again.
-
-        Cancelling: it is committed all the same, and known when it comes again.
-        """
-        update_id: int = data["update_id"]
-        if update_id in self._done:
-            return True
-        task = self._running.get(update_id)
-        if task is None:
-            if self._closed:
-                return False
-            task = self._running[update_id] = self._begin(data)
-            task.add_done_callback(lambda _: self._running.pop(update_id, None))
-        await asyncio.wait([task])
-        if task.cancelled() or isinstance(task.exception(), StorageError):
-            return False
-        task.result()  # a fault that is no update's
-        return True
-
-    async def close(self) -> None:
-        """Commit nothing more. What was not acknowledged comes again; open albums are kept."""
-        self._closed = True
-        await self._lines.close()
-
-    def _begin(self, data: dict[str, Any]) -> asyncio.Task[None]:
-        update = Update.de_json(readable(data), self._bot)
-        message = update.message
-        if message is not None and message.media_group_id is not None:
-            self._arriving[message.media_group_id] += 1
-            return self._lines.add(lines_of(update), partial(self._arrive, data, message))
-        if message is not None:
-            for group, album in self._albums.before(message):
-                self._finish(group, album)
-        return self._lines.add(lines_of(update), partial(self._commit, update))
-
-    async def _commit(self, update: Update) -> None:
-        try:
-            await self._intake.take(update)
-        except StorageError as error:
-            _log.error("update cannot be stored", error=str(error))
-            raise
-        except BROKEN:
-            _log.exception("update skipped", update=update.update_id)
-        self._done.append(update.update_id)
-
-    async def _arrive(self, data: dict[str, Any], message: Message) -> None:
-        try:
-            await self._keep(data, message)
-        finally:
-            self._arriving[message.media_group_id] -= 1
-            self._arriving += Counter()  # without those at zero
-
-    async def _keep(self, data: dict[str, Any], message: Message) -> None:
-        update_id: int = data["update_id"]
-        try:
-            await asyncio.to_thread(self._spool.keep, data)
-        except StorageError as error:
-            _log.error("update cannot be kept", error=str(error))
-            raise
-        await self._collect(update_id, message)
-        self._done.append(update_id)
-
-    async def _collect(self, update_id: int, message: Message) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if not self._albums.add(update_id, message, now):
-            _log.info("item of an album came too late", update=update_id)
-            await asyncio.to_thread(self._spool.drop, [update_id])
-            return
-        # At once if it is full; but not before this item counts as arrived.
-        loop.call_soon(self._finish_complete, now)
-        due = now + self._timing.album
-        loop.call_at(due, self._finish_complete, due)
-
-    def _finish_complete(self, now: float) -> None:
-        if not self._closed:
-            for group, album in self._albums.complete(now):
-                if not self._arriving[group]:  # else its timer begins anew
-                    self._finish(group, album)
-
-    def _finish(self, group: str, album: Album) -> None:
-        self._albums.close(group)
-        items = album.messages
-        first = Update(min(album.items), message=items[0])
-        self._lines.add(lines_of(first), partial(self._commit_album, list(album.items), items))
-
-    async def _commit_album(self, update_ids: Sequence[int], items: Sequence[Message]) -> None:
-        """Try until it is committed: Telegram does not bring it again."""
-        backoff = Backoff(self._timing)
-        while True:
-            try:
-                await self._intake.messages(items)
-            except StorageError as error:
-                pause = backoff.next()
-                _log.error("album cannot be stored", error=str(error), next_try=pause)
-                await asyncio.sleep(pause)
-                continue
-            except BROKEN:
-                _log.exception("update skipped", update=update_ids[0])
-            break
-        await asyncio.to_thread(self._spool.drop, update_ids)
-
-
-_OWNER_ONLY = 0o600
-"""What people wrote is in there."""
-
-
-class UpdateJournal:
-    """A folder of updates. All of it blocks.
-
-    Args:
-        folder: made when it is needed.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def keep(self, update: dict[str, Any]) -> None:
-        """Write an update down; when this returns, it outlives a crash of the machine.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        path = self._path(update["update_id"])
-        draft = path.with_suffix(".new")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            number = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(update, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            self._sync()
-        except OSError as error:
-            raise StorageError(
-                f"{self._folder} cannot be written to ({error.strerror}). Check its disk and owner."
-            ) from error
-
-    def drop(self, update_ids: Iterable[int]) -> None:
-        """Forget updates. One that stays is committed again later, which changes nothing."""
-        for update_id in update_ids:
-            try:
-                self._path(update_id).unlink(missing_ok=True)
-            except OSError as error:
-                _log.warning("update not forgotten", update=update_id, error=str(error))
-
-    def kept(self) -> list[dict[str, Any]]:
-        """All updates in their order; a file that cannot be read is passed over."""
-        found = []
-        for path in self._folder.glob("*.json"):
-            try:
-                update = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                _log.warning("kept update cannot be read", file=path.name, error=str(error))
-                continue
-            if is_update(update):
-                found.append(update)
-        return sorted(found, key=lambda update: update["update_id"])
-
-    def _path(self, update_id: int) -> Path:
-        return self._folder / f"{update_id}.json"
-
-    def _sync(self) -> None:
-        """Make the new name in the folder last, too."""
-        number = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def is_allowed(networks: Sequence[Network], remote: str | None, forwarded: Sequence[str]) -> bool:
+def is_allowed(allowlist: Sequence[Network], remote: str | None, forwarded: Sequence[str]) -> bool:
     """Whether a delivery comes from one of these networks, as far as can be told.
 
+    Telegram names two networks for its deliveries ("Marvin's Marvellous Guide to All Things
+    Webhook"). Something usually stands in front of the bot and speaks https for it, so a private
+    address counts as such a proxy, and what it says of its client counts next.
+
     Args:
-        networks: where it may come from; none: from anywhere.
+        allowlist: where it may come from; none: from anywhere.
         remote: the address at the other end of the connection; `None` where there is none.
         forwarded: the addresses in `X-Forwarded-For`, in their order. Only those are believed that
-            a proxy of one's own wrote: from the last one back to the first of the internet.
+            a proxy of one's own wrote: from the last one back to the first public one.
     """
-    if not networks:
+    if not allowlist:
         return True
     for text in (*([] if remote is None else [remote]), *reversed(forwarded)):
-        address = _address(text)
+        address = _parse_address(text)
         if address is None:
             return False
-        if any(address in network for network in networks):
+        if any(address in network for network in allowlist):
             return True
         if address.is_global:
             return False
     return True  # the proxy does not say who its client is; the secret has to do
 
 
-def addresses(headers: Sequence[str]) -> list[str]:
+def forwarded_addresses(headers: Sequence[str]) -> list[str]:
     """The addresses in all `X-Forwarded-For` headers of a request."""
     return [part for header in headers for each in header.split(",") if (part := each.strip())]
 
 
-def _address(text: str) -> _Address | None:
+def _parse_address(text: str) -> _Address | None:
     host = text.partition("]")[0].lstrip("[")
     if host.count(":") == 1:  # an IPv4 address with a port
         host = host.partition(":")[0]
@@ -458,3 +254,177 @@ def _address(text: str) -> _Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+class Deliveries:
+    """Commits updates that Telegram brings: each chat's in order, all chats side by side.
+
+    Telegram brings the updates of one chat one after the other, each once the one before was
+    acknowledged. So an album cannot be waited for: its items are written into the journal,
+    acknowledged, and committed together when no more come.
+
+    Args:
+        bot: initialised client.
+        handlers: commit updates.
+        journal: keeps the items of albums.
+        timing: how long to wait for what.
+    """
+
+    def __init__(
+        self, bot: Bot, handlers: Handlers, journal: UpdateJournal, timing: Timing
+    ) -> None:
+        self._bot = bot
+        self._handlers = handlers
+        self._journal = journal
+        self._timing = timing
+        self._albums = Albums(timing.album_seconds)
+        self._queue = SerialQueue()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._committed: deque[int] = deque(maxlen=_MAX_COMMITTED)
+        self._arriving: Counter[str | None] = Counter()
+        self._closed = False
+
+    async def recall(self) -> None:
+        """Take up the albums that an earlier process did not commit any more."""
+        for data in await asyncio.to_thread(self._journal.entries):
+            update = parse_update(data, self._bot)
+            if update is not None and update.message is not None:
+                await self._collect(update.update_id, update.message)
+
+    async def take(self, data: dict[str, Any]) -> bool:
+        """Commit an update, unless it is known; false if Telegram shall bring it again.
+
+        Cancelling: it is committed all the same, and known when it comes again.
+        """
+        update_id: int = data["update_id"]
+        if update_id in self._committed:
+            return True
+        task = self._running.get(update_id)
+        if task is None:
+            if self._closed:
+                return False
+            task = self._running[update_id] = self._begin(data)
+            task.add_done_callback(lambda _: self._running.pop(update_id, None))
+        await asyncio.wait([task])
+        return not task.cancelled() and task.exception() is None
+
+    async def close(self) -> None:
+        """Commit nothing more. What was not acknowledged comes again; open albums are kept."""
+        self._closed = True
+        await self._queue.close()
+
+    def _begin(self, data: dict[str, Any]) -> asyncio.Task[None]:
+        update = parse_update(data, self._bot) or Update(data["update_id"])
+        message = update.message
+        if message is not None and message.media_group_id is not None:
+            self._arriving[message.media_group_id] += 1
+            return self._queue.add(queue_keys(update), partial(self._arrive, data, message))
+        if message is not None:
+            for album in self._albums.before(message):
+                self._finish(album)
+        return self._queue.add(queue_keys(update), partial(self._commit, update))
+
+    async def _commit(self, update: Update) -> None:
+        try:
+            with skipped_when_broken(_log, "update skipped", update=update.update_id):
+                await self._handlers.take(update)
+        except StorageError as error:
+            _log.error("update cannot be stored", error=str(error))
+            raise
+        self._committed.append(update.update_id)
+
+    async def _arrive(self, data: dict[str, Any], message: Message) -> None:
+        update_id: int = data["update_id"]
+        try:
+            await asyncio.to_thread(self._journal.add, data)
+            await self._collect(update_id, message)
+            self._committed.append(update_id)
+        except StorageError as error:
+            _log.error("update cannot be kept", error=str(error))
+            raise
+        finally:
+            self._arriving[message.media_group_id] -= 1
+            self._arriving += Counter()  # without those at zero
+
+    async def _collect(self, update_id: int, message: Message) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if not self._albums.add(update_id, message, now):
+            await asyncio.to_thread(self._journal.remove, [update_id])
+            return
+        # At once if it is full; but not before this item counts as arrived.
+        loop.call_soon(self._finish_complete, now)
+        due = now + self._timing.album_seconds
+        loop.call_at(due, self._finish_complete, due)
+
+    def _finish_complete(self, now: float) -> None:
+        if not self._closed:
+            for album in self._albums.complete(now):
+                if not self._arriving[album.group]:  # else its timer begins anew
+                    self._finish(album)
+
+    def _finish(self, album: Album) -> None:
+        self._albums.close(album)
+        self._queue.add(queue_keys(album.update), partial(self._commit_album, album))
+
+    async def _commit_album(self, album: Album) -> None:
+        """Try until it is committed: Telegram does not bring it again."""
+        backoff, stored = self._timing.backoff(), False
+        while not stored:
+            try:
+                with skipped_when_broken(_log, "album skipped", updates=list(album.items)):
+                    await self._handlers.take_messages(album.messages)
+                stored = True
+            except StorageError as error:
+                pause = backoff.next()
+                _log.error("album cannot be stored", error=str(error), next_try=pause)
+                await asyncio.sleep(pause)
+        await asyncio.to_thread(self._journal.remove, list(album.items))
+
+
+class UpdateJournal:
+    """Updates that are acknowledged and not committed yet, one file each. All of it blocks.
+
+    Args:
+        folder: made when it is needed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, update: dict[str, Any]) -> None:
+        """Write an update down; when this returns, it outlives a crash of the machine.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            write_durably(self._path(update["update_id"]), json.dumps(update).encode())
+        except OSError as error:
+            raise StorageError(
+                f"{self._folder} cannot be written to ({error.strerror}). Check its disk and owner."
+            ) from error
+
+    def remove(self, update_ids: Iterable[int]) -> None:
+        """Forget updates. One that stays is committed again later, which changes nothing."""
+        for update_id in update_ids:
+            try:
+                self._path(update_id).unlink(missing_ok=True)
+            except OSError as error:
+                _log.warning("update not forgotten", update=update_id, error=str(error))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All updates in their order; a file that cannot be read is passed over."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            try:
+                update = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                _log.warning("update cannot be read", file=path.name, error=str(error))
+                continue
+            if is_update(update):
+                found.append(update)
+        return sorted(found, key=lambda update: update["update_id"])
+
+    def _path(self, update_id: int) -> Path:
+        return self._folder / f"{update_id}.json"

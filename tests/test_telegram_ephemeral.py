@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.turns.inbox import Notice
+from bot.models import Notice
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import ScriptedInbox, serving
-from tests.test_telegram_presses import shown
+from tests.test_telegram_buttons import shown
 
 LONG = "What is stored about you: " + "much " * 60
 

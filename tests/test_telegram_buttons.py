@@ -9,9 +9,9 @@ import pytest
 
 from bot.actions import Action, Button, Verb
 from bot.files import File
-from bot.models import Address, Imagine
+from bot.models import Address, Imagine, Notice
+from bot.platforms.telegram.client import TelegramTarget
 from bot.reply.surface import Content, Mood
-from bot.turns.inbox import Notice
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import ScriptedInbox, picture, serving
 from tests.servers.telegram_world import Chat
@@ -28,8 +28,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer
 
 
 def address(chat: Chat) -> Address:
-    data = {"chat_id": chat.id, "thread_id": None, "reply_to": None, "private": chat.is_private}
-    return Address("telegram", str(chat.id), data | {"draft_id": 1})
+    return TelegramTarget(chat.id, private=chat.is_private).to_address()
 
 
 async def shown(server: TelegramServer, adapter: Any, chat: Chat) -> dict[str, Any]:
