@@ -152,7 +152,10 @@ async def test_create_with_the_same_nonce_is_one_message() -> None:
     await surface.create(Content("two"), "nonce-2")
     with rooms.watch(ROOM) as watch:
         (reply,) = watch.take()
-    assert [message.html for message in reply.messages] == ["<p>one, again</p>\n", "<p>two</p>\n"]
+    assert [message.shown["html"] for message in reply.messages] == [
+        "<p>one, again</p>\n",
+        "<p>two</p>\n",
+    ]
 
 
 async def test_edit_of_a_message_from_before_a_restart() -> None:
@@ -164,7 +167,7 @@ async def test_edit_of_a_message_from_before_a_restart() -> None:
     with rooms.watch(ROOM) as watch:
         (reply,) = watch.take()
     assert reply.finished
-    assert reply.messages[0].to_json()["pictures"] == [
+    assert reply.messages[0].shown["pictures"] == [
         {"url": f"/pictures/{'ab' * 32}", "name": "fox.png", "alt": "A fox"}
     ]
 
@@ -203,7 +206,7 @@ async def test_a_slow_page_gets_the_newest_state_only() -> None:
         for number in range(100):
             await surface_in(rooms).create(Content(f"state {number}"), "nonce-1")
         await asyncio.wait_for(watch.wait(), 45)
-        assert [reply.messages[0].html for reply in watch.take()] == ["<p>state 99</p>\n"]
+        assert [reply.messages[0].shown["html"] for reply in watch.take()] == ["<p>state 99</p>\n"]
         assert other.take() == []
     assert rooms.watching == 0
 
@@ -211,9 +214,9 @@ async def test_a_slow_page_gets_the_newest_state_only() -> None:
 def test_finished_replies_are_forgotten_in_the_end() -> None:
     """Memory is bounded: old finished replies leave, what is being made stays."""
     rooms = LiveRooms()
-    rooms.put(ROOM, "working", LiveMessage("m", 0))
+    rooms.put(ROOM, "working", LiveMessage("m", 0, True, {}))
     for number in range(MAX_FINISHED + 10):
-        rooms.put(ROOM, f"done-{number}", LiveMessage("m", 0, mood=Mood.DONE))
+        rooms.put(ROOM, f"done-{number}", LiveMessage("m", 0, False, {}))
     with rooms.watch(ROOM) as watch:
         ids = {reply.id for reply in watch.take()}
     assert "working" in ids

@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from bot.errors import AdapterError
 from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
-from bot.platforms.web.events import Events
 from bot.platforms.web.files import Downloads, UploadLimits, UploadStore
 from bot.platforms.web.guard import Guard
 from bot.platforms.web.handlers import Chat
@@ -93,7 +92,6 @@ class WebAdapter:
             pages=pages,
             languages=languages,
         )
-        self._events = Events(self._rooms, languages)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -180,7 +178,6 @@ class WebAdapter:
         application = web.Application(middlewares=[self._guard.middleware(exempt)])
         application.on_response_prepare.append(self._guard.add_headers)
         application.add_routes(self._chat.routes())
-        application.add_routes(self._events.routes())
         application.add_routes(
             [
                 web.post("/login", self._guard.login),

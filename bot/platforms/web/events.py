@@ -8,7 +8,7 @@ import json
 import structlog
 from aiohttp import web
 
-from bot.platforms.web.parsing import ROOM, Languages
+from bot.i18n import Words
 from bot.platforms.web.surface import LiveReply, LiveRooms
 
 HEARTBEAT_SECONDS = 15.0
@@ -20,59 +20,52 @@ MAX_STREAMS = 512
 log = structlog.get_logger(__name__)
 
 
-class Events:
-    """The handler of event streams.
+async def stream_events(
+    request: web.Request, room: str, rooms: LiveRooms, words: Words
+) -> web.StreamResponse:
+    """Answer with the stream of a room, until the page goes away or the rooms are closed.
 
-    Args:
-        rooms: what is being said.
-        languages: for what is said to visitors.
+    A page that comes back says in `Last-Event-ID` what it has seen, and is told what is newer.
+
+    Cancelling: ends the stream.
     """
+    if rooms.watching >= MAX_STREAMS:
+        return web.json_response({"error": words("web-many-pages")}, status=503)
+    stream = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+        }
+    )
+    seen = rooms.version_of(request.headers.get("Last-Event-ID", ""))
+    with rooms.watch(room, seen) as watch:
+        await stream.prepare(request)
+        try:
+            await _write(stream, "retry: 1000\n\n")
+            await _write_changes(stream, rooms, watch.take())
+            # From here on nothing is missed: now the page reads the transcript.
+            await _write(stream, "event: ready\ndata: {}\n\n")
+            while not watch.closed:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await watch.wait()
+                except TimeoutError:
+                    await _write(stream, ": still here\n\n")
+                await _write_changes(stream, rooms, watch.take())
+        except (ConnectionError, TimeoutError):
+            log.debug("page gone")
+    return stream
 
-    def __init__(self, rooms: LiveRooms, languages: Languages) -> None:
-        self._rooms = rooms
-        self._languages = languages
 
-    def routes(self) -> list[web.RouteDef]:
-        """What to add to the application."""
-        return [web.get(f"{ROOM}/events", self._stream)]
+async def _write_changes(
+    stream: web.StreamResponse, rooms: LiveRooms, replies: list[LiveReply]
+) -> None:
+    for reply in replies:
+        data = json.dumps(reply.to_json(), separators=(",", ":"))
+        await _write(stream, f"id: {rooms.event_id(reply)}\nevent: reply\ndata: {data}\n\n")
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        if self._rooms.watching >= MAX_STREAMS:
-            words = self._languages.words(request)
-            return web.json_response({"error": words("web-many-pages")}, status=503)
-        stream = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        seen = self._rooms.version_of(request.headers.get("Last-Event-ID", ""))
-        with self._rooms.watch(request.match_info["room"], seen) as watch:
-            await stream.prepare(request)
-            try:
-                await self._write(stream, "retry: 1000\n\n")
-                await self._write_changes(stream, watch.take())
-                # From here on nothing is missed: now the page reads the transcript.
-                await self._write(stream, "event: ready\ndata: {}\n\n")
-                while not watch.closed:
-                    try:
-                        async with asyncio.timeout(HEARTBEAT_SECONDS):
-                            await watch.wait()
-                    except TimeoutError:
-                        await self._write(stream, ": still here\n\n")
-                    await self._write_changes(stream, watch.take())
-            except (ConnectionError, TimeoutError):
-                log.debug("page gone")
-        return stream
 
-    async def _write_changes(self, stream: web.StreamResponse, replies: list[LiveReply]) -> None:
-        for reply in replies:
-            data = json.dumps(reply.to_json(), separators=(",", ":"))
-            event_id = self._rooms.event_id(reply)
-            await self._write(stream, f"id: {event_id}\nevent: reply\ndata: {data}\n\n")
-
-    @staticmethod
-    async def _write(stream: web.StreamResponse, text: str) -> None:
-        async with asyncio.timeout(STALLED_TIMEOUT_SECONDS):
-            await stream.write(text.encode())
+async def _write(stream: web.StreamResponse, text: str) -> None:
+    async with asyncio.timeout(STALLED_TIMEOUT_SECONDS):
+        await stream.write(text.encode())

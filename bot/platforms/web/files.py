@@ -60,12 +60,7 @@ class UploadLimits:
 
 
 class UploadStore:
-    """Keeps uploads until their turns have fetched them.
-
-    Args:
-        folder: made when it is needed.
-        limits: how much is taken.
-    """
+    """Keeps uploads until their turns have fetched them; the folder is made when it is needed."""
 
     def __init__(self, folder: Path, limits: UploadLimits) -> None:
         self._folder = folder

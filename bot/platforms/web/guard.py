@@ -51,8 +51,6 @@ class Guard:
         host: the address that the server is bound to.
         access_token: asked for if it is not empty.
         names: further host names, under which a proxy on this machine publishes the chat.
-        pages: shows the login page.
-        languages: for what is said to visitors.
 
     Raises:
         AdapterError: others can connect, and there is no token.

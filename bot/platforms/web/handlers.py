@@ -13,6 +13,7 @@ from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
 from bot.i18n import Words
 from bot.models import IncomingMessage, JsonObject, Notice
+from bot.platforms.web.events import stream_events
 from bot.platforms.web.files import Downloads, UploadStore
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.parsing import (
@@ -42,14 +43,6 @@ log = structlog.get_logger(__name__)
 class Chat:
     """The handlers of the chat.
 
-    Args:
-        transcripts: what was said before.
-        uploads: takes files in.
-        downloads: gives files out.
-        rooms: what is being said.
-        pages: the files of the page.
-        languages: for what is said to visitors.
-
     Attributes:
         inbox: where messages go; `None` while the bot takes none.
     """
@@ -77,6 +70,7 @@ class Chat:
             web.get("/", self._index),
             web.get("/static/{name}", self._pages.static),
             web.get(f"{ROOM}/turns", self._turns),
+            web.get(f"{ROOM}/events", self._events),
             web.post(f"{ROOM}/messages", self._message),
             web.post(f"{ROOM}/presses", self._press),
             web.get("/pictures/{key:[0-9a-f]{64}}", self._picture),
@@ -101,6 +95,10 @@ class Chat:
         shown = [turn_to_json(turn, words, removed=turn.id in removed) for turn in turns]
         body = {"turns": shown, "complete": len(turns) < MAX_TURNS_SHOWN}
         return web.json_response(body, headers={"Cache-Control": "no-store"})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        room, words = request.match_info["room"], self._languages.words(request)
+        return await stream_events(request, room, self._rooms, words)
 
     async def _picture(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import structlog
@@ -209,21 +210,20 @@ async def read_form(request: web.Request, uploads: UploadStore) -> Form:
     if (request.content_length or 0) > limits.total_bytes:
         raise _too_large(limits)
     attachments: list[Attachment] = []
-    try:
-        async with asyncio.timeout(limits.seconds):
-            fields = await _read_fields(request, uploads, attachments)
-        return _form(fields, tuple(attachments))
-    except TimeoutError:
-        uploads.discard(attachments)
-        raise FormRefused(408, "web-form-slow") from None
-    except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
-        # What aiohttp raises for a multipart body that is broken in one way or another.
-        uploads.discard(attachments)
-        log.info("broken form", reason=str(error))
-        raise FormRefused(400, "web-form-broken") from None
-    except BaseException:
-        uploads.discard(attachments)
-        raise
+    with ExitStack() as undo:
+        undo.callback(uploads.discard, attachments)
+        try:
+            async with asyncio.timeout(limits.seconds):
+                fields = await _read_fields(request, uploads, attachments)
+            form = _form(fields, tuple(attachments))
+        except TimeoutError:
+            raise FormRefused(408, "web-form-slow") from None
+        except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
+            # What aiohttp raises for a multipart body that is broken in one way or another.
+            log.info("broken form", reason=str(error))
+            raise FormRefused(400, "web-form-broken") from None
+        undo.pop_all()
+    return form
 
 
 async def _read_fields(

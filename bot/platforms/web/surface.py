@@ -16,12 +16,11 @@ from typing import Self
 
 from cachetools import FIFOCache
 
-from bot.actions import Rows
 from bot.errors import PreviewUnsupported
 from bot.models import Address, JsonObject
 from bot.platforms.web.pages import inline_html, markdown_html
-from bot.platforms.web.transcript import Picture, rows_to_json
-from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Status
+from bot.platforms.web.transcript import picture_to_json, rows_to_json
+from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search
 
 PLATFORM = "web"
 MAX_FINISHED = 256
@@ -115,16 +114,9 @@ class WebSurface:
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Make a message show `content`, wherever the process that created it has gone."""
         at = WebReceipt.from_json(receipt)
-        message = LiveMessage(
-            id=at.message,
-            order=at.order,
-            html=markdown_html(content.text),
-            note=markdown_html(content.note),
-            status=content.status,
-            pictures=tuple(Picture(file.key, file.name, file.alt) for file in content.files),
-            mood=content.mood,
-            buttons=content.buttons,
-        )
+        working = content.mood is Mood.WORKING
+        shown = _content_to_json(at.message, content)
+        message = LiveMessage(at.message, at.order, working, shown)
         self._rooms.put(self._target.room, self._target.reply, message)
 
     async def delete(self, receipt: Receipt) -> None:
@@ -140,47 +132,43 @@ class WebSurface:
         raise PreviewUnsupported("The web chat has no drafts.")
 
 
+def _content_to_json(message_id: str, content: Content) -> JsonObject:
+    """A message as the page reads it: its `mood`, `html` or `status`, a `note` on how it ended."""
+    status = content.status
+    return {
+        "id": message_id,
+        "mood": content.mood.value,
+        "html": markdown_html(content.text),
+        "note": markdown_html(content.note),
+        "status": status
+        and {
+            "activity": status.activity.value,
+            "html": inline_html(status.text),
+            "share": status.share,
+            "remaining": status.remaining,
+            "note": inline_html(status.note),
+            "resumed": inline_html(status.resumed),
+        },
+        "pictures": [picture_to_json(file.key, file.name, file.alt) for file in content.files],
+        "buttons": rows_to_json(content.buttons),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class LiveMessage:
-    """One message of a reply: what `bot.reply.surface.Content` says, as the page shows it.
+    """One message of a reply.
 
     Attributes:
         id: the nonce that it was created with.
         order: where it stands in the reply, from 0.
-        html: the text, safe to show.
-        note: likewise.
+        working: it is not what will stand there in the end.
+        shown: as the page reads it.
     """
 
     id: str
     order: int
-    html: str = ""
-    note: str = ""
-    status: Status | None = None
-    pictures: tuple[Picture, ...] = ()
-    mood: Mood = Mood.WORKING
-    buttons: Rows = ()
-
-    def to_json(self) -> JsonObject:
-        return {
-            "id": self.id,
-            "html": self.html,
-            "note": self.note,
-            "status": _status_to_json(self.status) if self.status else None,
-            "pictures": [picture.to_json() for picture in self.pictures],
-            "mood": self.mood.value,
-            "buttons": rows_to_json(self.buttons),
-        }
-
-
-def _status_to_json(status: Status) -> JsonObject:
-    return {
-        "activity": status.activity.value,
-        "html": inline_html(status.text),
-        "share": status.share,
-        "remaining": status.remaining,
-        "note": inline_html(status.note),
-        "resumed": inline_html(status.resumed),
-    }
+    working: bool
+    shown: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +188,10 @@ class LiveReply:
     @property
     def finished(self) -> bool:
         """Whether nothing is being worked on any more."""
-        return all(message.mood is not Mood.WORKING for message in self.messages)
+        return not any(message.working for message in self.messages)
 
     def to_json(self) -> JsonObject:
-        return {"reply": self.id, "messages": [message.to_json() for message in self.messages]}
+        return {"reply": self.id, "messages": [message.shown for message in self.messages]}
 
 
 class Watch:

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bot.actions import Rows
 from bot.i18n import Words
 from bot.models import Answer, Ask, Imagine, JsonObject, Notice, Turn
 from bot.platforms.web.files import Downloads
 from bot.platforms.web.pages import markdown_html
 from bot.reply.render import MOODS, under_answer
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture as the page shows it.
-
-    Attributes:
-        key: SHA-256 in hexadecimal, by which the archive finds it.
-        name: file name for saving; empty: the page makes one up.
-        alt: what it shows.
-    """
-
-    key: str
-    name: str
-    alt: str
-
-    def to_json(self) -> JsonObject:
-        return {"url": f"/pictures/{self.key}", "name": self.name, "alt": self.alt}
 
 
 def turn_to_json(turn: Turn, words: Words, *, removed: bool = False) -> JsonObject:
@@ -46,7 +26,7 @@ def turn_to_json(turn: Turn, words: Words, *, removed: bool = False) -> JsonObje
         "at": turn.accepted_at,
         "question": _question(turn.command),
         "draws": isinstance(turn.command, Imagine),
-        "pictures": [Picture(key, "", mine).to_json() for key in turn.pictures],
+        "pictures": [picture_to_json(key, "", mine) for key in turn.pictures],
         "attachments": [attachment.name for attachment in turn.attachments],
         "answer": answer,
         "removed": removed,
@@ -66,7 +46,7 @@ def _answer(turn: Turn, answer: Answer, words: Words) -> JsonObject:
     count = len(answer.pictures)
     subject = turn.command.prompt if isinstance(turn.command, Imagine) else ""
     pictures = [
-        Picture(
+        picture_to_json(
             key,
             f"janus-{turn.id}-{number}",
             words("alt-number-of", prompt=subject, number=number, count=count),
@@ -77,7 +57,7 @@ def _answer(turn: Turn, answer: Answer, words: Words) -> JsonObject:
     return {
         "html": markdown_html(text),
         "note": markdown_html(answer.note),
-        "pictures": [picture.to_json() for picture in pictures],
+        "pictures": pictures,
         "mood": MOODS[answer.outcome].value,
         "buttons": rows_to_json(under_answer(answer, turn.id, count, words)),
     }
@@ -96,6 +76,11 @@ async def notice_to_json(notice: Notice, downloads: Downloads) -> JsonObject:
         "files": [await downloads.add(file) for file in notice.files],
         "replaces": notice.replaces,
     }
+
+
+def picture_to_json(key: str, name: str, alt: str) -> JsonObject:
+    """A picture by its SHA-256; `name` for saving it, `alt` for people who do not see it."""
+    return {"url": f"/pictures/{key}", "name": name, "alt": alt}
 
 
 def rows_to_json(rows: Rows) -> list[list[JsonObject]]:

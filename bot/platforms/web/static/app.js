@@ -195,10 +195,15 @@ class Chat {
     }
     if (connection !== this.#connection) return true;
     const drawing = answer.compose;
-    if (drawing) this.#composer.fill(drawing.prompt, [], drawing);
-    else if (answer.notice) this.#tell(answer.notice, place, action);
-    else await this.#readTranscript();
-    if (!drawing && !answer.notice) this.#follower.toBottom();
+    if (drawing) {
+      this.#composer.fill(drawing.prompt, [], drawing);
+      this.#follower.follow();
+    } else if (answer.notice) {
+      this.#tell(answer.notice, place, action);
+    } else {
+      await this.#readTranscript();
+      this.#follower.toBottom();
+    }
     return true;
   }
 
