@@ -140,8 +140,12 @@ async def test_background_tasks_may_end_by_themselves() -> None:
 )
 def test_a_broken_event_is_skipped_and_logged(fault: Exception) -> None:
     """With its traceback, and with what tells which one it was."""
-    with capture_logs() as logs, skipped_when_broken(structlog.get_logger(), "skipped", update=7):
+
+    def handle() -> None:
         raise fault
+
+    with capture_logs() as logs, skipped_when_broken(structlog.get_logger(), "skipped", update=7):
+        handle()
     (line,) = logs
     assert (line["event"], line["update"], line["log_level"]) == ("skipped", 7, "error")
     assert line["exc_info"]
