@@ -68,21 +68,19 @@ class OutgoingMessage:
 
 
 def request_body(
-    message: OutgoingMessage, *, keep: bool, ephemeral: bool = False, **options: Any
+    message: OutgoingMessage, *, ephemeral: bool = False, **options: Any
 ) -> MultipartParameters:
     """The request for a message. Nothing in it can ping anybody or unfold a link's preview.
 
     Args:
         message: what to show.
-        keep: leave the attachments alone that the message has.
         ephemeral: only for one person; only where a message follows an interaction.
         options: further arguments of `handle_message_parameters`.
     """
     as_container = message.as_container  # which has neither a text nor previews of its own
-    if not keep:
-        # In a container the gallery covers them; elsewhere their names say that they are covered.
-        options["attachments"] = _attachments(message.files, message.spoiler and not as_container)
     return handle_message_parameters(
+        # In a container the gallery covers them; elsewhere their names say that they are covered.
+        attachments=_attachments(message.files, message.spoiler and not as_container),
         content=None if as_container else message.text or None,
         view=container(message) if as_container else buttons(message.buttons),
         allowed_mentions=discord.AllowedMentions.none(),

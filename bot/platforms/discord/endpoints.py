@@ -38,8 +38,8 @@ class Endpoint(Protocol):
         """Make a message and return it; `first` if it takes the placeholder's place."""
         ...
 
-    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
-        """Change a message; `keep` the attachments that it has instead of sending them again."""
+    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
+        """Change a message; its files are those of `message` and no others."""
         ...
 
     async def delete(self, message_id: str) -> None:
@@ -101,7 +101,7 @@ class ChannelEndpoint:
         """Send a message; Discord stores it once per nonce for some minutes."""
         if first and self._placeholder is not None:
             try:
-                return await self._patch(self._placeholder, message, keep=False)
+                return await self._patch(self._placeholder, message)
             except (discord.NotFound, discord.Forbidden):
                 # The bot is not in the channel, or the placeholder was deleted.
                 self._placeholder = None
@@ -112,18 +112,18 @@ class ChannelEndpoint:
                 "channel_id": self._channel_id,
                 "fail_if_not_exists": False,
             }
-        with request_body(message, keep=not message.files, **options) as body:
+        with request_body(message, **options) as body:
             return _message_in(await self._http.send_message(self._channel_id, params=body))
 
-    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
+    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
         """Change a message of the bot, also one that an interaction made."""
-        await self._patch(message_id, message, keep=keep)
+        await self._patch(message_id, message)
 
     async def delete(self, message_id: str) -> None:
         await self._http.delete_message(self._channel_id, int(message_id))
 
-    async def _patch(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> JsonObject:
-        with request_body(message, keep=keep) as body:
+    async def _patch(self, message_id: str, message: OutgoingMessage) -> JsonObject:
+        with request_body(message) as body:
             changed = await self._http.edit_message(self._channel_id, int(message_id), params=body)
             return _message_in(changed)
 
@@ -156,26 +156,25 @@ class InteractionEndpoint:
             ephemeral: a message that follows is shown to nobody but who started the interaction.
         """
         del nonce
-        keep = not message.files
         if first:
             try:
-                return await self._patch(ORIGINAL, message, keep=keep)
+                return await self._patch(ORIGINAL, message)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_MESSAGE:
                     raise
                 # Somebody removed the placeholder; the answer is owed all the same.
         route = Route("POST", "/webhooks/{webhook_id}/{webhook_token}", **self._ids)
-        with request_body(message, keep=keep, ephemeral=ephemeral) as body:
+        with request_body(message, ephemeral=ephemeral) as body:
             return await self._request(route, body, params={"wait": "true"})
 
-    async def edit(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> None:
-        await self._patch(message_id, message, keep=keep)
+    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
+        await self._patch(message_id, message)
 
     async def delete(self, message_id: str) -> None:
         await self._http.request(self._route("DELETE", message_id))
 
-    async def _patch(self, message_id: str, message: OutgoingMessage, *, keep: bool) -> JsonObject:
-        with request_body(message, keep=keep) as body:
+    async def _patch(self, message_id: str, message: OutgoingMessage) -> JsonObject:
+        with request_body(message) as body:
             return await self._request(self._route("PATCH", message_id), body)
 
     def _route(self, method: str, message_id: str) -> Route:

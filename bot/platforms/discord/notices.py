@@ -69,7 +69,7 @@ async def follow(interaction: discord.Interaction, notice: Notice, words: Words)
     shown = _messages(notice, interaction.filesize_limit, words)
     try:
         if notice.replaces:
-            await endpoint.edit(ORIGINAL, shown.pop(0), keep=False)
+            await endpoint.edit(ORIGINAL, shown.pop(0))
         for each in shown:
             await endpoint.create(each, first=False, ephemeral=notice.private)
     except NO_ANSWER as error:

@@ -32,6 +32,7 @@ from bot.platforms.discord.endpoints import (
 from bot.platforms.discord.errors import interaction_ended, needs_components_v2, translated
 from bot.platforms.discord.files import Uploads
 from bot.platforms.discord.parsing import DiscordTarget
+from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, RateLimitInfo, Receipt, Search, Window
 
 log = structlog.get_logger(__name__)
@@ -109,24 +110,21 @@ class DiscordSurface:
         self._uploads = Uploads(target.max_file_bytes, words, recipe_in_png=recipe_in_png)
         self._spoiler = spoiler
         self._clock = clock
-        interaction = target.interaction
+        self._interaction: InteractionEndpoint | None = None
+        self._leave_at, placeholder = 0.0, None
+        if (token := target.interaction) is not None:
+            self._interaction = InteractionEndpoint(http, int(token.application_id), token.token)
+            self._leave_at = token.expires - TOKEN_MARGIN_SECONDS
+            placeholder = token.message_id
         self._channel = ChannelEndpoint(
             http,
             int(target.channel_id),
             me=me,
             reply_to=None if target.reply_to is None else int(target.reply_to),
-            placeholder=None if interaction is None else interaction.message_id,
+            placeholder=placeholder,
         )
-        self._interaction: InteractionEndpoint | None = None
-        self._leave_at = 0.0
-        if interaction is not None:
-            self._interaction = InteractionEndpoint(
-                http, int(interaction.application_id), interaction.token
-            )
-            self._leave_at = interaction.expires - TOKEN_MARGIN_SECONDS
         self._first_nonce: str | None = None
         self._rate_limit_info: RateLimitInfo | None = None
-        self._files: dict[str, tuple[str, ...]] = {}
         self._containers: set[str] = set()
 
     @property
@@ -184,27 +182,18 @@ class DiscordSurface:
             message_id = await self._show(request, await self._drawn(content))
         except MessageGone as error:  # of a create: not a person's doing, so try again
             raise SurfaceUnavailable("Discord lost the message.") from error
-        self._files[message_id] = _keys(content)
         return DiscordReceipt(message_id).to_json()
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Change a message. Files that it is known to have are not sent again.
-
-        Except in a container, which names its pictures: a request finds by name what it brings
-        along.
-        """
+        """Change a message. Its files are sent again, because a container names them."""
         message_id = DiscordReceipt.from_json(receipt).message_id
-        # Forgotten until the answer is here: a request that was cut off may have changed them.
-        same = self._files.pop(message_id, None) == _keys(content)
         drawn = await self._drawn(content, as_container=message_id in self._containers)
 
         async def request(endpoint: Endpoint, message: OutgoingMessage) -> str:
-            keep = same and not (message.as_container and message.files)
-            await endpoint.edit(message_id, message, keep=keep)
+            await endpoint.edit(message_id, message)
             return message_id
 
         await self._show(request, drawn)
-        self._files[message_id] = _keys(content)
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove a message. One that is gone already counts as success."""
@@ -227,8 +216,9 @@ class DiscordSurface:
 
     async def _drawn(self, content: Content, *, as_container: bool = False) -> OutgoingMessage:
         files, left_out = await self._uploads.fit(content.files)
+        text = markdown(content)
         return OutgoingMessage(
-            f"{content.text}\n{left_out}".strip() if left_out else content.text,
+            f"{text}\n{left_out}".strip() if left_out else text,
             files,
             content.mood,
             content.buttons,
@@ -291,7 +281,3 @@ class DiscordSurface:
         if self._first_nonce is None:
             self._first_nonce = nonce
         return nonce == self._first_nonce
-
-
-def _keys(content: Content) -> tuple[str, ...]:
-    return tuple(file.key for file in content.files)
