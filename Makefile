@@ -22,7 +22,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 help:
 	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
 	@echo "make test     all tests; one file: make test ARGS=tests/test_config.py"
-	@echo "make check    linter, formatter, types, import table, migrations, documentation"
+	@echo "make check    linter, formatter, types, ids of tests, import table, migrations, documentation"
 	@echo "make lint     what of that is quick"
 	@echo "make docs     the documentation as pages in site/, strictly"
 	@echo "make format   let the formatter and the linter change the files"
@@ -38,6 +38,7 @@ test: $(VENV)/.dev $(VENV)/.gradio5
 
 check: lint
 	$(BIN)/mypy
+	$(BIN)/python -m tests.check_ids
 	$(BIN)/lint-imports
 	$(BIN)/python -m bot.storage
 	$(BIN)/mkdocs build --quiet --strict
