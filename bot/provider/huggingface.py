@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -101,12 +102,10 @@ class SpaceTarget:
     Attributes:
         client: of its Gradio server.
         hub: what Hugging Face knows of it; `None` for a server elsewhere.
-        name: its id, or its address if it is a server elsewhere.
     """
 
     client: GradioClient
     hub: Hub | None
-    name: str
 
 
 class SpaceAccess:
@@ -124,6 +123,10 @@ class SpaceAccess:
 
     Raises:
         ConfigError: `api_url` or `hf_url` is not the address of a web server.
+
+    Attributes:
+        name: what recipes and reports call this Space: its id, or its address.
+        api_url: without a user or a password.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one Space's
@@ -142,6 +145,7 @@ class SpaceAccess:
         # An address may hold a user and a password, which are for its server and for nobody else.
         self._base = _root(api_url or space_url(space))
         self.api_url = str(URL(self._base).with_user(None)).rstrip("/")
+        self.name = space or self.api_url
         self._ask_hub = not api_url
         self._on_hub = is_hugging_face(self._base)
         self._hf_token = hf_token.strip()
@@ -150,11 +154,6 @@ class SpaceAccess:
         self._timeouts = timeouts
         self._cache = ConfigCache(KNOWN_FUNCTIONS)
         self._usual: SpaceTarget | None = None
-
-    @property
-    def name(self) -> str:
-        """What recipes and reports call this Space: its id, or its address."""
-        return self.space or self.api_url
 
     def session(self, caller: Caller) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """The session for one call: the shared one, which stays open, or one of its own."""
@@ -177,18 +176,18 @@ class SpaceAccess:
         proxy = None if is_socks(proxy) else proxy
         token = caller.hf_token or self._hf_token
         bearer = {"Authorization": f"Bearer {token}"} if token else {}
-
-        def client(base: str) -> HttpClient:
-            return HttpClient(session, base, proxy=proxy, headers=bearer, timeouts=self._timeouts)
-
+        connect = partial(HttpClient, session, proxy=proxy, timeouts=self._timeouts)
         hub: Hub | None = None
         if self._ask_hub or self._on_hub:
-            hub = Hub(client(self.hf_url), self.space, URL(self.api_url).host or "")
+            hub = Hub(
+                connect(self.hf_url, headers=bearer), self.space, URL(self.api_url).host or ""
+            )
             if self._ask_hub:
                 await self._ask(hub)
         if not self._on_hub:
             hub, bearer = None, {}
-        target = SpaceTarget(GradioClient(client(self._base), self._cache), hub, self.name)
+        http = connect(self._base, headers=bearer)
+        target = SpaceTarget(GradioClient(http, self._cache), hub)
         if usual and not self._ask_hub:
             self._usual = target
         return target

@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ import aiohttp
 
 from bot.errors import BadInput, GenerationFailed, ImageUnreadable, ProviderError
 from bot.files import File
+from bot.image import is_accepted_format
 from bot.provider.errors import network_error
 from bot.provider.gradio.client import CallEvent, GradioClient
 from bot.provider.gradio.config import SpaceConfig
@@ -384,7 +385,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                     async with aclosing(_ready(target, reason)) as stages:
                         async for stage in stages:
                             yield stage
-                told = _Told(request)
+                told = _Told(isinstance(request, Drawing))
                 try:
                     config = await client.config()
                     function = config.function(request.function)
@@ -396,7 +397,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                                 yield response
                     if isinstance(request, Drawing):
                         yield Reasoning(Stage.FETCHING)
-                        yield await _images(target, request, told.data)
+                        yield await self._images(client, request, told.data)
                 except _MAYBE_STALE as error:
                     if reason is not None or told.text:
                         raise
@@ -404,6 +405,19 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                     client.cache.forget()
                 else:
                     return
+
+    async def _images(
+        self, client: GradioClient, drawing: Drawing, data: list[Any]
+    ) -> ImageResponse:
+        paths = gallery_paths(data)
+        if not paths:
+            raise GenerationFailed("The Space made no pictures.")
+        return ImageResponse(
+            [
+                File(file, _media_type(file), recipe=drawing.recipe(self.name, index))
+                for index, file in enumerate(await download(client, paths))
+            ]
+        )
 
     async def check(self) -> str:
         """Whether the Space can be used, without using or waking it.
@@ -465,40 +479,28 @@ async def _inputs(client: GradioClient, config: SpaceConfig, request: Request) -
     return request.inputs(await image_input(client, config, request.picture, request.media_type))
 
 
-async def _images(target: SpaceTarget, drawing: Drawing, data: list[Any]) -> ImageResponse:
-    paths = gallery_paths(data)
-    if not paths:
-        raise GenerationFailed("The Space made no pictures.")
-    return ImageResponse(
-        [
-            File(file, _media_type(file), recipe=drawing.recipe(target.name, index))
-            for index, file in enumerate(await download(target.client, paths))
-        ]
-    )
-
-
 def _media_type(data: bytes) -> str:
-    from bot.image import is_accepted_format  # noqa: PLC0415 - Pillow, only for pictures
-
     try:
         return is_accepted_format(data)
     except ImageUnreadable:
         raise GenerationFailed("The Space sent something that is not a picture.") from None
 
 
+@dataclass(slots=True)
 class _Told:
     """What was told of one call so far, so that its events become news and nothing else.
 
     Attributes:
+        draws: whether pictures are made, and so no text is told.
         data: the newest value of each output.
         text: what was shown of the answer; once there is any, it cannot be begun again.
+        last: the newest step that was told.
     """
 
-    def __init__(self, request: Request) -> None:
-        self.data: list[Any] = []
-        self.text = ""
-        self._draws = isinstance(request, Drawing)
-        self._last: Reasoning | None = None
+    draws: bool
+    data: list[Any] = field(default_factory=list)
+    text: str = ""
+    last: Reasoning | None = None
 
     def news(self, event: CallEvent) -> Text | Reasoning | None:
         """What an event adds, if anything.
@@ -509,7 +511,7 @@ class _Told:
         match event:
             case Generating(data=data) | Completed(data=data):
                 self.data = data
-                return None if self._draws else self._added(final=isinstance(event, Completed))
+                return None if self.draws else self._added(final=isinstance(event, Completed))
             case Estimation(rank=rank, queue_size=size, eta=eta):
                 step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
             case ProcessStarts(eta=eta):
@@ -524,13 +526,13 @@ class _Told:
                     note=inner.description,
                 )
             case Log(text=text, level=level):
-                stage = self._last.stage if self._last else Stage.QUEUED
+                stage = self.last.stage if self.last else Stage.QUEUED
                 step = Reasoning(stage, note=text, level=level)
             case _:
                 return None
-        if step == self._last:
+        if step == self.last:
             return None
-        self._last = step
+        self.last = step
         return step
 
     def _added(self, *, final: bool) -> Text | None:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from bot.errors import BadInput
 from bot.files import Recipe
+from bot.image import is_accepted_format, to_bytes
 from bot.provider.gradio.config import Function
 from bot.provider.responses import Reasoning, Stage
 
@@ -230,11 +231,6 @@ def _within(name: str, given: Any, default: float, low: float, high: float) -> f
 
 def _read_picture(item: Any) -> tuple[bytes, str]:
     """The bytes of a picture, which may come with its name, and their media type."""
-    from bot.image import (  # noqa: PLC0415 - Pillow takes longer to import than all the rest
-        is_accepted_format,
-        to_bytes,
-    )
-
     data = to_bytes(item[0] if isinstance(item, tuple | list) and item else item)
     return data, is_accepted_format(data)
 

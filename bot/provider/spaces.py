@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import (
-    GenerationFailed,
-    GpuAborted,
-    NoGpu,
+    BadInput,
+    GenerationCancelled,
+    GenerationTimeout,
     ProviderError,
     QueueFull,
     QuotaExceeded,
@@ -38,8 +38,8 @@ _SPACE_IS_DOWN = (
     StreamLost,
 )
 """Errors that say something about the Space and not about the request; they open its circuit."""
-_ELSEWHERE = (*_SPACE_IS_DOWN, QueueFull, QuotaExceeded, NoGpu, GpuAborted, GenerationFailed)
-"""Errors after which another Space may well have an answer."""
+_SAME_ELSEWHERE = (BadInput, GenerationTimeout, GenerationCancelled)
+"""Errors that no other Space helps with; after any other, one may well have an answer."""
 
 _ASKS_TO_WAIT = (QuotaExceeded, QueueFull)
 """Errors with which a Space may say for how long to leave it alone."""
@@ -209,12 +209,12 @@ class Spaces:
                             shown = shown or isinstance(response, Text | ImageResponse)
                             yield response
                     ok = True
-                except _ELSEWHERE as error:
+                except ProviderError as error:
                     if isinstance(error, _SPACE_IS_DOWN):
                         ok = False
                     elif isinstance(error, _ASKS_TO_WAIT) and error.retry_after and not own_account:
                         member.circuit.rest(error.retry_after)
-                    if shown:
+                    if shown or isinstance(error, _SAME_ELSEWHERE):
                         raise
                     errors.append(error)
                     _log.info("%s failed: %s", member.provider.name, type(error).__name__)

@@ -16,7 +16,7 @@ from bot.errors import SpaceBroken
 _TOO_OLD = frozenset({"ws", "sse", "sse_v1"})
 """Protocols before Gradio 4.44, whose events are others; from there to 6.31 it is `sse_v3`."""
 _PREFIX = re.compile(r"(?:/[\w.~-]+)*", re.ASCII)
-DATA_URL_FROM = (5, 0)
+_DATA_URL_FROM = (5, 0)
 """First version that takes a picture as a data URL in place of an upload (measured from 5.1)."""
 
 
@@ -46,6 +46,7 @@ class SpaceConfig:
         protocol: of the event stream, e.g. `"sse_v3"`; `""` if it does not say.
         prefix: in front of every path but `/config`; `""` or e.g. `"/gradio_api"`.
         app_id: another one after every restart.
+        takes_data_urls: whether a picture may come inside the request.
         max_file_size: bytes that an upload may have; `None` for no limit.
         functions: by `api_name`.
     """
@@ -54,13 +55,9 @@ class SpaceConfig:
     protocol: str
     prefix: str
     app_id: str
+    takes_data_urls: bool
     max_file_size: int | None
     functions: Mapping[str, Function]
-
-    @property
-    def takes_data_urls(self) -> bool:
-        """Whether a picture may come inside the request."""
-        return self.version >= DATA_URL_FROM
 
     def function(self, name: str) -> Function:
         """The function called `name`.
@@ -100,11 +97,13 @@ def read_config(data: Any, known: Mapping[str, Function]) -> SpaceConfig | None:
     if not _PREFIX.fullmatch(prefix):
         return None
     size = data.get("max_file_size")
+    numbers = tuple(map(int, version[0].split("."))) if version else ()
     return SpaceConfig(
-        version=tuple(map(int, version[0].split("."))) if version else (),
+        version=numbers,
         protocol=str(data.get("protocol") or ""),
         prefix=prefix,
         app_id=str(data.get("app_id", "")),
+        takes_data_urls=numbers >= _DATA_URL_FROM,
         max_file_size=size if type(size) is int and size > 0 else None,
         functions=_functions(data.get("dependencies"), known),
     )

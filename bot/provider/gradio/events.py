@@ -77,7 +77,6 @@ class Log:
     event_id: str
     text: str
     level: str
-    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +228,7 @@ def _starts(event_id: str, message: dict[str, Any]) -> ProcessStarts:
 
 
 def _log(event_id: str, message: dict[str, Any]) -> Log:
-    text, title = plain_text(_text(message.get("log"))), plain_text(_text(message.get("title")))
-    return Log(event_id, text, _text(message.get("level")), title)
+    return Log(event_id, plain_text(_text(message.get("log"))), _text(message.get("level")))
 
 
 def _progress(event_id: str, message: dict[str, Any]) -> Progress:
@@ -352,15 +350,13 @@ def apply_diffs(values: list[Any], diffs: list[Any]) -> list[Any]:
     if len(values) != len(diffs):
         raise StreamLost("The Space changed its mind about how many values it sends.")
     try:
-        return [_all(value, changes) for value, changes in zip(values, diffs, strict=True)]
+        changed = list(values)
+        for index, changes in enumerate(diffs):
+            for action, path, new in changes:
+                changed[index] = _edit(changed[index], path, action, new)
     except (TypeError, ValueError, LookupError, RecursionError):
         raise StreamLost("A part of the answer was lost on the way.") from None
-
-
-def _all(value: Any, changes: Any) -> Any:
-    for action, path, new in changes:
-        value = _edit(value, path, action, new)
-    return value
+    return changed
 
 
 def _edit(target: Any, path: Any, action: str, new: Any) -> Any:
