@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import ImageError
 from bot.files import File, Recipe, suffix_of
-from bot.image import size
 from bot.storage.database import Database, insert
 from bot.storage.errors import translated
 from bot.storage.schema import images, turn_pictures, turns
@@ -236,6 +235,8 @@ class PictureStore:
 
 def _examine(file: File) -> tuple[str, tuple[int, int] | None]:
     """Key, and width and height where the header says them."""
+    from bot.image.normalising import size  # noqa: PLC0415 - Pillow, which an idle bot does without
+
     try:
         measured = size(file.data)
     except ImageError:
