@@ -25,6 +25,7 @@ from bot.config import Config
 from bot.errors import ConfigError, StorageError
 from bot.housekeeping import follow, keep_house
 from bot.i18n import Catalogue
+from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
 from bot.platforms.adapter import Adapter, Served
 from bot.platforms.web.adapter import WebAdapter
@@ -97,6 +98,7 @@ class App:
         with _data_folder(config.bot.data_dir), self._signals():
             async with AsyncExitStack() as stack:
                 storage = await stack.enter_async_context(open_storage(config))
+                worker = await stack.enter_async_context(PictureWorker())
                 spaces = await stack.enter_async_context(open_spaces(config))
                 catalogue = Catalogue()
                 self._build_adapters(stack, Transcripts(storage), catalogue)
@@ -106,6 +108,7 @@ class App:
                     self._announce(web.url)
                 services = Services(
                     storage=storage,
+                    picture_worker=worker,
                     provider=spaces,
                     platforms=self._adapters,
                     settings=ChannelSettings(

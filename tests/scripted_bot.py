@@ -16,6 +16,7 @@ from PIL import Image
 
 from bot.errors import ImageUnreadable
 from bot.i18n import Catalogue
+from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
 from bot.models import Address, Attachment, ChannelKey, IncomingMessage, Person, Turn, TurnState
 from bot.provider.responses import JsonConversation, Response
@@ -177,7 +178,11 @@ async def scripted_bot(
 ) -> AsyncIterator[ScriptedBot]:
     """A running core on the database in `folder`; drained at the end."""
     file, answered = fresh_database(folder / "test.sqlite3"), asyncio.Event()
-    async with Storage.open(file, folder / "images") as opened, asyncio.TaskGroup() as tasks:
+    async with (
+        Storage.open(file, folder / "images") as opened,
+        PictureWorker() as worker,
+        asyncio.TaskGroup() as tasks,
+    ):
         storage = replace(opened, turns=NotingTurns(opened.database, answered))
         bot = ScriptedBot(
             dispatcher=None,  # type: ignore[arg-type] # needs the bot; set below
@@ -194,6 +199,7 @@ async def scripted_bot(
         )
         services = Services(
             storage,
+            worker,
             bot.provider,
             {"test": ScriptedPlatform(bot)},
             channel_settings,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import struct
-import threading
-import warnings
+import subprocess
+import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,33 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from bot.errors import ImageError, ImageTooLarge, ImageUnreadable
-from bot.image import is_accepted_format, normalise, size, to_bytes
+from bot.files import File
+from bot.image import is_accepted_format, to_bytes
+from bot.image.normalising import normalise, size
+from bot.image.worker import PictureWorker
+
+
+class Worker:
+    """The picture worker, for tests that are no coroutines."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._worker = PictureWorker()
+
+    def normalise(self, data: bytes) -> File:
+        return self._runner.run(self._worker.normalise(data))
+
+    def close(self) -> None:
+        self._runner.run(self._worker.close())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.close()
+
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Other programs may use the processor while this runs."""
@@ -158,7 +186,7 @@ def test_normalised_pictures_show_the_same(kind: str) -> None:
     """Each format comes out as PNG or JPEG of the same size with the first frame's colours."""
     result = normalise(SAMPLES[kind])
     image = decode(result.data)
-    assert (result.width, result.height) == image.size == (64, 48)
+    assert image.size == (64, 48)
     assert image.mode == "RGB"
     assert is_accepted_format(result.data) == result.media_type
     assert result.media_type == ("image/jpeg" if kind == "JPEG" else "image/png")
@@ -215,7 +243,7 @@ def test_orientation_is_applied(kind: str, orientation: int) -> None:
     exif[ExifTags.Base.Orientation] = orientation
     result = normalise(encode(stored, kind, exif=exif, quality=95))
     upright = decode(result.data)
-    assert upright.size == (result.width, result.height) == (64, 48)
+    assert upright.size == (64, 48)
     assert near(upright.getpixel((10, 10)), (255, 0, 0))
     assert near(upright.getpixel((50, 10)), (0, 255, 0))
     assert near(upright.getpixel((10, 40)), (0, 0, 255))
@@ -240,10 +268,10 @@ def test_metadata_is_gone(kind: str) -> None:
     assert not {"exif", "icc_profile", "comment", "xmp"} & set(image.info)
 
 
-def test_broken_exif_does_not_cost_the_picture() -> None:
+def test_broken_exif_does_not_cost_the_picture(worker: Worker) -> None:
     """A picture whose metadata is damaged is still a picture."""
     data = encode(picture(), "JPEG", exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff\x12\x01")
-    assert normalise(data).width == 64
+    assert decode(worker.normalise(data).data).width == 64
 
 
 @pytest.mark.parametrize(
@@ -256,13 +284,13 @@ def test_large_pictures_are_made_smaller(
     """At most 1,024 pixels wide and high, in the same proportion; smaller ones stay."""
     for kind in ("JPEG", "PNG"):
         result = normalise(encode(picture(*given_size), kind))
-        assert (result.width, result.height) == decode(result.data).size == expected
+        assert decode(result.data).size == expected
 
 
 def test_extreme_proportions_keep_one_pixel() -> None:
     """A line stays a line and never becomes nothing."""
     result = normalise(encode(Image.new("RGB", (5000, 1)), "PNG"))
-    assert (result.width, result.height) == (1024, 1)
+    assert decode(result.data).size == (1024, 1)
 
 
 def test_photographs_in_lossless_formats_become_jpeg() -> None:
@@ -316,47 +344,101 @@ def test_size_is_what_the_header_says() -> None:
 
 
 @unhurried
-@given(st.binary(max_size=400))
-@example(b"\xff\xd8\xff")
-@example(b"BM")
-@example(b"GIF89a")
-def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
+@given(data=st.binary(max_size=400))
+@example(data=b"\xff\xd8\xff")
+@example(data=b"BM")
+@example(data=b"GIF89a")
+def test_arbitrary_bytes_raise_nothing_else(worker: Worker, data: bytes) -> None:
     """Whatever the bytes are, the outcome is a picture or an `ImageError`."""
-    only_image_errors(data)
+    only_image_errors(worker, data)
 
 
 @unhurried
-@given(st.sampled_from(sorted(FORMATS)), st.binary(max_size=200))
-def test_garbage_behind_a_magic_number_raises_nothing_else(kind: str, tail: bytes) -> None:
+@given(kind=st.sampled_from(sorted(FORMATS)), tail=st.binary(max_size=200))
+def test_garbage_behind_a_magic_number_raises_nothing_else(
+    worker: Worker, kind: str, tail: bytes
+) -> None:
     """A file that begins like a picture and goes on otherwise is a picture or an `ImageError`."""
     for kept in (2, 8, 16, 30, 54):
-        only_image_errors(SAMPLES[kind][:kept] + tail)
+        only_image_errors(worker, SAMPLES[kind][:kept] + tail)
 
 
 @unhurried
-@given(st.sampled_from(sorted(SAMPLES)), st.data())
-def test_truncated_and_damaged_files_raise_nothing_else(kind: str, data: st.DataObject) -> None:
+@given(kind=st.sampled_from(sorted(SAMPLES)), data=st.data())
+def test_truncated_and_damaged_files_raise_nothing_else(
+    worker: Worker, kind: str, data: st.DataObject
+) -> None:
     """Real files cut anywhere, with any few bytes changed, are pictures or `ImageError`s."""
     sample = bytearray(SAMPLES[kind])
     for _ in range(data.draw(st.integers(0, 4))):
         sample[data.draw(st.integers(0, len(sample) - 1))] = data.draw(st.integers(0, 255))
-    only_image_errors(bytes(sample[: data.draw(st.integers(0, len(sample)))]))
+    only_image_errors(worker, bytes(sample[: data.draw(st.integers(0, len(sample)))]))
 
 
-def only_image_errors(data: bytes) -> None:
+def only_image_errors(worker: Worker, data: bytes) -> None:
     try:
-        result = normalise(data, max_pixels=1_000_000)
+        result = worker.normalise(data)
     except ImageError:
         return
     assert is_accepted_format(result.data) == result.media_type
 
 
-def test_threads_do_not_disturb_the_warning_filters() -> None:
-    """Many pictures at once in threads leave the process's warning filters as they were."""
-    before = list(warnings.filters)
-    threads = [threading.Thread(target=normalise, args=(SAMPLES["JPEG"],)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert list(warnings.filters) == before
+async def test_a_picture_that_kills_its_process_is_one_refused_picture(tmp_path: Path) -> None:
+    """The next one is decoded as ever."""
+    worker = PictureWorker()
+    try:
+        good = await worker.normalise(SAMPLES["JPEG"])
+        assert worker._process is not None
+        worker._process.kill()
+        with pytest.raises(ImageUnreadable, match="damaged"):
+            await worker.normalise(SAMPLES["JPEG"])
+        assert await worker.normalise(SAMPLES["JPEG"]) == good == normalise(SAMPLES["JPEG"])
+    finally:
+        await worker.close()
+
+
+async def test_a_picture_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process is ended, and nobody waits for it any longer."""
+    worker = PictureWorker()
+    monkeypatch.setattr("bot.image.worker._MAX_PICTURE_SECONDS", 0.0)
+    with pytest.raises(ImageTooLarge, match="too long"):
+        await worker.normalise(SAMPLES["JPEG"])
+    assert worker._process is None
+
+
+async def test_who_gives_up_ends_the_process() -> None:
+    """Half of an answer would be taken for the next picture's."""
+    worker = PictureWorker()
+    task = asyncio.create_task(worker.normalise(SAMPLES["PNG"]))
+    while worker._process is None:
+        await asyncio.sleep(0)
+    task.cancel()
+    process = worker._process
+    await asyncio.gather(task, return_exceptions=True)
+    assert process.returncode is not None
+    assert await worker.normalise(SAMPLES["PNG"])
+    await worker.close()
+
+
+async def test_pictures_come_one_after_the_other() -> None:
+    """Each of many at once gets its own answer, refusals included."""
+    worker = PictureWorker()
+    try:
+        names = [*FORMATS, *FORMATS]
+        made = await asyncio.gather(
+            *(worker.normalise(SAMPLES[name]) for name in names),
+            worker.normalise(b"%PDF-"),
+            return_exceptions=True,
+        )
+    finally:
+        await worker.close()
+    assert made[:-1] == [normalise(SAMPLES[name]) for name in names]
+    assert isinstance(made[-1], ImageUnreadable)
+    assert "PDF" in str(made[-1])
+
+
+def test_the_bot_itself_needs_no_pillow() -> None:
+    """Reading the format and the bytes of a picture does not import it."""
+    code = "import bot.image, sys; bot.image.to_bytes(b'x'); print('PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -19,9 +19,10 @@ from rich.text import Text as RichText
 from bot.builders import open_spaces
 from bot.config import Config
 from bot.errors import ConfigError, StorageError
-from bot.files import File, Recipe
-from bot.image import normalise, to_bytes
+from bot.files import File, Recipe, suffix_of
+from bot.image import to_bytes
 from bot.image.png_metadata import png_with_recipe
+from bot.image.worker import PictureWorker
 from bot.models import Imagine
 from bot.provider import DeepseekAI_JanusPro7b
 from bot.provider.responses import ImageResponse, Reasoning, Response, Text
@@ -45,8 +46,9 @@ async def ask_once(config: Config, question: str, image: Path | None) -> None:
         raise ConfigError('Ask something, as in: janus-bot ask "What is art?"')
     media = None
     if image is not None:
-        picture = await asyncio.to_thread(lambda: normalise(to_bytes(image)))
-        media = [(picture.data, f"image.{picture.media_type.rpartition('/')[2]}")]
+        async with PictureWorker() as worker:
+            picture = await worker.normalise(await asyncio.to_thread(to_bytes, image))
+        media = [(picture.data, f"image.{suffix_of(picture.media_type)}")]
     async with open_spaces(config) as spaces:
         said = messages(config.bot.system_prompt, (), question, "")
         await _print(

@@ -1,22 +1,18 @@
-"""Pictures made fit to be stored and sent on.
+"""Pictures made fit to be stored and sent on, with Pillow.
 
-Nothing of Pillow leaves this module: a picture that cannot be used is an `ImageError`, whatever
-Pillow calls it, and Pillow's warnings stay here.
+What people send is decoded in a process of its own (`bot.image.worker`), so an exception of Pillow
+that nobody expected costs one picture, and the bot nothing.
 """
 
 from __future__ import annotations
 
 import io
 import struct
-import threading
-import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -25,7 +21,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from bot.errors import ImageTooLarge, ImageUnreadable
-from bot.image.formats import WANTED, flatten, is_accepted_format
+from bot.files import File
+from bot.image.formats import WANTED, is_accepted_format
 
 MAX_SIDE = 1024
 """Pixels. The Space's encoder sees 384; more than this only costs time on the way."""
@@ -33,6 +30,8 @@ MAX_BYTES = 20 * 1024 * 1024
 """What Telegram lets a bot download, and more than Discord lets most people send."""
 MAX_PIXELS = 50_000_000
 """A little more than the largest photo of a 50-megapixel phone; 200 MB once decoded."""
+
+DAMAGED = "The picture is damaged or not complete. Try sending it again."
 
 _JPEG_QUALITY = 92
 _PNG_BYTES = 512 * 1024
@@ -47,48 +46,25 @@ _OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
 }
 """Pillow's readers by media type. `Image.open` would try its other forty formats as well."""
 
-_PILLOW_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    ZeroDivisionError,
-    AssertionError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow's readers raise for broken files: found by fuzzing, as it documents none of it."""
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by its EXIF orientation (Exif 2.32, tag 0x0112)."""
 
-_one_at_a_time = threading.Lock()
-"""Held while decoding. `catch_warnings` changes the whole process, so two threads must not be in
-it at once; and the pixels of only one picture, at most `MAX_PIXELS`, are in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class NormalisedImage:
-    """A picture as it is stored and sent on: upright, opaque, without metadata.
-
-    Attributes:
-        data: the file.
-        media_type: `"image/jpeg"` or `"image/png"`.
-        width: pixels, 1 to the `max_side` asked for.
-        height: the same.
-    """
-
-    data: bytes = field(repr=False)
-    media_type: str
-    width: int
-    height: int
+_BROKEN = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
+"""What Pillow's readers raise for most broken files."""
 
 
 def size(data: bytes) -> tuple[int, int]:
     """Width and height in pixels as the file's header states them, before any orientation.
+
+    Nothing is decoded, so this may be asked outside of the worker.
 
     Raises:
         ImageUnreadable: not a picture, or its header is broken.
@@ -103,7 +79,7 @@ def normalise(
     max_side: int = MAX_SIDE,
     max_bytes: int = MAX_BYTES,
     max_pixels: int = MAX_PIXELS,
-) -> NormalisedImage:
+) -> File:
     """Make a picture fit to be stored and sent on.
 
     Upright (EXIF orientation applied), the first frame of an animation, on white where it was
@@ -120,6 +96,7 @@ def normalise(
     Raises:
         ImageTooLarge: too many bytes or pixels.
         ImageUnreadable: truncated, broken, or not a picture that the Space can read.
+        Exception: whatever else Pillow makes of a broken file, as it documents none of it.
     """
     if len(data) > max_bytes:
         raise ImageTooLarge(
@@ -128,25 +105,21 @@ def normalise(
     with _pillow(), _open(data) as opened:
         _refuse_bombs(opened, max_pixels)
         upright = _decode(opened, max_side)
-        plain = flatten(upright)
+        plain = _flatten(upright)
         plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
         encoded, media_type = _encode(plain, lossy=opened.format == "JPEG")
-        return NormalisedImage(encoded, media_type, plain.width, plain.height)
+        return File(encoded, media_type)
 
 
 @contextmanager
 def _pillow() -> Iterator[None]:
-    """Translate everything that Pillow may do about a broken file."""
-    with _one_at_a_time, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except MemoryError as error:
-            raise ImageTooLarge("The picture is too large to be decoded here.") from error
-        except _PILLOW_ERRORS as error:
-            raise ImageUnreadable(
-                "The picture is damaged or not complete. Try sending it again."
-            ) from error
+    """Translate what Pillow does about most broken files."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ImageTooLarge("The picture is too large to be decoded here.") from error
+    except _BROKEN as error:
+        raise ImageUnreadable(DAMAGED) from error
 
 
 def _open(data: bytes) -> ImageFile:
@@ -170,9 +143,11 @@ def _decode(image: ImageFile, max_side: int) -> Image.Image:
     image.draft(None, (max_side, max_side))
     image.load()
     try:
-        return ImageOps.exif_transpose(image)
-    except _PILLOW_ERRORS:
-        return image  # the pixels are whole; only what EXIF says about them is not
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except (*_BROKEN, KeyError, TypeError):
+        orientation = None  # the pixels are whole; only what EXIF says about them is not
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _encode(image: Image.Image, *, lossy: bool) -> tuple[bytes, str]:
@@ -184,3 +159,19 @@ def _encode(image: Image.Image, *, lossy: bool) -> tuple[bytes, str]:
         buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue(), "image/jpeg"
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """RGB on white, as a new image so that nothing of the file's `info` is carried along."""
+    image = opaque_or_alpha(image)
+    plain = Image.new("RGB", image.size, "white")
+    plain.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)
+    return plain
+
+
+def opaque_or_alpha(image: Image.Image) -> Image.Image:
+    """The image as RGBA if any of it can be transparent, else as RGB."""
+    if image.mode.startswith("I"):
+        # Sixteen bits of grey: `convert` clips at 255 where it should scale.
+        image = image.point(lambda value: value * (1 / 257)).convert("L")
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")

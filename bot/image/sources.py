@@ -6,18 +6,19 @@ import base64
 import binascii
 import io
 import os
+import sys
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, Union, cast
 from urllib.parse import unquote_to_bytes
 
-from PIL import Image
-
 from bot.errors import ImageUnreadable
-from bot.image.formats import opaque_or_alpha
 
-ImageSource: TypeAlias = (
-    bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO | Image.Image
-)
+if TYPE_CHECKING:
+    from PIL import Image
+
+ImageSource: TypeAlias = Union[
+    bytes, bytearray, memoryview, str, os.PathLike[str], BinaryIO, "Image.Image"
+]
 """Every form in which a picture may be handed over; a `str` is a data URL or a path."""
 
 
@@ -42,11 +43,18 @@ def to_bytes(source: ImageSource) -> bytes:
             return _from_data_url(source)
         case str() | os.PathLike():
             return _from_path(Path(source))
-        case Image.Image():
-            buffer = io.BytesIO()
-            opaque_or_alpha(source).save(buffer, "PNG")
-            return buffer.getvalue()
-    return _from_file(source)
+    # Where Pillow was never imported nobody can have an image of it; importing it takes memory.
+    if (pillow := sys.modules.get("PIL.Image")) and isinstance(source, pillow.Image):
+        return _from_pillow(source)
+    return _from_file(cast("BinaryIO", source))
+
+
+def _from_pillow(image: Image.Image) -> bytes:
+    from bot.image.normalising import opaque_or_alpha  # noqa: PLC0415 - Pillow is there already
+
+    buffer = io.BytesIO()
+    opaque_or_alpha(image).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def _from_path(path: Path) -> bytes:

@@ -12,12 +12,12 @@ from typing import Self
 
 from bot.reply.surface import Limits, RateLimitInfo, Window
 
-STRIKE_MEMORY = 300.0
-"""Seconds for which a 429 makes intermediate edits rarer."""
+STRIKE_MEMORY_SECONDS = 300.0
+"""For so long a 429 makes intermediate edits rarer."""
 
 MAX_SLOWDOWN = 8.0
 
-MEMORY = 64
+_MAX_TIMES = 64
 """Requests of one chat that are remembered; more than any platform counts in one window."""
 
 
@@ -51,7 +51,7 @@ class Pace:
 
     def left(self, now: float) -> Pace:
         """After a request left at `now`."""
-        return replace(self, times=(*self.times[1 - MEMORY :], now))
+        return replace(self, times=(*self.times[1 - _MAX_TIMES :], now))
 
     def answered(
         self, now: float, left: float, rate_limit_info: RateLimitInfo | None = None
@@ -66,11 +66,11 @@ class Pace:
         spent = self.spent_until
         if rate_limit_info is not None:
             spent = now + rate_limit_info.seconds if rate_limit_info.left <= 1 else float("-inf")
-        return replace(self, times=(*rest, now)[-MEMORY:], spent_until=spent)
+        return replace(self, times=(*rest, now)[-_MAX_TIMES:], spent_until=spent)
 
     def refused(self, now: float, retry_after: float) -> Pace:
         """After a 429 at `now`: closed for `retry_after` seconds, rarer for some minutes."""
-        recent = tuple(strike for strike in self.strikes if now - strike < STRIKE_MEMORY)
+        recent = tuple(strike for strike in self.strikes if now - strike < STRIKE_MEMORY_SECONDS)
         return replace(
             self, closed_until=max(self.closed_until, now + retry_after), strikes=(*recent, now)
         )
@@ -82,7 +82,7 @@ def interval(base: float, age: float, strikes: int) -> float:
     Args:
         base: the shortest that never earns a 429 in this chat.
         age: seconds since the reply began; a long wait needs fewer words.
-        strikes: 429s in the last `STRIKE_MEMORY` seconds.
+        strikes: 429s in the last `STRIKE_MEMORY_SECONDS` seconds.
     """
     slower = 1.0 if age < 30 else 1.5 if age < 60 else 2.0 if age < 180 else 3.0  # noqa: PLR2004 - the steps themselves
     return base * min(MAX_SLOWDOWN, slower * 2.0**strikes)
@@ -99,7 +99,7 @@ def wait(pace: Pace, now: float, urgency: Urgency, limits: Limits, age: float) -
     full = max((_full(pace, now, urgency, window) for window in limits.windows), default=0.0)
     if urgency is not Urgency.PROGRESS:
         return max(closed, full)
-    strikes = sum(now - strike < STRIKE_MEMORY for strike in pace.strikes)
+    strikes = sum(now - strike < STRIKE_MEMORY_SECONDS for strike in pace.strikes)
     last = pace.times[-1] if pace.times else float("-inf")
     due = last + interval(limits.interval, age, strikes) - now
     return max(closed, full, due, pace.spent_until - now, 0.0)

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import structlog
 
-from bot import image
 from bot.errors import (
     ImageUnreadable,
     MessageGone,
@@ -148,8 +147,7 @@ class Attempt:
         platform = self._services.platforms[turn.channel.platform]
         for attachment in turn.attachments[:_MAX_PICTURES]:
             raw = await platform.fetch(turn.channel, attachment, _MAX_PICTURE_BYTES)
-            picture = await asyncio.to_thread(image.normalise, raw)
-            await self._keep(File(picture.data, picture.media_type))
+            await self._keep(await self._services.picture_worker.normalise(raw))
         self.turn = replace(turn, pictures=tuple(self._files))
 
     async def _keep(self, file: File) -> None:

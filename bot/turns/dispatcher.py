@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
 from bot.actions import Action, Verb, under_drawing
 from bot.errors import StorageError
-from bot.files import suffix_of
-from bot.i18n import Words
+from bot.files import Recipe, suffix_of
+from bot.i18n import Words, code, literal
 from bot.image.png_metadata import png_with_recipe
-from bot.models import Ask, ChannelKey, Imagine, IncomingMessage, Notice, Person, Turn, same_person
-from bot.turns import recipes
+from bot.models import (
+    MAX_GUIDANCE,
+    MIN_GUIDANCE,
+    Ask,
+    ChannelKey,
+    Imagine,
+    IncomingMessage,
+    Notice,
+    Person,
+    Turn,
+    same_person,
+)
 from bot.turns.access import Policy
 from bot.turns.commands import (
     Command,
@@ -33,7 +44,7 @@ from bot.turns.commands import (
 from bot.turns.data_requests import DataRequests
 from bot.turns.engine import Engine
 from bot.turns.services import Services
-from bot.turns.settings_menu import SettingsMenu
+from bot.turns.settings import SettingsMenu
 
 log = structlog.get_logger(__name__)
 
@@ -116,11 +127,11 @@ class Dispatcher:
         Raises:
             StorageError: the database cannot be used.
         """
-        turn = await self._services.store.turn(turn_id)
+        turn = await self._services.storage.turns.get(turn_id)
         if turn is None:
             return None
         settings = await self._services.settings.of(turn.channel, turn.server)
-        return recipes.exact(turn, settings.guidance)
+        return _exact(turn, settings.guidance)
 
     async def recent_prompts(self, person: Person, beginning: str) -> Sequence[str]:
         """What a person drew lately, newest first, each prompt once.
@@ -133,7 +144,7 @@ class Dispatcher:
             StorageError: the database cannot be used.
         """
         wanted = beginning.strip().lower()
-        found = await self._services.store.prompts(person, _MAX_DRAWINGS_SEARCHED)
+        found = await self._services.storage.turns.prompts(person, _MAX_DRAWINGS_SEARCHED)
         return [prompt for prompt in dict.fromkeys(found) if prompt.lower().startswith(wanted)]
 
     async def edited(self, message: IncomingMessage, command: Command) -> None:
@@ -154,7 +165,7 @@ class Dispatcher:
         Raises:
             StorageError: the database cannot be used; to be called again.
         """
-        await self._services.store.move_channel(old, new)
+        await self._services.storage.channels.move(old, new)
         self._services.settings.forget()
         log.info("channel moved", old=str(old), new=str(new))
 
@@ -164,7 +175,7 @@ class Dispatcher:
         Raises:
             StorageError: the database cannot be used.
         """
-        await self._services.store.saw(channel, message_id)
+        await self._services.storage.channels.saw(channel, message_id)
 
     async def seen(self, platform: str, since: float) -> Sequence[tuple[ChannelKey, str]]:
         """Channels in which messages were handled after `since` (Unix seconds), newest first.
@@ -175,7 +186,7 @@ class Dispatcher:
         Raises:
             StorageError: the database cannot be used.
         """
-        return await self._services.store.seen(platform, since)
+        return await self._services.storage.channels.seen(platform, since)
 
     def _refused(self, message: IncomingMessage, words: Words) -> Notice | None:
         if self._engine.closing:
@@ -192,17 +203,19 @@ class Dispatcher:
     async def _carry_out(  # noqa: PLR0911 - one return per command
         self, message: IncomingMessage, command: Command, words: Words
     ) -> Notice | None:
-        store = self._services.store
+        storage = self._services.storage
         match command:
             case Ask() | Imagine():
                 return await self._accept(message, command, words)
             case Retry():
-                return await self._engine.retry(message, await store.newest(message.channel), words)
+                return await self._engine.retry(
+                    message, await storage.turns.newest(message.channel), words
+                )
             case Stop():
                 stopping = self._engine.stop(message.channel, message.person)
                 return Notice(words("stop-stopping" if stopping else "stop-nothing"))
             case Reset():
-                await store.reset(message.channel)
+                await storage.channels.reset(message.channel)
                 return Notice(words("reset-done"), private=False)
             case ShowRecipe(message_id=picked):
                 return await self._recipe(message, picked, words)
@@ -230,17 +243,17 @@ class Dispatcher:
 
     async def _recipe(self, message: IncomingMessage, picked: str | None, words: Words) -> Notice:
         wanted = picked or message.reply_to
-        store = self._services.store
+        storage = self._services.storage
         turn = (
-            await store.newest_drawing(message.channel)
+            await storage.turns.newest_drawing(message.channel)
             if wanted is None
-            else await store.turn_of_message(message.channel, wanted)
+            else await storage.turns.of_message(message.channel, wanted)
         )
         made = turn.answer.pictures if turn is not None and turn.answer is not None else ()
-        recipe = await self._services.pictures.recipe(made[0]) if made else None
+        recipe = await self._services.storage.pictures.recipe(made[0]) if made else None
         if turn is None or recipe is None:
             return Notice(words("recipe-none" if wanted is None else "recipe-none-there"))
-        text = recipes.told(recipe, len(made), words)
+        text = _recipe_text(recipe, len(made), words)
         return Notice(text, buttons=under_drawing(turn.id, len(made), words))
 
     async def _pressed(  # noqa: PLR0911 - one return per verb
@@ -251,7 +264,7 @@ class Dispatcher:
         if action.verb is Verb.FORGET:
             admin = self._is_admin(message)
             return await self._data_requests.forget(message, action.target, admin, words)
-        turn = await self._services.store.turn(action.target)
+        turn = await self._services.storage.turns.get(action.target)
         if turn is None:
             return Notice(words("press-gone"))
         manages = action.verb in {Verb.STOP, Verb.DELETE} and self._is_admin(message)
@@ -278,10 +291,10 @@ class Dispatcher:
         self, message: IncomingMessage, turn: Turn, verb: Verb, words: Words
     ) -> Notice | None:
         settings = await self._services.settings.of(turn.channel, turn.server)
-        drawing = recipes.exact(turn, settings.guidance)
+        drawing = _exact(turn, settings.guidance)
         if drawing is None:
             return Notice(words("press-gone"))
-        wanted = recipes.varied(drawing, verb)
+        wanted = _varied(drawing, verb)
         if wanted is None:
             return Notice(words("press-guidance-limit"))
         return await self._accept(message, wanted, words)
@@ -293,7 +306,7 @@ class Dispatcher:
             return Notice(words("press-gone"))
         key = made[int(number) - 1]
         try:
-            file = await self._services.pictures.get(key)
+            file = await self._services.storage.pictures.get(key)
         except KeyError:
             return Notice(words("press-picture-gone"))
         if file.recipe is not None:
@@ -301,3 +314,49 @@ class Dispatcher:
         name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
         file = file.described(name, "")
         return Notice(words("press-full", number=number), files=(file,))
+
+
+_GUIDANCE_STEP = 1.0
+
+
+def _recipe_text(recipe: Recipe, count: int, words: Words) -> str:
+    """Everything that makes a picture again, and the command that does."""
+    prompt = " ".join(recipe.prompt.split())
+    guidance = f"{recipe.guidance:g}"
+    return words(
+        "recipe-told",
+        prompt=literal(prompt),
+        seed=str(recipe.seed),
+        guidance=guidance,
+        temperature=f"{recipe.temperature:g}",
+        space=literal(recipe.space),
+        number=str(recipe.index + 1),
+        count=str(count),
+        command=code(f"/imagine {prompt} --seed {recipe.seed} --guidance {guidance}"),
+    )
+
+
+def _exact(turn: Turn, default_guidance: float) -> Imagine | None:
+    """What a turn drew, with nothing left to chance; `None` if it drew nothing."""
+    if not isinstance(turn.command, Imagine):
+        return None
+    guidance = turn.command.guidance
+    return replace(
+        turn.command,
+        seed=turn.seed,
+        guidance=default_guidance if guidance is None else guidance,
+    )
+
+
+def _varied(drawing: Imagine, verb: Verb) -> Imagine | None:
+    """The drawing that a press asks for; `None` if the guidance is at its end."""
+    guidance = drawing.guidance or MIN_GUIDANCE
+    match verb:
+        case Verb.AGAIN:
+            return replace(drawing, seed=None)
+        case Verb.LESS if guidance > MIN_GUIDANCE:
+            return replace(drawing, guidance=max(MIN_GUIDANCE, guidance - _GUIDANCE_STEP))
+        case Verb.MORE if guidance < MAX_GUIDANCE:
+            return replace(drawing, guidance=min(MAX_GUIDANCE, guidance + _GUIDANCE_STEP))
+        case _:
+            return None

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from bot.errors import SurfaceError
 from bot.i18n import Words
+from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
 from bot.models import Address, Attachment, ChannelKey, Person, Turn
 from bot.provider.responses import Response
@@ -59,6 +60,7 @@ class Services:
 
     Attributes:
         storage: turns, channels, pictures and the messages of replies.
+        picture_worker: makes what people send fit to be sent on.
         provider: answers.
         platforms: by name.
         settings: of each channel, and the language to speak there.
@@ -70,6 +72,7 @@ class Services:
     """
 
     storage: Storage
+    picture_worker: PictureWorker
     provider: Provider
     platforms: Mapping[str, Platform]
     settings: ChannelSettings

@@ -1,0 +1,125 @@
+"""Decodes what people send, in a process that may die of it.
+
+Pillow decodes in C, and hostile files are made for such code. Here a file can cost no more than its
+process, which has limits on memory and on time; and a bot to which nobody sends pictures does without
+Pillow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from typing import Self
+
+import structlog
+
+from bot import errors
+from bot.errors import ImageError, ImageTooLarge, ImageUnreadable
+from bot.files import File
+
+log = structlog.get_logger(__name__)
+
+_MAX_PICTURE_SECONDS = 20.0
+"""For one picture; the slowest that is taken needs about two on a small machine."""
+_IDLE_SECONDS = 60.0
+"""After this the process ends; the next picture starts another, in a fifth of a second."""
+
+
+class PictureWorker:
+    """One process, started when there is a picture and ended when there was none for a while.
+
+    Pictures are decoded one at a time, so that the pixels of only one are in memory.
+    """
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def normalise(self, data: bytes) -> File:
+        """As `bot.image.normalising.normalise`, with its defaults.
+
+        Raises:
+            ImageTooLarge: too many bytes or pixels, or it takes too long.
+            ImageUnreadable: truncated, broken, or not a picture that the Space can read.
+
+        Cancelling: the process is ended, whatever it was at.
+        """
+        async with self._one_at_a_time:
+            if self._idle is not None:
+                self._idle.cancel()
+            if self._process is None:
+                self._process = await _start()
+            try:
+                async with asyncio.timeout(_MAX_PICTURE_SECONDS):
+                    answer, made = await _ask(self._process, data)
+            except TimeoutError as error:
+                await self.close()
+                raise ImageTooLarge(
+                    "The picture takes too long to decode. Send a smaller one."
+                ) from error
+            except (OSError, EOFError) as error:
+                code = await self.close()
+                log.warning("picture not decoded; its process ended", code=code)
+                raise ImageUnreadable(
+                    "The picture is damaged or not complete. Try sending it again."
+                ) from error
+            except BaseException:
+                await self.close()
+                raise
+            self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end)
+        if "error" in answer:
+            kind: type[ImageError] = getattr(errors, answer["error"])
+            raise kind(answer["text"])
+        return File(made, answer["media_type"])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.close()
+
+    async def close(self) -> int | None:
+        """End the process; returns its exit status, if there was one. Idempotent."""
+        if self._idle is not None:
+            self._idle.cancel()
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        with suppress(ProcessLookupError):
+            process.kill()
+        return await process.wait()
+
+    def _end(self) -> None:
+        """Let the process end by itself: there is nothing more to read."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+
+
+async def _start() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot.image"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for the bot, which still finishes its turns
+    )
+
+
+async def _ask(process: asyncio.subprocess.Process, data: bytes) -> tuple[dict[str, str], bytes]:
+    """One request.
+
+    Raises:
+        OSError, EOFError: the process ended.
+    """
+    assert process.stdin is not None  # noqa: S101 - asked for in `_start`
+    assert process.stdout is not None  # noqa: S101 - likewise
+    process.stdin.write(b"%d\n" % len(data))
+    process.stdin.write(data)
+    await process.stdin.drain()
+    line = await process.stdout.readuntil(b"\n")
+    answer = json.loads(line)
+    return answer, await process.stdout.readexactly(answer["bytes"])
