@@ -104,7 +104,7 @@ class DiscordAdapter:
         return PLATFORM
 
     async def open(self) -> None:
-        """Log in. Waits for Discord if it cannot be reached, and says so in the log.
+        """Log in, however long Discord cannot be reached; the log says so.
 
         Raises:
             TokenRefused: Discord does not accept the token.
@@ -145,7 +145,8 @@ class DiscordAdapter:
     async def advice(self) -> list[str]:
         """What to change about intents, servers, and the bot's roles there."""
         client = self._opened()
-        return await permissions.advice(client, reads_messages=client.reads_messages)
+        reads_messages = client.wanted_intents.message_content
+        return await permissions.advice(client, reads_messages=reads_messages)
 
     async def close(self) -> None:
         """Give connections back. Idempotent; also after a failed `open`."""
@@ -234,9 +235,9 @@ class DiscordAdapter:
                 await client.choose_shard_count(self._shards)
                 await client.receive()
             except discord.PrivilegedIntentsRequired:
-                if not client.reads_messages:
+                if not client.wanted_intents.message_content:
                     return AdapterError(INTENTS)
-                client.reads_messages = False
+                client.wanted_intents.message_content = False
                 log.warning("going on without the message content intent", remedy=INTENTS)
             except discord.ConnectionClosed as error:
                 if error.code == 4004:  # noqa: PLR2004 - gateway: authentication failed

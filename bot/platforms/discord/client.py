@@ -91,6 +91,7 @@ class BotClient(discord.AutoShardedClient):
         shard_ids: those of them that this process makes; empty for all.
 
     Attributes:
+        wanted_intents: that the next identification asks for.
         connected: shards whose session stands.
         starts: lets shards start one after the other.
     """
@@ -113,36 +114,31 @@ class BotClient(discord.AutoShardedClient):
         )
         self.shard_ids = list(shard_ids) or None
         # discord.py reads this very object when it identifies, but copies it in `Client.intents`.
-        self._wanted = intents
+        self.wanted_intents = intents
         self.tree: app_commands.CommandTree[discord.Client] = app_commands.CommandTree(self)
         self.connected: set[int] = set()
         self.starts = SessionStarts()
         self._receiving = False
         self._catch_up: Callable[..., Coroutine[Any, Any, None]] | None = None
         self._ready_told: Callable[[bool], None] = lambda _: None
-        self._said_ready = False
+        self._is_ready = False
         self._catching_up: asyncio.Task[None] | None = None
 
     async def hand_on(
         self, handlers: Handlers, ready: Callable[[bool], None], catalogue: Catalogue
     ) -> None:
         """From now on events go to `handlers`; `ready` is told whether all shards stand."""
-        for handler in handlers.of_events():
-            self.event(handler)
+        self.event(handlers.on_message)
+        self.event(handlers.on_raw_message_edit)
+        self.event(handlers.on_raw_message_delete)
+        self.event(handlers.on_raw_bulk_message_delete)
+        self.event(handlers.on_error)
+        self.event(handlers.interactions.on_interaction)
         self.tree.error(handlers.interactions.on_command_error)
         self._catch_up = handlers.catch_up
         self._ready_told = ready
         await self.tree.set_translator(Translator(catalogue))
         add_commands(self.tree, handlers.interactions, catalogue)
-
-    @property
-    def reads_messages(self) -> bool:
-        """Whether the message content intent is asked for at the next identification."""
-        return self._wanted.message_content
-
-    @reads_messages.setter
-    def reads_messages(self, wanted: bool) -> None:
-        self._wanted.message_content = wanted
 
     @property
     def own_shards(self) -> Sequence[int]:
@@ -152,8 +148,9 @@ class BotClient(discord.AutoShardedClient):
     async def setup_hook(self) -> None:
         """After the login: see which intents the application has."""
         flags = self.application.flags if self.application else discord.ApplicationFlags()
-        self.reads_messages = flags.gateway_message_content or flags.gateway_message_content_limited
-        if not self.reads_messages:
+        allowed = flags.gateway_message_content or flags.gateway_message_content_limited
+        self.wanted_intents.message_content = allowed
+        if not allowed:
             log.info(
                 "message content intent is off",
                 effect="direct messages, mentions, replies to the bot and commands work",
@@ -219,7 +216,7 @@ class BotClient(discord.AutoShardedClient):
         """End all gateway connections and leave the rest as it is."""
         self._stop_catching_up()
         self.connected.clear()
-        self._tell_ready(False)
+        self._tell_ready()
         standing = [shard.disconnect() for shard in self.shards.values() if not shard.is_closed()]
         with suppress(TimeoutError):
             async with timeout(HANG_UP_TIMEOUT_SECONDS):
@@ -238,30 +235,26 @@ class BotClient(discord.AutoShardedClient):
         discord.py's own `on_ready` waits two seconds longer for servers, and fails if the client
         is closed meanwhile.
         """
-        if self._stands(shard_id) and self._catch_up is not None:
+        self.connected.add(shard_id)
+        self._tell_ready()
+        if self._is_ready and self._catch_up is not None:
             self._stop_catching_up()
             # Direct messages arrive on the first shard only.
             self._catching_up = asyncio.create_task(self._catch_up(direct=0 in self.own_shards))
 
     async def on_shard_resumed(self, shard_id: int) -> None:
-        self._stands(shard_id)
+        self.connected.add(shard_id)
+        self._tell_ready()
 
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """A connection is lost; discord.py is about to make a new one."""
         self.connected.discard(shard_id)
-        self._tell_ready(False)
+        self._tell_ready()
 
-    def _stands(self, shard_id: int) -> bool:
-        """Note that a shard's session stands; whether all of this process do."""
-        self.connected.add(shard_id)
-        complete = self.connected.issuperset(self.own_shards)
-        if complete:
-            self._tell_ready(True)
-        return complete
-
-    def _tell_ready(self, ready: bool) -> None:
-        if ready is not self._said_ready:
-            self._said_ready = ready
+    def _tell_ready(self) -> None:
+        ready = self.connected.issuperset(self.own_shards)
+        if ready is not self._is_ready:
+            self._is_ready = ready
             self._ready_told(ready)
 
     def _stop_catching_up(self) -> None:

@@ -53,7 +53,6 @@ class ChannelEndpoint:
     Args:
         http: logged in.
         channel_id: where.
-        me: the bot's user id.
         reply_to: the message that new ones refer to, if any.
         placeholder: a message that the first one should take the place of, if it is there.
     """
@@ -63,12 +62,10 @@ class ChannelEndpoint:
         http: HTTPClient,
         channel_id: int,
         *,
-        me: int,
         reply_to: int | None,
         placeholder: str | None = None,
     ) -> None:
         self._http = http
-        self._me = str(me)
         self._channel_id = channel_id
         self._reply_to = reply_to
         self._placeholder = placeholder
@@ -78,16 +75,17 @@ class ChannelEndpoint:
         """The message that all of a reply's own are newer than, if there is one."""
         return self._placeholder or (None if self._reply_to is None else str(self._reply_to))
 
-    async def answers(self, after: str | None) -> list[str]:
+    async def answers(self, me: int, after: str | None) -> list[str]:
         """Ids of the bot's messages that answer the same request, oldest first.
 
         Args:
+            me: the bot's user id.
             after: only newer ones, of which the first hundred are looked at.
         """
         if after is None:
             return []
         found = await self._http.logs_from(self._channel_id, 100, after=int(after))
-        mine = [each for each in found if str(each["author"]["id"]) == self._me]
+        mine = [each for each in found if int(each["author"]["id"]) == me]
         return sorted((str(each["id"]) for each in mine if self._answers(each)), key=int)
 
     def _answers(self, message: Any) -> bool:

@@ -31,7 +31,7 @@ async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: i
 
     Args:
         session: any.
-        attachment: its `source` has a `url`, which works for about a day.
+        attachment: its `url` works for about a day.
         limit: bytes.
 
     Raises:

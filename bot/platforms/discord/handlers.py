@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from asyncio import timeout
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -60,16 +60,9 @@ _SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.rep
 
 
 class Handlers:
-    """What a client hands on while `DiscordAdapter.serve` runs. Messages are here.
+    """What a logged-in client hands on while `DiscordAdapter.serve` runs; messages are here.
 
-    Args:
-        client: logged in.
-        dispatcher: the core of the bot.
-        catalogue: what the bot says, in all its languages.
-        age_restricted: in servers, drawings belong in age-restricted channels only.
-
-    Attributes:
-        interactions: commands, presses and forms.
+    Where `age_restricted` is true, drawings in servers belong in age-restricted channels only.
     """
 
     def __init__(
@@ -90,23 +83,8 @@ class Handlers:
             dispatcher, catalogue, self._tasks, age_restricted=age_restricted
         )
 
-    def of_events(self) -> Iterable[Callable[..., Coroutine[Any, Any, Any]]]:
-        """Under the names by which `discord.Client.event` knows them."""
-        return (
-            self.on_message,
-            self.on_raw_message_edit,
-            self.on_raw_message_delete,
-            self.on_raw_bulk_message_delete,
-            self.on_error,
-            self.interactions.on_interaction,
-        )
-
     async def on_message(self, message: discord.Message) -> bool:
-        """Any message that the gateway delivers; most are not for the bot.
-
-        Returns:
-            Whether this one is.
-        """
+        """Whether a message is for the bot; most that the gateway delivers are not."""
         if not parsing.is_addressed(message, self._me):
             return False
         await self._tasks.start(self._handle(message))
@@ -155,7 +133,6 @@ class Handlers:
         return self._client.user
 
     async def _deleted(self, channel_id: int, message_id: int) -> None:
-        """A message is no more, whosever it was."""
         channel = parsing.channel_key(channel_id)
         await self._tasks.start(self._dispatcher.deleted(channel, str(message_id)))
 
@@ -190,7 +167,7 @@ class Handlers:
             notice = Notice(answers.reason(error, await self._words(message)))
         if notice is not None:
             words = await self._words(message)
-            await notices.reply(message, self._client, notice, words)
+            await notices.reply(self._client.http, message, notice, words)
 
     async def _refuse(
         self, message: discord.Message, reason: CommandError, allowed: discord.Permissions | None
@@ -200,7 +177,7 @@ class Handlers:
         text = reason.said_in(words)
         if permissions.may_write(allowed, message.channel):
             refer = allowed is None or allowed.read_message_history
-            await notices.reply(message, self._client, Notice(text), words, refer=refer)
+            await notices.reply(self._client.http, message, Notice(text), words, refer=refer)
             return
         try:
             await message.author.send(text, suppress_embeds=True)
@@ -240,14 +217,7 @@ class Handlers:
 
 
 class InteractionHandlers:
-    """Commands, presses of buttons and submitted forms.
-
-    Args:
-        dispatcher: the core of the bot.
-        catalogue: what the bot says, in all its languages.
-        tasks: what has begun, for a stop that waits for it.
-        age_restricted: in servers, drawings belong in age-restricted channels only.
-    """
+    """Commands, presses of buttons and submitted forms; `tasks` are those that handle them."""
 
     def __init__(
         self,
@@ -375,9 +345,10 @@ class InteractionHandlers:
 
     async def _is_refused(self, interaction: discord.Interaction, command: Command) -> bool:
         """Whether a command cannot be answered there; if so, the person was told."""
+        if interaction.channel_id is None:
+            await self.refuse(interaction, CommandError("discord-no-channel"))
+            return True
         try:
-            if interaction.channel_id is None:
-                raise CommandError("discord-no-channel")  # noqa: TRY301 - one of three reasons
             permissions.check(
                 command,
                 interaction.channel,

@@ -9,6 +9,7 @@ from typing import Final
 
 import discord
 import structlog
+from discord.http import HTTPClient
 
 from bot.files import File
 from bot.i18n import Words
@@ -42,12 +43,8 @@ async def fill_in(
 ) -> None:
     """Answer an interaction that was deferred with a message that says "thinking".
 
-    Args:
-        interaction: which.
-        notice: the answer.
-        words: the language of what is added to it.
-        private: whether that message is shown to nobody else. Only deferring decides that, so
-            where the notice needs the other it is done again.
+    Only deferring decides whether that message is `private`; where the notice needs the other, it
+    is removed and the notice follows.
     """
     endpoint = _endpoint(interaction)
     first, *more = _messages(notice, interaction.filesize_limit, words)
@@ -77,31 +74,12 @@ async def follow(interaction: discord.Interaction, notice: Notice, words: Words)
 
 
 async def reply(
-    message: discord.Message,
-    client: discord.Client,
-    notice: Notice,
-    words: Words,
-    *,
-    refer: bool = True,
+    http: HTTPClient, message: discord.Message, notice: Notice, words: Words, *, refer: bool = True
 ) -> None:
-    """Answer a message where it was written.
-
-    Args:
-        message: which.
-        client: logged in.
-        notice: the answer.
-        words: the language of what is added to it.
-        refer: show which message it answers, which needs a permission.
-    """
-    if client.user is None:
-        raise RuntimeError("nothing comes in before the login")
+    """Answer a message where it was written; to `refer` to it needs a permission."""
     max_file_bytes = MAX_FILE_BYTES if message.guild is None else message.guild.filesize_limit
-    endpoint = ChannelEndpoint(
-        client.http,
-        message.channel.id,
-        me=client.user.id,
-        reply_to=message.id if refer else None,
-    )
+    reply_to = message.id if refer else None
+    endpoint = ChannelEndpoint(http, message.channel.id, reply_to=reply_to)
     try:
         for number, each in enumerate(_messages(notice, max_file_bytes, words)):
             await endpoint.create(each, f"{message.id}-{number}", first=False)
@@ -112,10 +90,7 @@ async def reply(
 def _messages(notice: Notice, max_file_bytes: int, words: Words) -> list[OutgoingMessage]:
     """The messages that a notice consists of: one at least, files and buttons with the last.
 
-    Args:
-        notice: what to show.
-        max_file_bytes: that a file may have; larger ones are named instead.
-        words: the language to name them in.
+    Files that are too large are named instead.
     """
     files, left_out = _fitting(notice.files, max_file_bytes)
     lines = [

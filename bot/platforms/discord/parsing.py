@@ -98,7 +98,7 @@ class DiscordTarget:
         )
 
 
-def channel_key(channel_id: int) -> ChannelKey:
+def channel_key(channel_id: int | str) -> ChannelKey:
     """`discord:<channel>`; threads and direct messages have ids of the same kind."""
     return ChannelKey(PLATFORM, (str(channel_id),))
 
@@ -150,16 +150,9 @@ def from_interaction(
     attachments: tuple[Attachment, ...] = (),
     reply_to: int | None = None,
 ) -> IncomingMessage:
-    """A command, or the press of a button.
-
-    Args:
-        interaction: as delivered, with a channel.
-        target: where the reply goes.
-        attachments: files given with the command.
-        reply_to: the message that the command is about.
-    """
+    """A command, perhaps about the message `reply_to`, or the press of a button."""
     return IncomingMessage(
-        channel=ChannelKey(PLATFORM, (target.channel_id,)),
+        channel=channel_key(target.channel_id),
         person=who(interaction),
         message_id=str(interaction.id),
         address=target.to_address(),

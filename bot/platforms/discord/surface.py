@@ -108,6 +108,7 @@ class DiscordSurface:
         words = (catalogue or Catalogue()).words(target.language)
         self._target = target
         self._uploads = Uploads(target.max_file_bytes, words, recipe_in_png=recipe_in_png)
+        self._me = me
         self._spoiler = spoiler
         self._clock = clock
         self._interaction: InteractionEndpoint | None = None
@@ -119,7 +120,6 @@ class DiscordSurface:
         self._channel = ChannelEndpoint(
             http,
             int(target.channel_id),
-            me=me,
             reply_to=None if target.reply_to is None else int(target.reply_to),
             placeholder=placeholder,
         )
@@ -154,7 +154,7 @@ class DiscordSurface:
         try:
             with translated():
                 async with timeout(REQUEST_TIMEOUT_SECONDS):
-                    candidates = await self._channel.answers(search.anchor["after"])
+                    candidates = await self._channel.answers(self._me, search.anchor["after"])
         except SurfaceForbidden:
             return None  # it may write here but not read
         for message_id in candidates:
