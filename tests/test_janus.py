@@ -25,6 +25,7 @@ from bot.errors import (
     ImageUnreadable,
     SpaceUnreachable,
 )
+from bot.files import File
 from bot.image import to_bytes
 from bot.provider import (
     DeepseekAI_JanusPro7b,
@@ -101,7 +102,7 @@ async def test_a_picture_without_a_prompt_is_a_question(space: FaultySpace, mode
 
 
 async def test_pictures_in_every_form(space: FaultySpace, tmp_path: Path) -> None:
-    """Bytes, a path, a file, a data URL, and a part of a message."""
+    """Bytes, a path, a file, a data URL, an answer's picture, and a part of a message."""
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()
@@ -111,6 +112,7 @@ async def test_pictures_in_every_form(space: FaultySpace, tmp_path: Path) -> Non
         ([path], []),
         ([io.BytesIO(PNG)], []),
         ([url], []),
+        ([File(PNG, "image/png")], []),
         (None, [part]),
     ):
         await ask(provider(space), "", messages, media=media)

@@ -61,10 +61,10 @@ from bot.provider.responses import (
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
 _FIRST = JsonConversation()
-"""What goes before the first request of somebody."""
+"""Stands for the earlier conversation of a caller who has none."""
 
-P = ParamSpec("P")
-R = TypeVar("R")
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class AsyncGeneratorProvider(Protocol):
@@ -111,19 +111,19 @@ class ProviderModelMixin:
         return model
 
 
-class on_class_or_instance(Generic[P, R]):  # noqa: N801 - a decorator, named like one
+class on_class_or_instance(Generic[_P, _R]):  # noqa: N801 - a decorator, named like one
     """A method that may be called on the class too, and then acts on an instance with defaults."""
 
-    def __init__(self, function: Callable[Concatenate[Any, P], R]) -> None:
+    def __init__(self, function: Callable[Concatenate[Any, _P], _R]) -> None:
         self._function = function
         self.__doc__ = function.__doc__
 
-    def __get__(self, instance: Any, owner: Callable[[], Any]) -> Callable[P, R]:
+    def __get__(self, instance: Any, owner: Callable[[], Any]) -> Callable[_P, _R]:
         if instance is not None:
             return MethodType(self._function, instance)
 
         @functools.wraps(self._function)
-        def on_default(*args: P.args, **kwargs: P.kwargs) -> R:
+        def on_default(*args: _P.args, **kwargs: _P.kwargs) -> _R:
             return self._function(owner(), *args, **kwargs)
 
         return on_default
@@ -325,8 +325,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         Args:
             model: one of `models`; `""` for the default.
             messages: oldest first; strings, or dictionaries with `role` and `content`.
-            media: pictures, each as `bot.image.to_bytes` takes it, or a pair of one and its name.
-                Sent as they are. The Space looks at one: the last.
+            media: pictures, each as `bot.image.to_bytes` takes it, a `File`, or a pair of one and
+                its name. Sent as they are. The Space looks at one: the last.
             prompt: what to draw.
             proxy: for this call, in place of the instance's.
             cookies: of huggingface.co, sent there only, to get a ZeroGPU token.
@@ -366,10 +366,11 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
     async def _answer(  # noqa: C901 - one turn, from its first word to its last
         self, given: Options, caller: Caller, before: JsonConversation, *, tell: bool
     ) -> AsyncGenerator[Response, None]:
-        """From a question to its answer.
+        """One turn, from what a caller gave to the end of the answer.
 
-        A Space that sleeps is woken. One that was redeployed since it was last asked is looked at
-        afresh and asked once more, if nothing but progress was yielded.
+        A Space that sleeps is woken. One that fails may have been redeployed since its
+        configuration was read: if that has changed, and no part of the answer was yielded yet, it
+        is asked once more.
         """
         draws = self.get_model(given.model) in self.image_models
         request = make_request(given, draws=draws)
@@ -385,7 +386,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                     async with aclosing(_ready(target, reason)) as stages:
                         async for stage in stages:
                             yield stage
-                told = _Told(isinstance(request, Drawing))
+                yielded = _Yielded(isinstance(request, Drawing))
                 try:
                     config = await client.config()
                     function = config.function(request.function)
@@ -393,13 +394,13 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                     call = client.call(function, inputs, conversation.session_hash, headers)
                     async with aclosing(call) as events:
                         async for event in events:
-                            if response := told.news(event):
+                            if response := yielded.add(event):
                                 yield response
                     if isinstance(request, Drawing):
                         yield Reasoning(Stage.FETCHING)
-                        yield await self._images(client, request, told.data)
+                        yield await self._images(client, request, yielded.data)
                 except _MAYBE_STALE as error:
-                    if reason is not None or told.text:
+                    if reason is not None or yielded.text:
                         raise
                     reason = error
                     client.cache.forget()
@@ -447,11 +448,11 @@ async def _ready(
     """Wait until the Space tells its configuration; wakes it if it sleeps.
 
     Args:
-        target: which.
-        reason: why it is looked at afresh; raised if it is as it was before.
+        target: the Space.
+        reason: why its configuration is read again; raised if that is as it was before.
 
     Raises:
-        ProviderError: it does not tell, and waiting is of no use.
+        ProviderError: it does not tell, and waiting would not help.
     """
     client = target.client
     known, woken = client.cache.config, False
@@ -473,7 +474,7 @@ async def _ready(
 
 
 async def _inputs(client: GradioClient, config: SpaceConfig, request: Request) -> list[Any]:
-    """The function's inputs; uploads the picture where that is needed."""
+    """The function's inputs; a picture that is too large for the request is uploaded here."""
     if isinstance(request, Drawing):
         return request.inputs()
     return request.inputs(await image_input(client, config, request.picture, request.media_type))
@@ -487,14 +488,14 @@ def _media_type(data: bytes) -> str:
 
 
 @dataclass(slots=True)
-class _Told:
-    """What was told of one call so far, so that its events become news and nothing else.
+class _Yielded:
+    """What has been yielded of one call, so that its events add only what is new.
 
     Attributes:
-        draws: whether pictures are made, and so no text is told.
+        draws: whether pictures are made, and so no text is yielded.
         data: the newest value of each output.
-        text: what was shown of the answer; once there is any, it cannot be begun again.
-        last: the newest step that was told.
+        text: what was yielded of the answer; once there is any, it cannot be begun again.
+        last: the newest step that was yielded.
     """
 
     draws: bool
@@ -502,8 +503,8 @@ class _Told:
     text: str = ""
     last: Reasoning | None = None
 
-    def news(self, event: CallEvent) -> Text | Reasoning | None:
-        """What an event adds, if anything.
+    def add(self, event: CallEvent) -> Text | Reasoning | None:
+        """What is to be yielded for an event, if anything.
 
         Raises:
             GenerationFailed: there is no text, and there will be none.

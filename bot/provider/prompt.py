@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from bot.errors import BadInput
-from bot.files import Recipe
+from bot.files import File, Recipe
 from bot.image import is_accepted_format, to_bytes
 from bot.provider.gradio.config import Function
 from bot.provider.responses import Reasoning, Stage
@@ -147,7 +147,8 @@ class Options:
     Attributes:
         model: one of the provider's, or `""`.
         messages: the conversation, oldest first.
-        media: pictures, or pairs of a picture and its name; each as `bot.image.to_bytes` takes it.
+        media: pictures, or pairs of a picture and its name; each as `bot.image.to_bytes` takes it,
+            or a `File`.
         prompt: what to draw.
         seed: see `Question`, as are the values below. What is outside its range is moved to the
             range's end.
@@ -231,7 +232,8 @@ def _within(name: str, given: Any, default: float, low: float, high: float) -> f
 
 def _read_picture(item: Any) -> tuple[bytes, str]:
     """The bytes of a picture, which may come with its name, and their media type."""
-    data = to_bytes(item[0] if isinstance(item, tuple | list) and item else item)
+    source = item[0] if isinstance(item, tuple | list) and item else item
+    data = source.data if isinstance(source, File) else to_bytes(source)
     return data, is_accepted_format(data)
 
 
