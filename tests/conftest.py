@@ -8,12 +8,16 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers.databases import blank, file_storage, storage, where
 from tests.servers.postgres import postgres_server
+from tests.servers.web_bot import visitor, web, web_bot
 
 __all__ = [
     "blank",
     "file_storage",
     "postgres_server",
     "storage",
+    "visitor",
+    "web",
+    "web_bot",
     "where",
 ]  # fixtures that every test may ask for
 

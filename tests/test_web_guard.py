@@ -10,43 +10,24 @@ import pytest
 
 from bot.platforms.web import WebAdapter
 from bot.platforms.web.guard import COOKIE
-from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, serving
+from tests.servers.web_bot import ScriptedWebBot, form, messages_url, serving
 
 ROOM = "room-of-the-test"
 TOKEN = "correct horse battery"
 
 
 @pytest.fixture
-def bot() -> ScriptedBot:
-    return ScriptedBot()
-
-
-@pytest.fixture
-async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "files") as adapter:
+async def locked(web_bot: ScriptedWebBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
+    async with serving(web_bot, tmp_path / "files", access_token=TOKEN) as adapter:
         yield adapter
-
-
-@pytest.fixture
-async def locked(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "files", access_token=TOKEN) as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address, as browsers keep them
-    timeout = aiohttp.ClientTimeout(total=WAIT)
-    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
-        yield session
 
 
 async def test_every_response_carries_the_security_headers(
-    client: aiohttp.ClientSession, web: WebAdapter
+    visitor: aiohttp.ClientSession, web: WebAdapter
 ) -> None:
     """The page, its files, the interface and errors all carry the policy."""
     for path in ("", "static/app.js", f"api/rooms/{ROOM}/turns", "healthz", "nowhere"):
-        async with client.get(web.url + path) as response:
+        async with visitor.get(web.url + path) as response:
             policy = response.headers["Content-Security-Policy"]
             assert policy.startswith("default-src 'self';")
             assert "frame-ancestors 'none'" in policy
@@ -57,16 +38,16 @@ async def test_every_response_carries_the_security_headers(
 
 
 async def test_static_files_and_nothing_else(
-    client: aiohttp.ClientSession, web: WebAdapter
+    visitor: aiohttp.ClientSession, web: WebAdapter
 ) -> None:
     """The page's own files are served with their type and ETag; no other path opens a file."""
-    async with client.get(f"{web.url}static/app.js") as response:
+    async with visitor.get(f"{web.url}static/app.js") as response:
         assert response.content_type == "text/javascript"
         etag = response.headers["ETag"]
-    async with client.get(f"{web.url}static/app.js", headers={"If-None-Match": etag}) as response:
+    async with visitor.get(f"{web.url}static/app.js", headers={"If-None-Match": etag}) as response:
         assert response.status == 304
     for name in ("index.html", "..%2Fadapter.py", "%2Fetc%2Fpasswd", "adapter.py"):
-        async with client.get(f"{web.url}static/{name}") as response:
+        async with visitor.get(f"{web.url}static/{name}") as response:
             assert response.status == 404
 
 
@@ -74,26 +55,26 @@ async def test_static_files_and_nothing_else(
     "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "a b"]
 )
 async def test_a_foreign_host_name_is_refused(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, host: str
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, host: str
 ) -> None:
     """DNS rebinding: a name that points here but is not ours gets nothing, not even the page."""
     for url in (web.url, f"{web.url}api/rooms/{ROOM}/turns", f"{web.url}metrics"):
-        async with client.get(url, headers={"Host": host}) as response:
+        async with visitor.get(url, headers={"Host": host}) as response:
             assert response.status == 421
-    async with client.post(messages_url(web), data=form(), headers={"Host": host}) as response:
+    async with visitor.post(messages_url(web), data=form(), headers={"Host": host}) as response:
         assert response.status == 421
-    assert bot.received == []
+    assert web_bot.received == []
 
 
 async def test_a_proxy_may_publish_it_under_a_name(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """A configured name is answered, with its own Origin, and no other name."""
-    async with serving(bot, tmp_path, names=("chat.example",)) as web:
+    async with serving(web_bot, tmp_path, names=("chat.example",)) as web:
         headers = {"Host": "chat.example", "Origin": "https://chat.example"}
-        async with client.post(messages_url(web), data=form(), headers=headers) as response:
+        async with visitor.post(messages_url(web), data=form(), headers=headers) as response:
             assert response.status == 202
-        async with client.get(web.url, headers={"Host": "other.example"}) as response:
+        async with visitor.get(web.url, headers={"Host": "other.example"}) as response:
             assert response.status == 421
 
 
@@ -108,76 +89,79 @@ FOREIGN = [
 
 @pytest.mark.parametrize("headers", FOREIGN)
 async def test_another_page_can_neither_send_nor_listen(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, headers: dict[str, str]
+    visitor: aiohttp.ClientSession,
+    web: WebAdapter,
+    web_bot: ScriptedWebBot,
+    headers: dict[str, str],
 ) -> None:
     """Cross-site posts, plain form posts and event streams are refused before they are read."""
-    async with client.post(messages_url(web), data=form(), headers=headers) as response:
+    async with visitor.post(messages_url(web), data=form(), headers=headers) as response:
         assert response.status == 403
     plain = {"text": "hello"}
-    async with client.post(messages_url(web), data=plain, headers=headers) as response:
+    async with visitor.post(messages_url(web), data=plain, headers=headers) as response:
         assert response.status == 403
     for path in ("events", "turns"):
         url = f"{web.url}api/rooms/{ROOM}/{path}"
-        async with client.get(url, headers=headers) as response:
+        async with visitor.get(url, headers=headers) as response:
             assert response.status == 403
-    assert bot.received == []
+    assert web_bot.received == []
 
 
-async def test_our_own_page_may(client: aiohttp.ClientSession, web: WebAdapter) -> None:
+async def test_our_own_page_may(visitor: aiohttp.ClientSession, web: WebAdapter) -> None:
     """The headers that a browser sends for the page itself are accepted."""
     origin = web.url.rstrip("/")
     headers = {"Origin": origin, "Sec-Fetch-Site": "same-origin"}
-    async with client.post(messages_url(web), data=form(), headers=headers) as response:
+    async with visitor.post(messages_url(web), data=form(), headers=headers) as response:
         assert response.status == 202
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
 async def test_without_the_token_there_is_only_health(
-    client: aiohttp.ClientSession, locked: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, locked: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Everything but the two health pages asks for the token, and the start page asks kindly."""
     for path in ("healthz", "readyz"):
-        async with client.get(locked.url + path) as response:
+        async with visitor.get(locked.url + path) as response:
             assert response.status == 200
     for path in ("metrics", "static/app.js", f"api/rooms/{ROOM}/turns", f"pictures/{'ab' * 32}"):
-        async with client.get(locked.url + path) as response:
+        async with visitor.get(locked.url + path) as response:
             assert response.status == 401
-    async with client.post(messages_url(locked), data=form()) as response:
+    async with visitor.post(messages_url(locked), data=form()) as response:
         assert response.status == 401
-    async with client.get(locked.url) as response:
+    async with visitor.get(locked.url) as response:
         assert response.status == 401
         assert 'name="token"' in await response.text()
-    assert bot.received == []
+    assert web_bot.received == []
 
 
 async def test_token_in_the_address_becomes_a_cookie(
-    client: aiohttp.ClientSession, locked: WebAdapter
+    visitor: aiohttp.ClientSession, locked: WebAdapter
 ) -> None:
     """`?token=` is taken once: the browser is sent on without it, with a cookie that is not it."""
     params = {"token": TOKEN}
-    async with client.get(locked.url, params=params, allow_redirects=False) as response:
+    async with visitor.get(locked.url, params=params, allow_redirects=False) as response:
         assert response.status == 303
         assert response.headers["Location"] == "/"
         cookie = response.cookies[COOKIE]
     assert cookie["httponly"] is True
     assert cookie["samesite"] == "Strict"
     assert TOKEN not in cookie.value
-    async with client.get(locked.url) as response:
+    async with visitor.get(locked.url) as response:
         assert response.status == 200
-    async with client.get(f"{locked.url}metrics") as response:
+    async with visitor.get(f"{locked.url}metrics") as response:
         assert response.status == 200
 
 
-async def test_login_form(client: aiohttp.ClientSession, locked: WebAdapter) -> None:
+async def test_login_form(visitor: aiohttp.ClientSession, locked: WebAdapter) -> None:
     """The login page takes the token, refuses another one, and takes none from other sites."""
     login = f"{locked.url}login"
-    async with client.post(login, data={"token": "wrong"}) as response:
+    async with visitor.post(login, data={"token": "wrong"}) as response:
         assert response.status == 401
         assert "That is not the access token." in await response.text()
     evil = {"Origin": "https://evil.example"}
-    async with client.post(login, data={"token": TOKEN}, headers=evil) as response:
+    async with visitor.post(login, data={"token": TOKEN}, headers=evil) as response:
         assert response.status == 403
-    async with client.post(login, data={"token": TOKEN}) as response:
+    async with visitor.post(login, data={"token": TOKEN}) as response:
         assert response.status == 200
         assert 'id="composer"' in await response.text()
 
@@ -194,19 +178,19 @@ async def test_login_form(client: aiohttp.ClientSession, locked: WebAdapter) -> 
     ],
 )
 async def test_bearer(
-    client: aiohttp.ClientSession, locked: WebAdapter, value: str, expected: int
+    visitor: aiohttp.ClientSession, locked: WebAdapter, value: str, expected: int
 ) -> None:
     """Programs send the token as a bearer; anything else is refused."""
-    async with client.get(f"{locked.url}metrics", headers={"Authorization": value}) as response:
+    async with visitor.get(f"{locked.url}metrics", headers={"Authorization": value}) as response:
         assert response.status == expected
 
 
 async def test_a_visit_from_a_link_is_asked_again_once(
-    client: aiohttp.ClientSession, locked: WebAdapter
+    visitor: aiohttp.ClientSession, locked: WebAdapter
 ) -> None:
     """A strict cookie is missing on a visit from another site, so the page reloads, but once."""
     headers = {"Sec-Fetch-Site": "cross-site"}
-    async with client.get(locked.url, headers=headers) as response:
+    async with visitor.get(locked.url, headers=headers) as response:
         assert "/?again" in await response.text()
-    async with client.get(f"{locked.url}?again", headers=headers) as response:
+    async with visitor.get(f"{locked.url}?again", headers=headers) as response:
         assert "/?again" not in await response.text()

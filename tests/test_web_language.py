@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +17,15 @@ from bot.platforms.web import UploadLimits, WebAdapter, pages
 from bot.platforms.web.pages import spoken
 from bot.platforms.web.parsing import accepted_languages
 from bot.turns.commands import WORDS, Help
-from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, serving
+from tests.servers.web_bot import ScriptedWebBot, form, messages_url, serving
 
 STATIC = Path(pages.__file__).parent / "static"
 CYRILLIC = re.compile("[\u0430-\u044f\u0451]", re.IGNORECASE)
 LATIN_ANYWHERE = re.compile(r"\b(?:Janus(?:-bot)?|JavaScript|Enter|Shift|Esc|Bearer|Space)\b")
 
 
-@pytest.fixture
-def bot() -> ScriptedBot:
-    return ScriptedBot()
-
-
-@pytest.fixture
-async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "files") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    timeout = aiohttp.ClientTimeout(total=WAIT)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield session
-
-
-async def page(client: aiohttp.ClientSession, web: WebAdapter, languages: str) -> str:
-    async with client.get(web.url, headers={"Accept-Language": languages}) as response:
+async def page(visitor: aiohttp.ClientSession, web: WebAdapter, languages: str) -> str:
+    async with visitor.get(web.url, headers={"Accept-Language": languages}) as response:
         return await response.text()
 
 
@@ -91,30 +72,30 @@ def test_any_header_is_readable(header: str) -> None:
     ],
 )
 async def test_the_page_is_in_the_visitors_language(
-    client: aiohttp.ClientSession,
-    bot: ScriptedBot,
+    visitor: aiohttp.ClientSession,
+    web_bot: ScriptedWebBot,
     tmp_path: Path,
     languages: str,
     default: str,
     language: str,
 ) -> None:
     """The first one that the bot speaks, else the configured one; and the person's is known."""
-    async with serving(bot, tmp_path, language=default) as web:
-        assert f'<html lang="{language}">' in await page(client, web, languages)
+    async with serving(web_bot, tmp_path, language=default) as web:
+        assert f'<html lang="{language}">' in await page(visitor, web, languages)
         headers = {"Accept-Language": languages}
-        async with client.post(messages_url(web), data=form("/help"), headers=headers) as response:
+        async with visitor.post(messages_url(web), data=form("/help"), headers=headers) as response:
             assert response.status == 202
-    ((message, command),) = bot.received
+    ((message, command),) = web_bot.received
     assert command == Help()
     if "de" != languages != "":
         assert message.person.language.startswith(language)
 
 
 async def test_nothing_on_a_russian_page_is_english(
-    client: aiohttp.ClientSession, web: WebAdapter
+    visitor: aiohttp.ClientSession, web: WebAdapter
 ) -> None:
     """Every text and label of the page, but for prompts, which the model understands in English."""
-    html = await page(client, web, "ru")
+    html = await page(visitor, web, "ru")
     body = re.sub(r"<script.*?</script>|<svg hidden>.*?</svg>", "", html, flags=re.DOTALL)
     texts = re.findall(r">([^<>]*[A-Za-z]{2}[^<>]*)<", body)
     texts += re.findall(r'(?:aria-label|title|placeholder)="([^"]*)"', body)
@@ -126,9 +107,9 @@ async def test_nothing_on_a_russian_page_is_english(
         assert CYRILLIC.search(text), key
 
 
-async def test_every_command_is_offered(client: aiohttp.ClientSession, web: WebAdapter) -> None:
+async def test_every_command_is_offered(visitor: aiohttp.ClientSession, web: WebAdapter) -> None:
     """The page knows all commands, in its language."""
-    offered = said_in(await page(client, web, "ru"))["commands"]
+    offered = said_in(await page(visitor, web, "ru"))["commands"]
     assert [command["word"] for command in offered] == list(WORDS)
     assert all(CYRILLIC.search(command["about"]) for command in offered)
 
@@ -162,30 +143,30 @@ def test_nothing_in_the_page_ends_its_script_element(monkeypatch: pytest.MonkeyP
 
 
 async def test_refusals_are_in_the_visitors_language(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """Forms, foreign pages, unknown commands, the login page."""
     headers = {"Accept-Language": "ru"}
-    async with serving(bot, tmp_path / "open", uploads=UploadLimits(files=1)) as web:
+    async with serving(web_bot, tmp_path / "open", uploads=UploadLimits(files=1)) as web:
         for body, status in ((form("  "), 422), (form("/fly me"), 422), (form("x", id="?"), 400)):
-            async with client.post(messages_url(web), data=body, headers=headers) as response:
+            async with visitor.post(messages_url(web), data=body, headers=headers) as response:
                 assert response.status == status
                 assert CYRILLIC.search((await response.json())["error"])
         foreign = {"Origin": "https://evil.example", **headers}
-        async with client.post(messages_url(web), data=form(), headers=foreign) as response:
+        async with visitor.post(messages_url(web), data=form(), headers=foreign) as response:
             assert response.status == 403
             assert CYRILLIC.search(await response.text())
-    async with serving(bot, tmp_path / "closed", access_token="secret") as web:
-        assert "Токен доступа" in await page(client, web, "ru")
-        async with client.get(f"{web.url}metrics", headers=headers) as response:
+    async with serving(web_bot, tmp_path / "closed", access_token="secret") as web:
+        assert "Токен доступа" in await page(visitor, web, "ru")
+        async with visitor.get(f"{web.url}metrics", headers=headers) as response:
             assert CYRILLIC.search((await response.json())["error"])
-    assert bot.received == []
+    assert web_bot.received == []
 
 
 async def test_a_banner_may_be_a_key(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """A sentence of the catalogue is shown in each visitor's language."""
-    async with serving(bot, tmp_path, stand_in="web-stand-in") as web:
-        assert "Offline stand-in" in await page(client, web, "en")
-        assert "Автономная замена" in await page(client, web, "ru")
+    async with serving(web_bot, tmp_path, stand_in="web-stand-in") as web:
+        assert "Offline stand-in" in await page(visitor, web, "en")
+        assert "Автономная замена" in await page(visitor, web, "ru")

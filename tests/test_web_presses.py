@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,10 @@ from bot.files import File
 from bot.models import Imagine, Notice
 from bot.platforms.web import WebAdapter
 from bot.platforms.web.files import KEEP_DOWNLOADS_SECONDS, MAX_DOWNLOADS, Downloads
-from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
+from tests.servers.web_bot import ScriptedWebBot, form, messages_url, picture
 
 ROOM = "room-of-the-test"
 ZIP = File(b"PK\x05\x06" + b"\0" * 18, "application/zip", "web_room.zip")
-
-
-@pytest.fixture
-def bot() -> ScriptedBot:
-    return ScriptedBot()
-
-
-@pytest.fixture
-async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "files") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address, as browsers keep them
-    timeout = aiohttp.ClientTimeout(total=WAIT)
-    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
-        yield session
 
 
 def presses_url(web: WebAdapter, room: str = ROOM) -> str:
@@ -46,24 +26,24 @@ def presses_url(web: WebAdapter, room: str = ROOM) -> str:
 
 
 async def press(
-    client: aiohttp.ClientSession, web: WebAdapter, action: Any, **more: Any
+    visitor: aiohttp.ClientSession, web: WebAdapter, action: Any, **more: Any
 ) -> dict[str, Any]:
     """Press a button; the answer."""
     body = {"id": "press-0001", "action": str(action)}
-    async with client.post(presses_url(web), json=body, **more) as response:
+    async with visitor.post(presses_url(web), json=body, **more) as response:
         assert response.status == 202, await response.text()
         answer: dict[str, Any] = await response.json()
         return answer
 
 
 async def test_a_press_reaches_the_inbox(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Who, where and what arrive; whoever is in a room may manage it."""
     action = Action(Verb.AGAIN, "turn1")
-    answer = await press(client, web, action)
+    answer = await press(visitor, web, action)
     assert answer == {"message": "press-0001", "notice": None, "compose": None}
-    ((message, pressed),) = bot.presses
+    ((message, pressed),) = web_bot.presses
     assert pressed == action
     assert (message.message_id, str(message.channel)) == ("press-0001", f"web:{ROOM}")
     assert message.address.data == {"room": ROOM, "reply": "press-0001"}
@@ -71,15 +51,15 @@ async def test_a_press_reaches_the_inbox(
 
 
 async def test_a_press_is_answered_at_once(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """A notice comes with its buttons, and says whether it takes the place of what was pressed."""
     row = (
         Button(Action(Verb.SET, "guidance", "7"), "7"),
         Button(Action(Verb.FORGET, "person"), "Delete", danger=True),
     )
-    bot.press_notices.append(Notice("**5**", buttons=(row,), replaces=True))
-    answer = await press(client, web, Action(Verb.SET, "guidance"))
+    web_bot.press_notices.append(Notice("**5**", buttons=(row,), replaces=True))
+    answer = await press(visitor, web, Action(Verb.SET, "guidance"))
     assert answer["notice"] == {
         "html": "<p><strong>5</strong></p>\n",
         "private": True,
@@ -96,12 +76,12 @@ async def test_a_press_is_answered_at_once(
 
 @pytest.mark.parametrize("action", ["fly:turn1:", "no action", ""])
 async def test_a_button_of_another_version(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, action: str
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, action: str
 ) -> None:
     """A button that nobody knows any more says so, in the visitor's language."""
-    answer = await press(client, web, action, headers={"Accept-Language": "ru-RU,en;q=0.5"})
+    answer = await press(visitor, web, action, headers={"Accept-Language": "ru-RU,en;q=0.5"})
     assert answer["notice"]["html"] == "<p>Это здесь уже не хранится.</p>\n"
-    assert bot.presses == []
+    assert web_bot.presses == []
 
 
 @pytest.mark.parametrize(
@@ -119,44 +99,47 @@ async def test_a_button_of_another_version(
     ],
 )
 async def test_what_is_no_press(
-    client: aiohttp.ClientSession,
+    visitor: aiohttp.ClientSession,
     web: WebAdapter,
-    bot: ScriptedBot,
+    web_bot: ScriptedWebBot,
     body: dict[str, Any],
     status: int,
 ) -> None:
     """Malformed presses are refused with a sentence and reach nobody."""
-    async with client.post(presses_url(web), **body) as response:
+    async with visitor.post(presses_url(web), **body) as response:
         assert response.status == status
         assert "A press is sent as JSON" in (await response.json())["error"]
-    assert bot.presses == []
+    assert web_bot.presses == []
 
 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
 )
 async def test_another_page_cannot_press(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, headers: dict[str, str]
+    visitor: aiohttp.ClientSession,
+    web: WebAdapter,
+    web_bot: ScriptedWebBot,
+    headers: dict[str, str],
 ) -> None:
     """Presses are guarded like messages."""
     body = {"id": "press-0001", "action": "delete:turn1:"}
-    async with client.post(presses_url(web), json=body, headers=headers) as response:
+    async with visitor.post(presses_url(web), json=body, headers=headers) as response:
         assert response.status == 403
-    assert bot.presses == []
+    assert web_bot.presses == []
 
 
 async def test_a_prompt_to_be_changed(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """The pencil hands the exact request back, in the room that it was made in and no other."""
-    async with client.post(messages_url(web), data=form("/imagine a fox")) as response:
+    async with visitor.post(messages_url(web), data=form("/imagine a fox")) as response:
         assert response.status == 202
-    turn = await bot.next_turn()
-    bot.drawings[turn.id] = Imagine("a fox", 42, 5.0)
-    answer = await press(client, web, Action(Verb.EDIT, turn.id))
+    turn = await web_bot.next_turn()
+    web_bot.drawings[turn.id] = Imagine("a fox", 42, 5.0)
+    answer = await press(visitor, web, Action(Verb.EDIT, turn.id))
     assert answer["compose"] == {"prompt": "a fox", "seed": 42, "guidance": 5.0}
     body = {"id": "press-0002", "action": f"edit:{turn.id}:"}
-    async with client.post(presses_url(web, "another-room"), json=body) as response:
+    async with visitor.post(presses_url(web, "another-room"), json=body) as response:
         answer = await response.json()
     assert answer["compose"] is None
     assert "not stored here any more" in answer["notice"]["html"]
@@ -173,17 +156,17 @@ async def test_a_prompt_to_be_changed(
     ],
 )
 async def test_a_changed_drawing_comes_in_fields(
-    client: aiohttp.ClientSession,
+    visitor: aiohttp.ClientSession,
     web: WebAdapter,
-    bot: ScriptedBot,
+    web_bot: ScriptedWebBot,
     fields: dict[str, str],
     command: Imagine,
 ) -> None:
     """Prompt, seed and guidance arrive as they were handed back, but for what was typed anew."""
-    body = form("", **{"prompt": "a fox", **fields})
-    async with client.post(messages_url(web), data=body) as response:
+    body = form("", None, **{"prompt": "a fox", **fields})
+    async with visitor.post(messages_url(web), data=body) as response:
         assert response.status == 202
-    assert (await bot.next_turn()).command == command
+    assert (await web_bot.next_turn()).command == command
 
 
 @pytest.mark.parametrize(
@@ -198,50 +181,50 @@ async def test_a_changed_drawing_comes_in_fields(
     ],
 )
 async def test_a_drawing_that_cannot_be(
-    client: aiohttp.ClientSession,
+    visitor: aiohttp.ClientSession,
     web: WebAdapter,
-    bot: ScriptedBot,
+    web_bot: ScriptedWebBot,
     fields: dict[str, str],
     status: int,
     sentence: str,
 ) -> None:
     """Values out of range get the sentence of the command; what no page sends is refused."""
-    body = form("", **{"prompt": "a fox", **fields})
-    async with client.post(messages_url(web), data=body) as response:
+    body = form("", None, **{"prompt": "a fox", **fields})
+    async with visitor.post(messages_url(web), data=body) as response:
         assert response.status == status
         assert sentence in (await response.json())["error"]
-    assert bot.received == []
+    assert web_bot.received == []
 
 
 async def test_files_are_handed_out(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """A file can be saved under its name, as often as a download breaks off, and never runs."""
-    bot.notice = Notice("Here it is.", files=(ZIP,))
-    async with client.post(messages_url(web), data=form("/export")) as response:
+    web_bot.notice = Notice("Here it is.", files=(ZIP,))
+    async with visitor.post(messages_url(web), data=form("/export")) as response:
         (file,) = (await response.json())["notice"]["files"]
     assert (file["name"], file["type"], file["size"]) == ("web_room.zip", ZIP.media_type, 22)
     for _ in range(2):
-        async with client.get(web.url.rstrip("/") + file["url"]) as response:
+        async with visitor.get(web.url.rstrip("/") + file["url"]) as response:
             assert await response.read() == ZIP.data
             assert response.content_type == "application/zip"
             assert response.headers["Content-Disposition"] == 'attachment; filename="web_room.zip"'
             assert "sandbox" in response.headers["Content-Security-Policy"]
             assert "no-store" in response.headers["Cache-Control"]
-    async with client.get(f"{web.url}files/{'ab' * 16}") as response:
+    async with visitor.get(f"{web.url}files/{'ab' * 16}") as response:
         assert response.status == 404
         assert "not here any more" in (await response.json())["error"]
 
 
 async def test_a_full_disk_is_told(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """A file that cannot be kept is an answer and no crash."""
     (tmp_path / "files").mkdir(exist_ok=True)
     (tmp_path / "files" / "downloads").write_text("in the way")
-    bot.press_notices.append(Notice("Here it is.", files=(ZIP,)))
+    web_bot.press_notices.append(Notice("Here it is.", files=(ZIP,)))
     body = {"id": "press-0001", "action": "full:turn1:1"}
-    async with client.post(presses_url(web), json=body) as response:
+    async with visitor.post(presses_url(web), json=body) as response:
         assert response.status == 503
         assert "cannot write anything down" in (await response.json())["error"]
 
@@ -273,56 +256,56 @@ async def test_downloads_grow_old(tmp_path: Path) -> None:
 
 
 async def test_the_transcript_has_buttons_and_forgets_what_was_removed(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """In the visitor's language; after the bin there is nothing left of an answer."""
-    async with client.post(messages_url(web), data=form("/imagine a hill")) as response:
+    async with visitor.post(messages_url(web), data=form("/imagine a hill")) as response:
         assert response.status == 202
-    turn = await bot.next_turn()
-    await bot.finish(web, turn, "one hill", [picture(1, 2, 3)])
+    turn = await web_bot.next_turn()
+    await web_bot.finish(web, turn, "one hill", [picture(1, 2, 3)])
 
     async def transcript() -> dict[str, Any]:
         url = f"{web.url}api/rooms/{ROOM}/turns"
-        async with client.get(url, headers={"Accept-Language": "ru"}) as response:
+        async with visitor.get(url, headers={"Accept-Language": "ru"}) as response:
             (shown,) = (await response.json())["turns"]
             return dict(shown)
 
     (verbs, numbers) = (await transcript())["answer"]["buttons"]
     assert verbs[0] == {"action": f"again:{turn.id}:", "label": "🔁 Новые", "danger": False}
     assert [button["action"] for button in numbers] == [f"full:{turn.id}:1"]
-    await bot.remove(web, turn)
+    await web_bot.remove(web, turn)
     shown = await transcript()
     assert (shown["answer"], shown["removed"]) == (None, True)
 
 
 async def test_what_is_forgotten_does_not_come_back(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """After the deletion of stored data no new page is told of finished replies."""
-    async with client.post(messages_url(web), data=form("a secret?")) as response:
+    async with visitor.post(messages_url(web), data=form("a secret?")) as response:
         assert response.status == 202
-    await bot.finish(web, await bot.next_turn(), "a secret")
+    await web_bot.finish(web, await web_bot.next_turn(), "a secret")
     forget = Action(Verb.FORGET, "channel")
-    bot.press_notices += [Notice("Not yours."), Notice("Deleted.", replaces=True)]
+    web_bot.press_notices += [Notice("Not yours."), Notice("Deleted.", replaces=True)]
     for told in (True, False):
-        await press(client, web, forget)
-        async with client.get(f"{web.url}api/rooms/{ROOM}/events") as stream:
+        await press(visitor, web, forget)
+        async with visitor.get(f"{web.url}api/rooms/{ROOM}/events") as stream:
             seen = await stream.content.readuntil(b"event: ready")
         assert (b"a secret" in seen) is told
 
 
 async def test_trouble_behind_a_press_is_told(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, monkeypatch: Any
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, monkeypatch: Any
 ) -> None:
     """When the database cannot be read, the person gets a sentence and may press again."""
 
     async def fails(*_: object) -> None:
         raise StorageError("The disk is full.")
 
-    monkeypatch.setattr(bot, "turns", fails)
+    monkeypatch.setattr(web_bot, "turns", fails)
     body = {"id": "press-0001", "action": "edit:turn1:"}
-    async with client.post(presses_url(web), json=body) as response:
+    async with visitor.post(presses_url(web), json=body) as response:
         assert response.status == 503
-    async with client.get(f"{web.url}api/rooms/{ROOM}/turns") as response:
+    async with visitor.get(f"{web.url}api/rooms/{ROOM}/turns") as response:
         assert response.status == 503
         assert "The disk is full" not in await response.text()

@@ -19,30 +19,11 @@ from bot.models import Ask, Imagine, Notice
 from bot.platforms.web import UploadLimits, WebAdapter
 from bot.reply.surface import Content
 from bot.turns.commands import Stop
-from tests.servers.web_bot import WAIT, ScriptedBot, form, messages_url, picture, serving
+from tests.servers.web_bot import WAIT, ScriptedWebBot, form, messages_url, picture, serving
 
 ROOM = "room-of-the-test"
 TOKEN = "correct horse battery"
 SMALL = UploadLimits(files=2, file_bytes=64 * 1024, text_bytes=1024)
-
-
-@pytest.fixture
-def bot() -> ScriptedBot:
-    return ScriptedBot()
-
-
-@pytest.fixture
-async def web(bot: ScriptedBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
-    async with serving(bot, tmp_path / "files") as adapter:
-        yield adapter
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address, as browsers keep them
-    timeout = aiohttp.ClientTimeout(total=WAIT)
-    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
-        yield session
 
 
 class Events:
@@ -74,27 +55,27 @@ class Events:
 
 @asynccontextmanager
 async def events(
-    client: aiohttp.ClientSession, web: WebAdapter, last: str = ""
+    visitor: aiohttp.ClientSession, web: WebAdapter, last: str = ""
 ) -> AsyncIterator[Events]:
     headers = {"Last-Event-ID": last} if last else {}
-    async with client.get(f"{web.url}api/rooms/{ROOM}/events", headers=headers) as response:
+    async with visitor.get(f"{web.url}api/rooms/{ROOM}/events", headers=headers) as response:
         assert response.status == 200
         assert response.content_type == "text/event-stream"
         yield Events(response)
 
 
 async def test_a_message_reaches_the_inbox(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Text, pictures, room and language arrive; the upload can be fetched byte for byte."""
     data = picture(10, 120, 200)
     body = form("  what is\r\nthis?  ", {"hill.png": data}, id="message-0001")
     headers = {"Accept-Language": "de-CH,de;q=0.9"}
-    async with client.post(messages_url(web), data=body, headers=headers) as response:
+    async with visitor.post(messages_url(web), data=body, headers=headers) as response:
         assert response.status == 202
         taken = {"message": "message-0001", "notice": None, "compose": None}
         assert await response.json() == taken
-    ((message, command),) = bot.received
+    ((message, command),) = web_bot.received
     assert command == Ask("what is\nthis?")
     assert str(message.channel) == f"web:{ROOM}"
     assert message.message_id == "message-0001"
@@ -107,16 +88,16 @@ async def test_a_message_reaches_the_inbox(
 
 
 async def test_commands_are_read_from_the_text(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """A typed command is a command; a bad value is explained and starts nothing."""
-    bot.notice = Notice("**Stopped.**")
-    async with client.post(messages_url(web), data=form("/imagine a fox --seed 42")) as response:
+    web_bot.notice = Notice("**Stopped.**")
+    async with visitor.post(messages_url(web), data=form("/imagine a fox --seed 42")) as response:
         assert response.status == 202
-    async with client.post(messages_url(web), data=form("/stop")) as response:
+    async with visitor.post(messages_url(web), data=form("/stop")) as response:
         assert response.status == 202
         answer = await response.json()
-    assert [command for _, command in bot.received] == [Imagine("a fox", 42), Stop()]
+    assert [command for _, command in web_bot.received] == [Imagine("a fox", 42), Stop()]
     assert answer["notice"] == {
         "html": "<p><strong>Stopped.</strong></p>\n",
         "private": True,
@@ -124,22 +105,24 @@ async def test_commands_are_read_from_the_text(
         "files": [],
         "replaces": False,
     }
-    async with client.post(messages_url(web), data=form("/imagine --seed 99999999999")) as response:
+    async with visitor.post(
+        messages_url(web), data=form("/imagine --seed 99999999999")
+    ) as response:
         assert response.status == 422
         assert "seed" in (await response.json())["error"]
-    assert len(bot.received) == 2
+    assert len(web_bot.received) == 2
 
 
 async def test_a_browser_is_one_person_in_every_room(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """A new room is not a new person, so it brings no new allowance."""
-    async with client.get(web.url):
+    async with visitor.get(web.url):
         pass
     for room in ("room-number-1", "room-number-2"):
-        async with client.post(messages_url(web, room), data=form()) as response:
+        async with visitor.post(messages_url(web, room), data=form()) as response:
             assert response.status == 202
-    first, second = (message.person for message, _ in bot.received)
+    first, second = (message.person for message, _ in web_bot.received)
     assert first == second
 
 
@@ -156,8 +139,8 @@ async def test_a_browser_is_one_person_in_every_room(
     ],
 )
 async def test_bad_messages_get_a_sentence(
-    client: aiohttp.ClientSession,
-    bot: ScriptedBot,
+    visitor: aiohttp.ClientSession,
+    web_bot: ScriptedWebBot,
     tmp_path: Path,
     body: Any,
     status: int,
@@ -165,17 +148,17 @@ async def test_bad_messages_get_a_sentence(
 ) -> None:
     """Too much, too many, empty or malformed: a sentence, no turn, and no file left behind."""
     async with (
-        serving(bot, tmp_path / "files", uploads=SMALL) as web,
-        client.post(messages_url(web), data=body) as response,
+        serving(web_bot, tmp_path / "files", uploads=SMALL) as web,
+        visitor.post(messages_url(web), data=body) as response,
     ):
         assert response.status == status
         assert sentence in (await response.json())["error"]
-    assert bot.received == []
+    assert web_bot.received == []
     assert not list((tmp_path / "files").glob("*"))
 
 
 async def test_a_huge_upload_is_refused_while_it_comes_in(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """The answer comes long before the sender is done; it never needs the end of the file."""
     answered = asyncio.Event()
@@ -185,19 +168,19 @@ async def test_a_huge_upload_is_refused_while_it_comes_in(
             yield b"x" * 16384
             await asyncio.sleep(0)
 
-    async with serving(bot, tmp_path / "files", uploads=SMALL) as web:
+    async with serving(web_bot, tmp_path / "files", uploads=SMALL) as web:
         with aiohttp.MultipartWriter("form-data") as body:
             part = body.append(endless())
             part.set_content_disposition("form-data", name="file", filename="endless.png")
-            async with client.post(messages_url(web), data=body) as response:
+            async with visitor.post(messages_url(web), data=body) as response:
                 answered.set()
                 assert response.status == 413
     assert not list((tmp_path / "files").glob("*"))
 
 
-async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) -> None:
+async def test_a_stalled_upload_is_given_up(web_bot: ScriptedWebBot, tmp_path: Path) -> None:
     """A sender that stops in the middle does not hold the bot for ever."""
-    async with serving(bot, tmp_path / "files", uploads=UploadLimits(seconds=0.2)) as web:
+    async with serving(web_bot, tmp_path / "files", uploads=UploadLimits(seconds=0.2)) as web:
         port = int(web.url.rstrip("/").rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
@@ -227,171 +210,173 @@ async def test_a_stalled_upload_is_given_up(bot: ScriptedBot, tmp_path: Path) ->
     ],
 )
 async def test_a_broken_form_is_the_senders_mistake(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot, body: bytes
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, body: bytes
 ) -> None:
     """A body that is not what it says is answered with 4xx and never with 5xx."""
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    async with client.post(messages_url(web), data=body, headers=headers) as response:
+    async with visitor.post(messages_url(web), data=body, headers=headers) as response:
         assert 400 <= response.status < 500
-    assert bot.received == []
+    assert web_bot.received == []
 
 
 async def test_trouble_behind_it_is_told(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """When the database fails the person is told to come again; the log has the rest."""
-    bot.error = StorageError("The disk is full.")
-    async with client.post(messages_url(web), data=form()) as response:
+    web_bot.error = StorageError("The disk is full.")
+    async with visitor.post(messages_url(web), data=form()) as response:
         assert response.status == 503
         assert "cannot write anything down" in (await response.json())["error"]
 
 
 async def test_events_in_order_and_again_after_a_reconnect(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Changes come in order; whoever comes back gets what is new since, and the newest of it."""
-    async with client.post(messages_url(web), data=form()) as response:
+    async with visitor.post(messages_url(web), data=form()) as response:
         assert response.status == 202
-    turn = await bot.next_turn()
-    async with events(client, web) as stream:
+    turn = await web_bot.next_turn()
+    async with events(visitor, web) as stream:
         assert (await stream.next())["event"] == "ready"
-        await bot.show(web, turn, Content("A"))
+        await web_bot.show(web, turn, Content("A"))
         first = await stream.next()
         assert "<p>A</p>" in first["data"]
-        await bot.show(web, turn, Content("A hill"))
+        await web_bot.show(web, turn, Content("A hill"))
         seen = await stream.next()
         assert "<p>A hill</p>" in seen["data"]
-    async with events(client, web, seen["id"]) as stream:
+    async with events(visitor, web, seen["id"]) as stream:
         assert (await stream.next())["event"] == "ready"
-    await bot.finish(web, turn, "A hill under the sky.")
-    async with events(client, web, seen["id"]) as stream:
+    await web_bot.finish(web, turn, "A hill under the sky.")
+    async with events(visitor, web, seen["id"]) as stream:
         assert await stream.html() == "<p>A hill under the sky.</p>\n"
         assert (await stream.next())["event"] == "ready"
-    async with events(client, web, "of-another-process-7") as stream:
+    async with events(visitor, web, "of-another-process-7") as stream:
         assert await stream.html() == "<p>A hill under the sky.</p>\n"
 
 
 async def test_transcript_and_pictures(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """A room has its own turns; pictures come with their type and stay in the browser's cache."""
-    async with client.post(messages_url(web), data=form("/imagine a hill")) as response:
+    async with visitor.post(messages_url(web), data=form("/imagine a hill")) as response:
         assert response.status == 202
     data = picture(1, 2, 3)
-    await bot.finish(web, await bot.next_turn(), "one *hill*", [data])
-    async with client.get(f"{web.url}api/rooms/{ROOM}/turns") as response:
+    await web_bot.finish(web, await web_bot.next_turn(), "one *hill*", [data])
+    async with visitor.get(f"{web.url}api/rooms/{ROOM}/turns") as response:
         (turn,) = (await response.json())["turns"]
     assert turn["question"] == "/imagine a hill"
     assert turn["answer"]["html"] == "<p>one <em>hill</em></p>\n"
-    async with client.get(web.url.rstrip("/") + turn["answer"]["pictures"][0]["url"]) as response:
+    async with visitor.get(web.url.rstrip("/") + turn["answer"]["pictures"][0]["url"]) as response:
         assert await response.read() == data
         assert response.content_type == "image/png"
         assert "immutable" in response.headers["Cache-Control"]
-    async with client.get(f"{web.url}api/rooms/another-room/turns") as response:
+    async with visitor.get(f"{web.url}api/rooms/another-room/turns") as response:
         assert await response.json() == {"turns": [], "complete": True}
 
 
 async def test_pictures_that_are_none(
-    client: aiohttp.ClientSession, web: WebAdapter, bot: ScriptedBot
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """An unknown key is 404, and what could run as a page is only ever saved."""
     for key in ("ab" * 32, "short", "..%2F..%2Fetc%2Fpasswd"):
-        async with client.get(f"{web.url}pictures/{key}") as response:
+        async with visitor.get(f"{web.url}pictures/{key}") as response:
             assert response.status == 404
-    key = bot.keep(b"<svg onload=alert(1)>", "image/svg+xml")
-    async with client.get(f"{web.url}pictures/{key}") as response:
+    key = web_bot.keep(b"<svg onload=alert(1)>", "image/svg+xml")
+    async with visitor.get(f"{web.url}pictures/{key}") as response:
         assert response.content_type == "application/octet-stream"
         assert response.headers["Content-Disposition"] == "attachment"
         assert "sandbox" in response.headers["Content-Security-Policy"]
 
 
 async def test_ready_only_when_every_adapter_is(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """`/readyz` names who is missing; `/healthz` does not care."""
     connected = {"web": True, "telegram": False}
-    async with serving(bot, tmp_path, health=lambda: connected) as web:
-        async with client.get(f"{web.url}readyz") as response:
+    async with serving(web_bot, tmp_path, health=lambda: connected) as web:
+        async with visitor.get(f"{web.url}readyz") as response:
             assert response.status == 503
             assert (await response.json())["adapters"] == {"web": True, "telegram": False}
-        async with client.get(f"{web.url}healthz") as response:
+        async with visitor.get(f"{web.url}healthz") as response:
             assert response.status == 200
         connected["telegram"] = True
-        async with client.get(f"{web.url}readyz") as response:
+        async with visitor.get(f"{web.url}readyz") as response:
             assert response.status == 200
 
 
 async def test_metrics_as_prometheus_reads_them(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """The text comes through as it is, with the content type that scrapers want."""
     registry = CollectorRegistry()
     Counter("turns", "Turns ended.", registry=registry).inc(3)
     async with (
-        serving(bot, tmp_path, metrics=lambda: generate_latest(registry)) as web,
-        client.get(f"{web.url}metrics") as response,
+        serving(web_bot, tmp_path, metrics=lambda: generate_latest(registry)) as web,
+        visitor.get(f"{web.url}metrics") as response,
     ):
         assert response.headers["Content-Type"].startswith("text/plain; version=")
         assert "turns_total 3.0" in await response.text()
 
 
 async def test_a_taken_port_is_a_sentence(
-    web: WebAdapter, bot: ScriptedBot, tmp_path: Path
+    web: WebAdapter, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """A second bot on the same port says what to do."""
     port = int(web.url.rstrip("/").rpartition(":")[2])
     with pytest.raises(AdapterError, match=r"is taken by another program.*\[http\] port"):
-        async with serving(bot, tmp_path, port=port):
+        async with serving(web_bot, tmp_path, port=port):
             pass
 
 
 async def test_an_address_of_another_machine_is_a_sentence(
-    bot: ScriptedBot, tmp_path: Path
+    web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """An address that this machine does not have cannot be bound, and that is said."""
     with pytest.raises(AdapterError, match=r"cannot use 192\.0\.2\.1"):
-        async with serving(bot, tmp_path, host="192.0.2.1", access_token=TOKEN):
+        async with serving(web_bot, tmp_path, host="192.0.2.1", access_token=TOKEN):
             pass
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
-async def test_ipv6(client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path) -> None:
+async def test_ipv6(
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
+) -> None:
     """An IPv6 loopback address is written with brackets and answers to them."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("this machine has no ::1")
-    async with serving(bot, tmp_path, host="::1") as web, client.get(web.url) as response:
+    async with serving(web_bot, tmp_path, host="::1") as web, visitor.get(web.url) as response:
         assert web.url.startswith("http://[::1]:")
         assert response.status == 200
 
 
 async def test_stopping_takes_nothing_in_and_ends_streams(
-    client: aiohttp.ClientSession, bot: ScriptedBot, tmp_path: Path
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """Between `serve` and `close` replies are still shown; then all is closed."""
-    web = WebAdapter(transcripts=bot, folder=tmp_path, port=0, health=dict, metrics=lambda: b"")
+    web = WebAdapter(transcripts=web_bot, folder=tmp_path, port=0, health=dict, metrics=lambda: b"")
     await web.open()
     ready: asyncio.Queue[bool] = asyncio.Queue()
-    serve = asyncio.create_task(web.serve(bot, ready.put_nowait))
+    serve = asyncio.create_task(web.serve(web_bot, ready.put_nowait))
     try:
         assert await asyncio.wait_for(ready.get(), WAIT) is True
-        async with client.post(messages_url(web), data=form()) as response:
+        async with visitor.post(messages_url(web), data=form()) as response:
             assert response.status == 202
-        turn = await bot.next_turn()
-        async with events(client, web) as stream:
+        turn = await web_bot.next_turn()
+        async with events(visitor, web) as stream:
             assert (await stream.next())["event"] == "ready"
             serve.cancel()
             assert await asyncio.wait_for(ready.get(), WAIT) is False
-            async with client.post(messages_url(web), data=form()) as response:
+            async with visitor.post(messages_url(web), data=form()) as response:
                 assert response.status == 503
-            await bot.finish(web, turn, "still shown")
+            await web_bot.finish(web, turn, "still shown")
             assert await stream.html() == "<p>still shown</p>\n"
             await asyncio.wait_for(web.close(), WAIT)
             assert (await stream.next())["event"] == "end"
         with pytest.raises(aiohttp.ClientConnectorError):
-            await client.get(web.url)
+            await visitor.get(web.url)
     finally:
         await asyncio.wait([serve])
         await web.close()

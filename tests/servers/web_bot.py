@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from PIL import Image, ImageDraw
 
 from bot.actions import Action, Verb
@@ -55,7 +56,7 @@ def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: s
 
 
 @dataclass
-class ScriptedBot(RememberingInbox, Transcripts):
+class ScriptedWebBot(RememberingInbox, Transcripts):
     """Dispatcher and archive in one, in memory.
 
     Attributes:
@@ -169,7 +170,7 @@ class ScriptedBot(RememberingInbox, Transcripts):
 
 
 @asynccontextmanager
-async def serving(bot: ScriptedBot, folder: Path, **settings: Any) -> AsyncIterator[WebAdapter]:
+async def serving(bot: ScriptedWebBot, folder: Path, **settings: Any) -> AsyncIterator[WebAdapter]:
     """A web adapter that is open and serves."""
     connected = {"web": False}
     settings = {
@@ -195,3 +196,24 @@ async def serving(bot: ScriptedBot, folder: Path, **settings: Any) -> AsyncItera
         serve.cancel()
         await asyncio.wait([serve])
         await web.close()
+
+
+@pytest.fixture
+def web_bot() -> ScriptedWebBot:
+    return ScriptedWebBot()
+
+
+@pytest.fixture
+async def web(web_bot: ScriptedWebBot, tmp_path: Path) -> AsyncIterator[WebAdapter]:
+    """The web chat with `web_bot` behind it; its files are in `tmp_path / "files"`."""
+    async with serving(web_bot, tmp_path / "files") as adapter:
+        yield adapter
+
+
+@pytest.fixture
+async def visitor() -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody who keeps cookies, also those of an IP address, as browsers do."""
+    timeout = aiohttp.ClientTimeout(total=WAIT)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(cookie_jar=jar, timeout=timeout) as session:
+        yield session

@@ -3,22 +3,22 @@
 
 web-stand-in = Offline stand-in: no model answers here. It measures your pictures and sketches its own; connect the real Space with janus-bot run.
 
-## Who may come in
+## Access
 
-web-login-why = This chat is closed to strangers. Its access token stands in the configuration of the bot.
+web-login-why = This chat is private. Its access token is in the bot's configuration.
 web-login-token = Access token
 web-login-open = Open the chat
 web-token-wrong = That is not the access token.
 web-token-needed = The access token is needed: open the start page, or send it as Bearer.
-web-name-refused = The web chat does not answer under this name.
+web-name-refused = The web chat does not answer to this name.
 web-page-refused = Another page may not use the web chat.
 web-many-pages = Too many pages are open. Close some of them.
 
-## Messages and presses that are not taken
+## Messages and button presses that are refused
 
 web-form-empty = Write something, or add a picture.
 web-form-type = A message is sent as multipart/form-data.
-web-form-fields = A message has the fields id, text and file.
+web-form-fields = A message has the fields id, text and file; a drawing may have prompt, seed and guidance instead of text.
 web-form-id = The id of a message has 8 to 64 letters, digits, - or _.
 web-form-broken = This is not a multipart form.
 web-form-slow = The upload took too long. Try a smaller picture.
@@ -98,7 +98,7 @@ web-stopped = Stopped
 web-pictures-ready = The pictures are ready
 web-answer-there = The answer is there
 
-## What the buttons of the bot do, said by screen readers and when the pointer rests on them
+## What the bot's buttons do: for screen readers, and shown when the pointer rests on a button
 
 web-hint-stop = Stop this
 web-hint-retry = Try this again
