@@ -29,10 +29,9 @@ from typing import TypeAlias
 Ask: TypeAlias = Callable[[str], Awaitable[str]]
 """One turn: a question, always about the same picture, and its answer."""
 
-MOST = 100
-"""Turns at once, at most."""
-PHOTO = 192
-"""Pixels on each side of a picture that has 110 kB, as photographs of 1,024 pixels have. With 64
+MAX_AT_ONCE = 100
+PHOTO_SIDE = 192
+"""Pixels of a picture that has 110 kB, as photographs of 1,024 pixels have. With 64
 pixels it has 12 kB, with 8 it has 0.3 kB, less than the blank one of questions without any."""
 
 
@@ -150,7 +149,7 @@ async def gradio_client(url: str, image: bytes) -> AsyncIterator[Ask]:
         file.write(image)
         file.flush()
         client = await asyncio.to_thread(
-            Client, url, verbose=False, max_workers=MOST, analytics_enabled=False
+            Client, url, verbose=False, max_workers=MAX_AT_ONCE, analytics_enabled=False
         )
         handle = handle_file(file.name)
 

@@ -20,25 +20,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE
 
-from _clients import MOST, PHOTO
+from _clients import MAX_AT_ONCE, PHOTO_SIDE
 from _support import Figure, verdict
-from provider import BESIDE_BARE, PAIR, replayed_wire
+from provider import MAX_CPU_BESIDE_BARE, PAIR, replayed_wire
 
-LONGEST = 3600
-"""Seconds: valgrind runs a program some fifty times slower."""
+COUNT_TIMEOUT_SECONDS = 3600
+"""Valgrind runs a program some fifty times slower."""
 _COUNTED = re.compile(r"I\s+refs:\s+([\d,]+)")
 _COUNTING = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of which server.
+    """What is asked, of which server.
 
     Attributes:
         url: of the server.
         words: of the question.
         side: of its picture, in pixels.
-        at_once: how many such.
+        at_once: how many such questions.
     """
 
     url: str
@@ -61,7 +61,9 @@ async def counted(client: str, asked: Question, turns: int) -> int:
         stderr=PIPE,
         env={**os.environ, "PYTHONHASHSEED": "0"},
     )
-    said, complaints = await process.communicate(f"{turns} {asked.at_once} {LONGEST}\n".encode())
+    said, complaints = await process.communicate(
+        f"{turns} {asked.at_once} {COUNT_TIMEOUT_SECONDS}\n".encode()
+    )
     found = _COUNTED.search(complaints.decode())
     if process.returncode or found is None or b'"failed": 0' not in said:
         raise RuntimeError(complaints.decode())
@@ -69,7 +71,6 @@ async def counted(client: str, asked: Question, turns: int) -> int:
 
 
 async def a_turn(client: str, asked: Question, turns: int) -> float:
-    """Instructions of one turn."""
     few = max(20, asked.at_once)
     counts = await asyncio.gather(counted(client, asked, few), counted(client, asked, few + turns))
     return (counts[1] - counts[0]) / turns
@@ -82,12 +83,12 @@ async def main(turns: int, side: int) -> int:
         return 2
     figures: list[Figure] = []
     async with replayed_wire() as url:
-        for at_once in (1, MOST):
+        for at_once in (1, MAX_AT_ONCE):
             asked = Question(url, "What is this?", side, at_once)
             ours, bare = [await a_turn(client, asked, turns) for client in PAIR]
             beside = f"{ours / 1e6:.3g} and {bare / 1e6:.3g} million"
             name = f"instructions / bare, {at_once} at once"
-            figures.append(Figure(name, ours / bare, BESIDE_BARE, "", beside))
+            figures.append(Figure(name, ours / bare, MAX_CPU_BESIDE_BARE, "", beside))
             print(figures[-1], flush=True)
     return verdict(figures)
 
@@ -96,6 +97,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("turns", nargs="?", type=int, default=100)
     parser.add_argument("--quick", action="store_true", help="10 turns")
-    parser.add_argument("--side", type=int, default=PHOTO, help="pixels of the picture's sides")
+    parser.add_argument(
+        "--side", type=int, default=PHOTO_SIDE, help="pixels of the picture's sides"
+    )
     given = parser.parse_args()
     sys.exit(asyncio.run(main(10 if given.quick else given.turns, given.side)))

@@ -27,33 +27,34 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _clients import MOST, PHOTO, Cost
+from _clients import MAX_AT_ONCE, PHOTO_SIDE, Cost
 from _replay import READY
 from _support import Figure, verdict
 
 from tests.servers.real_gradio import real_gradio
 
-HERE = Path(__file__).parent
-MEGABYTE = 1e6
+_HERE = Path(__file__).parent
+_MEGABYTE = 1e6
 
-BESIDE_BARE = 1.15
+MAX_CPU_BESIDE_BARE = 1.15
 """Aim: CPU time of a turn, in those of the bare client."""
-BESIDE_GRADIO = 1 / 20
+MAX_CPU_BESIDE_GRADIO_CLIENT = 1 / 20
 """Aim: the same, in those of gradio_client."""
-LATER = 1.2
-"""Aim: median of what is waited beyond the answer's own time, in that of the bare client."""
-GROWTH = 2.0
-"""Aim: megabytes by which the process grows with `MOST` turns at once, after fewer at once."""
-IMPORT = 0.3
-"""Aim: seconds that the import of the provider takes after that of aiohttp."""
+MAX_WAIT_BESIDE_BARE = 1.2
+"""Aim: median of the wait beyond the answer's own time, in that of the bare client."""
+MAX_GROWTH_MB = 2.0
+"""Aim of this benchmark's own: how much the process grows with `MAX_AT_ONCE` turns at once, after
+fewer at once. It holds because a picture becomes text only while it is sent (`JsonBody`)."""
+MAX_IMPORT_SECONDS = 0.3
+"""Aim: what the import of the provider takes after that of aiohttp."""
 
-HEADINGS = (
+_HEADINGS = (
     "at once  client          turns failed CPU best  quarter   median  p50+ ms  quarter   median"
     " MB grown threads"
 )
 PAIR = ("provider", "bare")
-START = 240
-"""Seconds until a client has to be ready: gradio_client imports for twenty on a busy machine."""
+START_TIMEOUT_SECONDS = 240
+"""For a client to be ready: gradio_client imports for twenty seconds on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,14 @@ class Load:
     seconds: int
 
 
-WIRE = Load(0.0, {1: 2000, 10: 400, 50: 100, MOST: 100}, seconds=20)
-REAL = Load(0.05, {1: 200, 10: 100, 50: 20, MOST: 20}, seconds=90)
-QUICK = Load(0.0, {1: 20, 10: 10, MOST: 3}, seconds=5)
+WIRE = Load(0.0, {1: 2000, 10: 400, 50: 100, MAX_AT_ONCE: 100}, seconds=20)
+REAL = Load(0.05, {1: 200, 10: 100, 50: 20, MAX_AT_ONCE: 20}, seconds=90)
+QUICK = Load(0.0, {1: 20, 10: 10, MAX_AT_ONCE: 3}, seconds=5)
 
 
 @dataclass(slots=True)
 class Results:
-    """What all rounds of one client with so many turns at once cost.
+    """What all rounds of one client cost, with the same number of turns at once.
 
     Attributes:
         takes: as in `Load`.
@@ -91,7 +92,6 @@ class Results:
 
     @property
     def failed(self) -> int:
-        """Turns without an answer."""
         return sum(cost.failed for cost in self.costs)
 
     @property
@@ -108,7 +108,7 @@ class Results:
     @property
     def grown(self) -> float:
         """Megabytes from before the first round to after the last one."""
-        return sum(cost.grown for cost in self.costs) / MEGABYTE
+        return sum(cost.grown for cost in self.costs) / _MEGABYTE
 
     def __str__(self) -> str:
         turns = sum(cost.turns for cost in self.costs)
@@ -129,7 +129,7 @@ def quarter(ordered: Sequence[float]) -> float:
 
 
 class Client:
-    """A client in `_clients.py`, in a process of its own."""
+    """One of the clients in `_clients.py`, in a process of its own."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -138,10 +138,9 @@ class Client:
         """Let it ask, and wait until all turns have ended."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{count} {at_once} {seconds}\n".encode())
-        return Cost(**json.loads(await self.line(seconds + START)))
+        return Cost(**json.loads(await self.line(seconds + START_TIMEOUT_SECONDS)))
 
     async def line(self, seconds: float) -> bytes:
-        """What it says next."""
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
         if not line:
@@ -153,7 +152,7 @@ class Client:
 async def started(name: str, url: str, question: str, side: int) -> AsyncIterator[Client]:
     """A client that is ready to ask."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(HERE / "_clients.py"), name, url, question, str(side)),
+        *(sys.executable, str(_HERE / "_clients.py"), name, url, question, str(side)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         # Failures of gradio_client are counted; those of ours should be seen.
@@ -162,7 +161,7 @@ async def started(name: str, url: str, question: str, side: int) -> AsyncIterato
     )
     try:
         client = Client(process)
-        await client.line(START)
+        await client.line(START_TIMEOUT_SECONDS)
         yield client
     finally:
         if process.returncode is None:
@@ -174,11 +173,11 @@ async def started(name: str, url: str, question: str, side: int) -> AsyncIterato
 async def replayed_wire() -> AsyncIterator[str]:
     """The server in `_replay.py`, which answers at once; its URL."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(HERE / "_replay.py"), stdout=asyncio.subprocess.PIPE
+        sys.executable, str(_HERE / "_replay.py"), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
-        line = await asyncio.wait_for(process.stdout.readline(), START)
+        line = await asyncio.wait_for(process.stdout.readline(), START_TIMEOUT_SECONDS)
         yield line.decode().removeprefix(READY).strip()
     finally:
         if process.returncode is None:
@@ -191,7 +190,7 @@ async def compare(
 ) -> list[Figure]:
     """Ask one server with each client, print what it cost, and return the figures with aims."""
     print(f"\n{name}")
-    print(HEADINGS)
+    print(_HEADINGS)
     figures: list[Figure] = []
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(server)
@@ -219,22 +218,23 @@ async def compare(
 
 
 def judged(name: str, at_once: int, results: Mapping[str, Results]) -> list[Figure]:
-    """The figures that have an aim."""
     ours, bare, gradio = (results[client] for client in (*PAIR, "gradio_client"))
     at = f"{name}, {at_once} at once"
     cpu = [quarter(result.cpu) for result in (ours, bare, gradio)]
     words = f"{cpu[0]:.3g} and {cpu[1]:.3g} ms a turn, {len(ours.costs)} rounds"
     figures = [
         Figure(f"{at}: failed", ours.failed, 0, ""),
-        Figure(f"{at}: CPU / bare", cpu[0] / cpu[1], BESIDE_BARE, "", words),
-        Figure(f"{at}: CPU / gradio_client", cpu[0] / cpu[2], BESIDE_GRADIO, ""),
+        Figure(f"{at}: CPU / bare", cpu[0] / cpu[1], MAX_CPU_BESIDE_BARE, "", words),
+        Figure(f"{at}: CPU / gradio_client", cpu[0] / cpu[2], MAX_CPU_BESIDE_GRADIO_CLIENT, ""),
     ]
-    if at_once == MOST:
+    if at_once == MAX_AT_ONCE:
         later = [quarter(result.added) for result in (ours, bare)]
         words = f"{later[0]:.1f} and {later[1]:.1f} ms"
-        figures.append(Figure(f"{at}: p50 added / bare", later[0] / later[1], LATER, "", words))
+        figures.append(
+            Figure(f"{at}: p50 added / bare", later[0] / later[1], MAX_WAIT_BESIDE_BARE, "", words)
+        )
         words = f"bare {bare.grown:.1f} MB"
-        figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), GROWTH, "MB", words))
+        figures.append(Figure(f"{at}: growth", max(0.0, ours.grown), MAX_GROWTH_MB, "MB", words))
     return figures
 
 
@@ -246,7 +246,7 @@ def import_time(times: int) -> Figure:
     )
     command = [sys.executable, "-c", code]
     seconds = [float(subprocess.check_output(command)) for _ in range(times)]  # noqa: S603 - ours
-    return Figure("import beyond aiohttp's own", min(seconds), IMPORT, "s")
+    return Figure("import beyond aiohttp's own", min(seconds), MAX_IMPORT_SECONDS, "s")
 
 
 async def main(side: int, *, quick: bool) -> int:
@@ -255,7 +255,7 @@ async def main(side: int, *, quick: bool) -> int:
     wire = QUICK if quick else WIRE
     figures += await compare("replayed wire", replayed_wire(), "What is this?", side, wire)
     if not quick:
-        real = real_gradio(concurrency=MOST, queue_size=4 * MOST)
+        real = real_gradio(concurrency=MAX_AT_ONCE, queue_size=4 * MAX_AT_ONCE)
         figures += await compare("real Gradio", real, "What is this? [whole]", side, REAL)
     print()
     for figure in figures:
@@ -266,6 +266,8 @@ async def main(side: int, *, quick: bool) -> int:
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--quick", action="store_true", help="a few rounds, no real Gradio server")
-    parser.add_argument("--side", type=int, default=PHOTO, help="pixels of the picture's sides")
+    parser.add_argument(
+        "--side", type=int, default=PHOTO_SIDE, help="pixels of the picture's sides"
+    )
     given = parser.parse_args()
     sys.exit(asyncio.run(main(given.side, quick=given.quick)))

@@ -21,7 +21,7 @@ from bot.provider.prompt import GENERATE, KNOWN_FUNCTIONS
 from bot.provider.responses import Response, Stage
 from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import PNG
-from tests.servers.real_gradio import GRADIO_5, MAX_FILE, real_gradio
+from tests.servers.real_gradio import GRADIO_5, MAX_UPLOAD_BYTES, real_gradio
 
 # A start takes most of the time, so one of each version serves the whole module.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -29,8 +29,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)
 CONCURRENCY, QUEUE = 2, 4
 SLOW = "[slow] " * 500
 """A question whose answer takes 100 s, a word every 0.2 s."""
-LIMIT = 60
-"""Seconds after which a place that should be free counts as taken."""
+FREE_TIMEOUT_SECONDS = 60
+"""After which a slot that should be free counts as taken."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -107,8 +107,8 @@ async def test_pictures_too_large_for_the_request(janus: DeepseekAI_JanusPro7b) 
     """They are uploaded, up to what the server takes."""
     large = PNG.ljust(MAX_DATA_URL_BYTES + 1, b"\0")
     assert text_of(await ask(janus, "", ["big"], media=[large])).startswith("1x1 (255, 0, 0) big")
-    with pytest.raises(ImageTooLarge, match=str(MAX_FILE)):
-        await ask(janus, "", ["huge"], media=[PNG.ljust(MAX_FILE + 1, b"\0")])
+    with pytest.raises(ImageTooLarge, match=str(MAX_UPLOAD_BYTES)):
+        await ask(janus, "", ["huge"], media=[PNG.ljust(MAX_UPLOAD_BYTES + 1, b"\0")])
 
 
 async def test_pictures_are_drawn(janus: DeepseekAI_JanusPro7b) -> None:
@@ -188,6 +188,6 @@ async def test_a_full_queue_and_giving_up(janus: DeepseekAI_JanusPro7b) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    async with asyncio.timeout(LIMIT):
+    async with asyncio.timeout(FREE_TIMEOUT_SECONDS):
         said = await asyncio.gather(*(ask(janus, "", ["next"]) for _ in range(CONCURRENCY)))
     assert all(" next" in text_of(answer) for answer in said)

@@ -10,10 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 READY = b"ready: "
-START = 400
-"""Seconds that a start may take: Gradio's import alone takes a hundred on a very busy machine."""
-MAX_FILE = 2 * 1024 * 1024
-"""Bytes of a picture that may be uploaded."""
+_START_TIMEOUT_SECONDS = 400
+"""Gradio's import alone takes a hundred on a very busy machine."""
+MAX_UPLOAD_BYTES = 2 * 1024 * 1024
 GRADIO_5 = Path(os.environ.get("JANUS_TEST_GRADIO5", f"{sys.prefix}/gradio5/bin/python"))
 """The Python of an environment with Gradio 5; `make test` makes it inside of its own."""
 
@@ -33,13 +32,13 @@ async def real_gradio(
     process = await asyncio.create_subprocess_exec(
         *(str(python), "-I", str(Path(__file__).with_name("gradio_app.py"))),
         *("--concurrency", str(concurrency), "--queue-size", str(queue_size)),
-        *("--max-file", str(MAX_FILE)),
+        *("--max-file", str(MAX_UPLOAD_BYTES)),
         stdin=asyncio.subprocess.PIPE,  # closes with us, even if we are killed
         stdout=asyncio.subprocess.PIPE,
         env=environment,
     )
     try:
-        yield await asyncio.wait_for(_url(process), START)
+        yield await asyncio.wait_for(_url(process), _START_TIMEOUT_SECONDS)
     finally:
         if process.returncode is None:
             process.kill()
