@@ -12,7 +12,7 @@ from bot.platforms.telegram.client import TelegramTarget
 from bot.platforms.telegram.inline import InlineTarget
 from bot.platforms.telegram.surface import TelegramReceipt
 
-IN_TOPIC = TelegramTarget(-1001, topic=7, reply_to=42, draft_id=42)
+IN_TOPIC = TelegramTarget(-1001, thread_id=7, reply_to=42, draft_id=42)
 INLINE = InlineTarget("AbC", 5, "en-GB", "a red fox")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Self, TypeVar
 
 import httpx
@@ -57,7 +57,7 @@ class TelegramTarget:
 
     Attributes:
         chat_id: the chat, under the id that it had when the message came.
-        topic: the topic, if it is one.
+        thread_id: the topic, if it is one.
         reply_to: the message that is answered.
         private: it is somebody's private chat with the bot.
         draft_id: not zero, and the same after a restart, so that a resumed reply goes on in its
@@ -65,7 +65,7 @@ class TelegramTarget:
     """
 
     chat_id: int
-    topic: int | None = None
+    thread_id: int | None = None
     reply_to: int | None = None
     private: bool = False
     draft_id: int = 1
@@ -74,29 +74,16 @@ class TelegramTarget:
     def channel(self) -> ChannelKey:
         """`telegram:<chat>`, with the topic where there is one."""
         chat = str(self.chat_id)
-        return ChannelKey(PLATFORM, (chat,) if self.topic is None else (chat, str(self.topic)))
+        topic = () if self.thread_id is None else (str(self.thread_id),)
+        return ChannelKey(PLATFORM, (chat, *topic))
 
     def to_address(self) -> Address:
-        data = {
-            "chat_id": self.chat_id,
-            "thread_id": self.topic,
-            "reply_to": self.reply_to,
-            "private": self.private,
-            "draft_id": self.draft_id,
-        }
-        return Address(PLATFORM, str(self.chat_id), data)
+        return Address(PLATFORM, str(self.chat_id), asdict(self))
 
     @classmethod
     def from_address(cls, address: Address) -> Self:
-        """Read what `to_address` wrote; the keys are stored, so they stay as they are."""
-        data = address.data
-        return cls(
-            chat_id=data["chat_id"],
-            topic=data["thread_id"],
-            reply_to=data["reply_to"],
-            private=data["private"],
-            draft_id=data["draft_id"],
-        )
+        """Read what `to_address` wrote, perhaps long ago: the attributes keep their names."""
+        return cls(**address.data)
 
 
 class _PollRequest(HTTPXRequest):
@@ -137,13 +124,7 @@ def trust_for(api_url: str) -> ssl.SSLContext:
 
 
 def make_bot(token: str, api_url: str, trust: ssl.SSLContext | None = None) -> Bot:
-    """A client, not initialised yet.
-
-    Args:
-        token: `<digits>:<secret>`.
-        api_url: root of the Bot API server, e.g. `https://api.telegram.org`.
-        trust: whose certificates to believe; `None` asks `trust_for`.
-    """
+    """A client, not initialised yet, for the Bot API server whose root is `api_url`."""
     root = api_url.rstrip("/")
     trust = trust or trust_for(api_url)
     return Bot(
@@ -173,13 +154,7 @@ def _limits(connections: int) -> httpx.Limits:
 
 
 class ChatClient:
-    """The requests that concern one target.
-
-    Args:
-        bot: initialised client.
-        target: the chat or topic, and what is answered there.
-        state: shared by all of the adapter.
-    """
+    """The requests that concern one target; each raises what the client library raises."""
 
     def __init__(self, bot: Bot, target: TelegramTarget, state: ServerState) -> None:
         self._bot = bot
@@ -202,13 +177,7 @@ class ChatClient:
         *,
         api_kwargs: dict[str, Any] | None = None,
     ) -> Message:
-        """Send a text, perhaps with buttons or with a field for the answer.
-
-        Args:
-            shown: what to say.
-            markup: buttons or the field.
-            api_kwargs: further parameters, which python-telegram-bot does not know.
-        """
+        """Send a text; `api_kwargs` are parameters that python-telegram-bot does not know."""
         return await self._in_chat(
             lambda chat: self._bot.send_message(
                 chat,
@@ -253,31 +222,62 @@ class ChatClient:
             self.target.chat_id,
             self.target.draft_id,
             shown.text,
-            message_thread_id=self.target.topic,
+            message_thread_id=self.target.thread_id,
             entities=shown.entities,
         )
 
     async def send_pictures(self, shown: Rendered, files: Sequence[File]) -> Sequence[Message]:
         """Send pictures as photos, or as files where Telegram takes them as nothing else."""
-        pictures = await as_photos(files)
-        if fit_for_photos(pictures):
+        photos = await as_photos(files)
+        if fit_for_photos(photos):
             try:
-                return await self._in_chat(lambda chat: self._send_photos(chat, shown, pictures))
+                if len(photos) == 1:
+                    return [await self.send_photo(photos[0].data, photos[0].name, shown)]
+                return await self._send_album(
+                    shown, [InputMediaPhoto(each.data, filename=each.name) for each in photos]
+                )
             except BadRequest as error:
                 if not (is_not_a_photo(error) or lacks_right_to_files(error)):
                     raise
-        return await self._in_chat(lambda chat: self._send_documents(chat, shown, files))
+        if len(files) == 1:
+            return [await self.send_file(files[0], shown)]
+        return await self._send_album(
+            shown,
+            [
+                InputMediaDocument(
+                    each.data, filename=each.name, disable_content_type_detection=True
+                )
+                for each in files
+            ],
+        )
 
     async def send_file(
         self, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None = None
     ) -> Message:
         """Send any file, with a caption and perhaps with buttons."""
-        return await self._in_chat(lambda chat: self._send_document(chat, file, shown, markup))
+        # Without the detection switched off, a small WebP file becomes a sticker.
+        return await self._in_chat(
+            lambda chat: self._bot.send_document(
+                chat,
+                file.data,
+                filename=file.name,
+                disable_content_type_detection=True,
+                reply_markup=markup,
+                **self._below(shown),
+            )
+        )
 
     async def send_photo(self, photo: bytes | str, name: str, shown: Rendered) -> Message:
         """Send a JPEG or PNG, or one that the server has already, by its file id."""
         return await self._in_chat(
             lambda chat: self._bot.send_photo(chat, photo, filename=name, **self._below(shown))
+        )
+
+    async def _send_album(
+        self, shown: Rendered, media: Sequence[InputMediaPhoto] | Sequence[InputMediaDocument]
+    ) -> Sequence[Message]:
+        return await self._in_chat(
+            lambda chat: self._bot.send_media_group(chat, media, **self._below(shown))
         )
 
     async def _in_chat(self, send: Callable[[int], Awaitable[_T]]) -> _T:
@@ -293,42 +293,8 @@ class ChatClient:
         question = None
         if self.target.reply_to is not None:
             question = ReplyParameters(self.target.reply_to, allow_sending_without_reply=True)
-        return {"message_thread_id": self.target.topic, "reply_parameters": question}
+        return {"message_thread_id": self.target.thread_id, "reply_parameters": question}
 
     def _below(self, shown: Rendered) -> dict[str, Any]:
         """The same, and the text as caption."""
         return self._aim() | {"caption": shown.text or None, "caption_entities": shown.entities}
-
-    async def _send_photos(
-        self, chat: int, shown: Rendered, files: Sequence[File]
-    ) -> Sequence[Message]:
-        if len(files) == 1:
-            (file,) = files
-            below = self._below(shown)
-            return [await self._bot.send_photo(chat, file.data, filename=file.name, **below)]
-        media = [InputMediaPhoto(file.data, filename=file.name) for file in files]
-        return await self._bot.send_media_group(chat, media, **self._below(shown))
-
-    async def _send_documents(
-        self, chat: int, shown: Rendered, files: Sequence[File]
-    ) -> Sequence[Message]:
-        if len(files) == 1:
-            return [await self._send_document(chat, files[0], shown, None)]
-        media = [
-            InputMediaDocument(file.data, filename=file.name, disable_content_type_detection=True)
-            for file in files
-        ]
-        return await self._bot.send_media_group(chat, media, **self._below(shown))
-
-    def _send_document(
-        self, chat: int, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None
-    ) -> Awaitable[Message]:
-        # Without the detection switched off, a small WebP file becomes a sticker.
-        return self._bot.send_document(
-            chat,
-            file.data,
-            filename=file.name,
-            disable_content_type_detection=True,
-            reply_markup=markup,
-            **self._below(shown),
-        )

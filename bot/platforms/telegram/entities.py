@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import telegramify_markdown
 from cachetools import LRUCache
 from telegram import MessageEntity
-from telegramify_markdown.entity import MessageEntity as Rendering
+
+if TYPE_CHECKING:
+    from telegramify_markdown.entity import MessageEntity as Rendering
 
 _SHOWN: Final = frozenset(
     {
@@ -85,9 +86,7 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
         quiet: take the effect out of `@name`, which Telegram would make a mention by itself.
     """
     source = _well_formed(markdown).replace("<", _LESS_THAN)
-    # LaTeX stays as it was written: what looks like it may be escaped brackets, and a formula that
-    # was asked for is to be copied.
-    text, found = telegramify_markdown.convert(source, latex_escape=False, config=_config())
+    text, found = _convert(source)
     text = text.replace(_LESS_THAN, "<").rstrip()
     if not text.strip():
         # A comment, a bare link target: rendered to nothing, but it was not nothing.
@@ -125,14 +124,18 @@ def folded(shown: Rendered) -> Rendered:
     return Rendered(shown.text, (quote, *inner))
 
 
-def _config() -> telegramify_markdown.RenderConfig:
+def _convert(markdown: str) -> tuple[str, list[Rendering]]:
+    import telegramify_markdown  # noqa: PLC0415 - two megabytes that an idle bot does without
+
     config = telegramify_markdown.RenderConfig.isolated()
     symbols = config.markdown_symbol
     symbols.heading_level_1 = symbols.heading_level_2 = ""
     symbols.heading_level_3 = symbols.heading_level_4 = ""
     symbols.image = ""
     symbols.unordered_list_item = "\N{BULLET}"
-    return config
+    # LaTeX stays as it was written: what looks like it may be escaped brackets, and a formula that
+    # was asked for is to be copied.
+    return telegramify_markdown.convert(markdown, latex_escape=False, config=config)
 
 
 def _well_formed(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The one place where failures of the client library become ours.
+"""What failures of the client library mean for the bot.
 
 Statuses and texts are those of the official Bot API server (10.0). The client library capitalises
 the texts, so they are compared in lower case.
@@ -49,7 +49,7 @@ class Request(enum.Enum):
     PREVIEW = enum.auto()
 
 
-_NEVER_SENT = (
+_NEVER_SENT: Final = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -58,7 +58,7 @@ _NEVER_SENT = (
 )
 """Nothing of the request reached Telegram."""
 
-_FORBIDDEN = {
+_FORBIDDEN: Final = {
     "bot was blocked by the user": "blocked",
     "user is deactivated": "deactivated",
     "bot can't initiate conversation": "write-first",
@@ -66,7 +66,7 @@ _FORBIDDEN = {
     "bot is not a member": "no-member",
     "group chat was deleted": "deleted",
 }
-_NO_RIGHTS = {
+_NO_RIGHTS: Final = {
     "not enough rights to send photos": "photos",
     "chat_send_photos_forbidden": "photos",
     "not enough rights to send documents": "files",
@@ -80,20 +80,14 @@ _NO_RIGHTS = {
     "chat not found": "gone",
 }
 """What Telegram says, and the sentence `telegram-forbidden-…` of the catalogue that helps."""
-_FILES_NOT_ALLOWED = (
-    "not enough rights to send photos",
-    "not enough rights to send documents",
-    "chat_send_photos_forbidden",
-    "chat_send_docs_forbidden",
-    "chat_send_media_forbidden",
-)
-_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
-_NOT_A_PHOTO = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
-_NO_DRAFTS = ("textdraft_peer_invalid", "peer_id_invalid")
+_FILE_RIGHTS: Final = ("photos", "files", "pictures")
+_GONE: Final = ("message to edit not found", "message can't be edited", "message_id_invalid")
+_NOT_A_PHOTO: Final = ("photo_invalid_dimensions", "image_process_failed", "photo_ext_invalid")
+_NO_DRAFTS: Final = ("textdraft_peer_invalid", "peer_id_invalid")
 
 
 def seconds_to_wait(error: RetryAfter) -> float:
-    """How long a flood wait lasts, in seconds."""
+    """How long a flood wait lasts."""
     wait = error.retry_after
     return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
 
@@ -113,7 +107,7 @@ def is_not_a_photo(error: BadRequest) -> bool:
 
 def lacks_right_to_files(error: BaseException | None) -> bool:
     """Whether the bot may write in this group, but not send what it was to send."""
-    return isinstance(error, BadRequest) and _names(error, _FILES_NOT_ALLOWED)
+    return isinstance(error, BadRequest) and _why(error, _NO_RIGHTS) in _FILE_RIGHTS
 
 
 def is_too_late(error: TelegramError) -> bool:

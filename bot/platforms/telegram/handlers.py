@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -45,15 +44,7 @@ _ADMIN_TIMEOUT_SECONDS: Final = 10.0
 
 
 class Handlers:
-    """Take in updates that the client library has read.
-
-    Args:
-        bot: initialised client.
-        dispatcher: where they go.
-        state: shared by all of the adapter.
-        notices: says what is said at once.
-        inline: serves inline mode, if that is on.
-    """
+    """Take in updates that the client library has read; those of inline mode if that is on."""
 
     def __init__(
         self,
@@ -232,17 +223,12 @@ def _log_membership(change: ChatMemberUpdated) -> None:
 
 
 class ChatAdmins:
-    """Asks Telegram who administers a group, and remembers it for some minutes.
+    """Asks Telegram who administers a group, and remembers it for some minutes."""
 
-    Args:
-        bot: initialised client.
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, bot: Bot, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._answers: TTLCache[tuple[int, int], bool] = TTLCache(
-            _MAX_ADMIN_ANSWERS, _ADMIN_MEMORY_SECONDS, clock
+            _MAX_ADMIN_ANSWERS, _ADMIN_MEMORY_SECONDS
         )
 
     async def has(self, message: IncomingMessage) -> bool:

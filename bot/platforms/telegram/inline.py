@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Self
 
 import structlog
@@ -72,43 +72,28 @@ class InlineTarget:
     """Where a reply goes: a message that a person sent through inline mode.
 
     Attributes:
-        message_id: the message's `inline_message_id`.
+        inline: the message's `inline_message_id`.
         person: who sent it, a user id.
         language: of that person, as a BCP 47 tag; may be empty.
         prompt: what was typed behind the bot's name.
     """
 
-    message_id: str
+    inline: str
     person: int
     language: str
     prompt: str
 
     def to_address(self) -> Address:
-        data = {
-            "inline": self.message_id,
-            "person": self.person,
-            "language": self.language,
-            "prompt": self.prompt,
-        }
-        return Address(PLATFORM, f"inline {self.message_id}", data)
+        return Address(PLATFORM, f"inline {self.inline}", asdict(self))
 
     @classmethod
     def from_address(cls, address: Address) -> Self | None:
         """Read what `to_address` wrote; `None` if the address is that of a message in a chat."""
-        data = address.data
-        if "inline" not in data:
-            return None
-        return cls(data["inline"], data["person"], data["language"], data["prompt"])
+        return cls(**address.data) if "inline" in address.data else None
 
 
 class Inline:
-    """Answers what people type behind the bot's name, and draws what they chose.
-
-    Args:
-        bot: initialised client.
-        dispatcher: where drawings go.
-        state: remembers each person's recent pictures.
-    """
+    """Answers what people type behind the bot's name, and draws what they chose."""
 
     def __init__(self, bot: Bot, dispatcher: Dispatcher, state: ServerState) -> None:
         self._bot = bot
@@ -147,7 +132,6 @@ class Inline:
             self._tasks.start(self._say(message_id, notice.text, drawing))
 
     async def close(self) -> None:
-        """Answer nothing more."""
         await self._tasks.close()
 
     async def _offer(self, query: InlineQuery) -> None:
@@ -232,12 +216,6 @@ class InlineSurface:
 
     The message is there before the reply begins, so creating it is editing it, and nothing about
     it is ever in doubt. A receipt is `{"inline": id}`.
-
-    Args:
-        bot: initialised client.
-        target: the message.
-        state: remembers what was sent to whom.
-        words: the language of the person.
     """
 
     def __init__(self, bot: Bot, target: InlineTarget, state: ServerState, words: Words) -> None:
@@ -245,7 +223,7 @@ class InlineSurface:
         self._target = target
         self._state = state
         self._words = words
-        self._receipt: Receipt = {"inline": target.message_id}
+        self._receipt: Receipt = {"inline": target.inline}
         self._keyboard = _again(target.prompt)
         self._render = Renderer(quiet=True)
         self._private = ChatClient(bot, TelegramTarget(target.person, private=True), state)
@@ -268,7 +246,6 @@ class InlineSurface:
         return self._render(text).length
 
     def anchor(self) -> Anchor:
-        """Nothing is needed to find the message."""
         return {}
 
     async def find(self, search: Search) -> Receipt | None:
@@ -277,12 +254,10 @@ class InlineSurface:
         return self._receipt
 
     async def create(self, content: Content, nonce: str) -> Receipt:
-        """Show the beginning of a reply.
+        """Show the beginning of a reply. Raises as `edit`, and for a second message as well.
 
         Raises:
-            ContentRefused: a second message.
-            DeliveryUnknown: repeating it is harmless.
-            MessageGone: a person deleted the message.
+            ContentRefused: it is a second message.
         """
         if not nonce.endswith("-0"):
             raise ContentRefused("A message of Telegram's inline mode cannot be followed by more.")
@@ -309,20 +284,15 @@ class InlineSurface:
             return
         with translated(Request.EDIT):
             await self._bot.edit_message_media(
-                shown, inline_message_id=self._target.message_id, reply_markup=self._keyboard
+                shown, inline_message_id=self._target.inline, reply_markup=self._keyboard
             )
 
     async def delete(self, receipt: Receipt) -> None:
-        """Leave a sign: nobody but the person can remove such a message."""
+        """Leave a sign: only the person can remove such a message."""
         del receipt
         await self._say(Rendered(_REMOVED))
 
     async def preview(self, content: Content) -> None:
-        """Never.
-
-        Raises:
-            PreviewUnsupported: always.
-        """
         del content
         raise PreviewUnsupported("A message of Telegram's inline mode has no drafts.")
 
@@ -330,7 +300,7 @@ class InlineSurface:
         with translated(Request.EDIT):
             await self._bot.edit_message_text(
                 shown.text,
-                inline_message_id=self._target.message_id,
+                inline_message_id=self._target.inline,
                 entities=shown.entities,
                 link_preview_options=NO_LINK_PREVIEW,
                 reply_markup=self._keyboard,

@@ -67,13 +67,7 @@ class Listener:
 
 
 class Notices:
-    """Everything that the bot says without a turn.
-
-    Args:
-        bot: initialised client.
-        state: shared by all of the adapter.
-        timing: how long to wait after a failure.
-    """
+    """Everything that the bot says without a turn."""
 
     def __init__(self, bot: Bot, state: ServerState, timing: Timing) -> None:
         self._bot = bot
@@ -82,13 +76,7 @@ class Notices:
         self._tasks = BackgroundTasks()
 
     def say(self, target: TelegramTarget, notice: Notice, listener: Listener | None = None) -> None:
-        """Send a notice, with its buttons and files.
-
-        Args:
-            target: where.
-            notice: what.
-            listener: whom a private notice concerns, where others could read along.
-        """
+        """Send a notice; a private one to `listener` alone, where others could read along."""
         self._tasks.start(self._say(target, notice, listener))
 
     def help(self, target: TelegramTarget, notice: Notice) -> None:
@@ -110,8 +98,8 @@ class Notices:
             private: the private chat.
             notice: what goes there.
             here: where it was asked for.
-            sent: what to say here when it arrived.
-            refused: what to say here when that person never wrote to the bot.
+            sent: what to say `here` when it arrived.
+            refused: what to say `here` when that person never wrote to the bot.
         """
 
         async def both() -> None:

@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from telegram import (
     Animation,
@@ -248,17 +248,10 @@ def _answered(message: Message) -> Message | None:
 # Pictures: a photo, a file, a sticker, or a still of a film.
 
 
-@dataclass(frozen=True, slots=True)
-class _Picture:
-    """What the bot looks at in a message.
-
-    Attributes:
-        attachment: to be fetched.
-        still: it is only the preview frame of something that moves.
-    """
-
+class _Picture(NamedTuple):
     attachment: Attachment
     still: bool = False
+    """It is only the preview frame of something that moves."""
 
 
 def _pictures(messages: Sequence[Message]) -> list[_Picture]:
@@ -359,14 +352,10 @@ def parse_callback(query: CallbackQuery) -> tuple[IncomingMessage, Action | None
         message_id=query.id,
         address=target.to_address(),
     )
-    return message, _action(query.data)
-
-
-def _action(data: str) -> Action | None:
     try:
-        return Action.parse(data)
+        return message, Action.parse(query.data)
     except ValueError:
-        return None
+        return message, None
 
 
 # A new prompt for a drawing: the message that asks names the turn itself, so nothing has to be kept

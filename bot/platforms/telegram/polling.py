@@ -46,14 +46,7 @@ class _Pending:
 
 
 class Polling:
-    """Takes updates from Telegram, commits them in the order of each chat, and confirms them.
-
-    Args:
-        bot: initialised client.
-        handlers: commit updates.
-        allowed: the kinds of updates that Telegram shall deliver.
-        timing: how long to wait for what.
-    """
+    """Takes updates of the allowed kinds, commits them in the order of each chat, confirms them."""
 
     def __init__(
         self, bot: Bot, handlers: Handlers, allowed: Sequence[str], timing: Timing

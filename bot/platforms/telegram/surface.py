@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, Self, TypeAlias
 
@@ -180,7 +179,7 @@ class TelegramSurface:
             return None  # not there, a person's, or another kind of message
         answered = edited.reply_to_message if isinstance(edited, Message) else None
         # In a topic, what answers nothing answers the topic's first message.
-        ours = {self._target.reply_to, self._target.topic}
+        ours = {self._target.reply_to, self._target.thread_id}
         if answered is not None and answered.message_id not in ours:
             return None
         return receipt
@@ -280,7 +279,7 @@ class TelegramSurface:
         """Show in the chat's head that something is being made, where no draft says so."""
         if self._actions is None or self.limits.previews:
             return
-        where = (self._chat.chat_id, self._target.topic)
+        where = (self._chat.chat_id, self._target.thread_id)
         if before and content.files:
             self._actions.begin(where, ChatAction.UPLOAD_PHOTO)
         elif not before and content.mood is Mood.WORKING:
@@ -312,28 +311,23 @@ class ChatActions:
 
     Telegram counts these requests like all others of the bot, so they get a small share of their
     own of what it takes per second; when that is used up, the chat does without.
-
-    Args:
-        bot: initialised client.
-        clock: monotonic seconds.
     """
 
-    def __init__(self, bot: Bot, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, bot: Bot) -> None:
         self._bot = bot
-        self._clock = clock
-        self._bucket = Bucket(_ACTIONS_PER_SECOND, _ACTIONS_PER_SECOND, clock())
+        self._bucket = Bucket(_ACTIONS_PER_SECOND, _ACTIONS_PER_SECOND, time.monotonic())
         self._shown: dict[_ChatAndTopic, _ShownAction] = {}
         self._closed_until: LRUCache[int, float] = LRUCache(_MAX_CLOSED_CHATS)
 
     def begin(self, where: _ChatAndTopic, action: ChatAction) -> None:
         """Show an action (Bot API, `sendChatAction`), or go on showing it."""
-        until = self._clock() + _ACTION_SECONDS
+        until = time.monotonic() + _ACTION_SECONDS
         shown = self._shown.get(where)
         if shown is not None and shown.action == action:
             shown.until = until
             return
         self.end(where)
-        if self._closed_until.get(where[0], 0.0) > self._clock():
+        if self._closed_until.get(where[0], 0.0) > time.monotonic():
             return  # Telegram asked this chat to wait; to go on asking would make that longer
         shown = self._shown[where] = _ShownAction(action, until)
         shown.task = asyncio.create_task(self._show(where, shown))
@@ -345,7 +339,6 @@ class ChatActions:
             shown.task.cancel()
 
     async def close(self) -> None:
-        """End all."""
         tasks = [shown.task for shown in self._shown.values() if shown.task is not None]
         for where in list(self._shown):
             self.end(where)
@@ -354,13 +347,13 @@ class ChatActions:
     async def _show(self, where: _ChatAndTopic, shown: _ShownAction) -> None:
         chat, topic = where
         try:
-            while self._clock() < shown.until:
-                self._bucket, wait = self._bucket.take(self._clock(), Urgency.PROGRESS)
+            while time.monotonic() < shown.until:
+                self._bucket, wait = self._bucket.take(time.monotonic(), Urgency.PROGRESS)
                 if not wait:
                     await self._bot.send_chat_action(chat, shown.action, message_thread_id=topic)
                 await asyncio.sleep(_ACTION_REPEAT_SECONDS)
         except RetryAfter as error:
-            self._closed_until[chat] = self._clock() + seconds_to_wait(error)
+            self._closed_until[chat] = time.monotonic() + seconds_to_wait(error)
         except TelegramError as error:
             _log.debug("action not shown", chat=chat, error=str(error))
         finally:

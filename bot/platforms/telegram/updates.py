@@ -13,7 +13,7 @@ import structlog
 from telegram import Bot, Message, Update
 
 from bot.platforms.adapter import SETTLE_SECONDS
-from bot.support import Backoff
+from bot.support import BackgroundTasks, Backoff
 
 _log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class SerialQueue:
 
     def __init__(self) -> None:
         self._last: dict[str, asyncio.Task[None]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks()
 
     def add(self, keys: Collection[str], job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         """Do a job once all jobs that were added before it under any of its keys have ended.
@@ -112,21 +112,16 @@ class SerialQueue:
             The task that does it. Whoever awaits it gets the job's errors; nobody has to.
         """
         before = {task for key in keys if (task := self._last.get(key)) is not None}
-        task = asyncio.create_task(_run_after(before, job))
+        task = self._tasks.start(_run_after(before, job))
         self._last.update(dict.fromkeys(keys, task))
-        self._tasks.add(task)
         task.add_done_callback(partial(self._ended, keys))
         return task
 
     async def close(self) -> None:
         """Cancel all jobs and wait for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def _ended(self, keys: Collection[str], task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         for key in keys:
             if self._last.get(key) is task:
                 del self._last[key]

@@ -71,13 +71,7 @@ class Hook:
 
 
 class Webhook:
-    """The receiving end.
-
-    Args:
-        hook: how Telegram delivers.
-        allowed: the kinds of updates that it shall deliver.
-        timing: how long to wait for what.
-    """
+    """Has updates of the allowed kinds delivered, and lets nobody but Telegram deliver."""
 
     def __init__(self, hook: Hook, allowed: Sequence[str], timing: Timing) -> None:
         self._url = hook.url
@@ -262,12 +256,6 @@ class Deliveries:
     Telegram brings the updates of one chat one after the other, each once the one before was
     acknowledged. So an album cannot be waited for: its items are written into the journal,
     acknowledged, and committed together when no more come.
-
-    Args:
-        bot: initialised client.
-        handlers: commit updates.
-        journal: keeps the items of albums.
-        timing: how long to wait for what.
     """
 
     def __init__(
@@ -383,11 +371,7 @@ class Deliveries:
 
 
 class UpdateJournal:
-    """Updates that are acknowledged and not committed yet, one file each. All of it blocks.
-
-    Args:
-        folder: made when it is needed.
-    """
+    """A folder of updates that are acknowledged and not committed yet. All of it blocks."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
