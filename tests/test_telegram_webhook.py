@@ -17,7 +17,6 @@ from bot.errors import AdapterError, TokenRefused
 from bot.models import Ask
 from bot.platforms.telegram.updates import ALLOWED_UPDATES
 from bot.platforms.telegram.webhook import forwarded_addresses, is_allowed
-from tests.servers import web_bot
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import (
     DELIVERED,
@@ -29,6 +28,8 @@ from tests.servers.telegram_support import (
     serving,
 )
 from tests.servers.telegram_webhook import HEADER
+from tests.servers.web_bot import ScriptedWebBot
+from tests.servers.web_bot import serving as serving_web
 
 TELEGRAM, STRANGER = "149.154.167.220", "8.8.8.8"
 
@@ -184,7 +185,7 @@ async def test_album_that_cannot_be_kept_comes_again(
 ) -> None:
     """A full disk: nothing is acknowledged that is not written down."""
     ada = server.person("Ada")
-    folder = tmp_path / "file" / "spool"
+    folder = tmp_path / "file" / "journal"
     folder.parent.write_text("")
     inbox = ScriptedInbox()
     async with serving(server, inbox, folder=folder):
@@ -236,15 +237,16 @@ async def test_token_revoked_while_serving(server: TelegramServer) -> None:
     assert error.value.__context__ is None
 
 
-async def test_on_the_server_of_the_web_chat(server: TelegramServer, tmp_path: Path) -> None:
+async def test_on_the_server_of_the_web_chat(
+    server: TelegramServer, web_bot: ScriptedWebBot, tmp_path: Path
+) -> None:
     """Telegram needs no access token of the web chat, under any name; others still do."""
     ada = server.person("Ada")
     inbox = ScriptedInbox()
-    bot = web_bot.ScriptedBot()
     async with (
         hooked(server, timing=replace(DELIVERED, webhook_check_seconds=60)) as adapter,
-        web_bot.serving(
-            bot, tmp_path / "spool", access_token="secret", extra=adapter.routes()
+        serving_web(
+            web_bot, tmp_path / "uploads", access_token="secret", extra=adapter.routes()
         ) as web,
         aiohttp.ClientSession() as session,
     ):
