@@ -12,12 +12,13 @@ from aiohttp import web
 from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
 from bot.i18n import Words
-from bot.models import IncomingMessage, JsonObject, Notice
+from bot.models import Imagine, IncomingMessage, Notice
 from bot.platforms.web.events import stream_events
 from bot.platforms.web.files import Downloads, UploadStore
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.parsing import (
     ROOM,
+    Form,
     FormRefused,
     Languages,
     channel_of,
@@ -134,14 +135,13 @@ class Chat:
             form = await read_form(request, self._uploads)
         except FormRefused as refused:
             return _refusal(refused.status, refused.said_in(words))
+        except OSError as error:
+            log.warning("upload not kept", error=str(error))
+            return _refusal(503, _reason(error, words))
         message = incoming_message(request, form.message_id, self._languages, form.attachments)
-        try:
-            command = form.command()
-        except CommandError as error:
-            self._uploads.discard(form.attachments)
-            return await _misused(self.inbox, message, error, words)
-        # Whatever happens now, the files stay: the turn may have been written down before.
-        return await self._answer(self.inbox, message, self.inbox.handle(message, command), words)
+        return await self._answer(
+            self.inbox, message, self._handle(self.inbox, message, form), words
+        )
 
     async def _press(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
@@ -152,86 +152,74 @@ class Chat:
         except FormRefused as refused:
             return _refusal(refused.status, refused.said_in(words))
         message = incoming_message(request, press_id, self._languages)
-        if action is None:
-            return await self._answer(self.inbox, message, _gone(self.inbox, message), words)
-        if action.verb is Verb.EDIT:
-            return await self._edit(self.inbox, message, action.target, words)
-        doing = self._carry_out(self.inbox, message, action)
-        return await self._answer(self.inbox, message, doing, words)
-
-    async def _carry_out(
-        self, inbox: Dispatcher, message: IncomingMessage, action: Action
-    ) -> Notice | None:
-        notice = await inbox.press(message, action)
-        if action.verb is Verb.FORGET and notice is not None and notice.replaces:
-            # What is deleted from the archive must not come back from memory.
-            self._rooms.forget_finished()
-        return notice
-
-    async def _edit(
-        self, inbox: Dispatcher, message: IncomingMessage, turn_id: str, words: Words
-    ) -> web.Response:
-        """Hand a drawing back to be changed: whoever sends it then, draws it."""
-        try:
-            turns = await self._transcripts.turns(message.channel, MAX_TURNS_SHOWN)
-            here = any(turn.id == turn_id for turn in turns)
-            drawing = await inbox.drawing(turn_id) if here else None
-        except StorageError as error:
-            return _refusal(503, _reason(error, words))
-        if drawing is None:
-            return await self._answer(inbox, message, _gone(inbox, message), words)
-        return _taken(message, compose=asdict(drawing))
+        return await self._answer(
+            self.inbox, message, self._carry_out(self.inbox, message, action), words
+        )
 
     async def _answer(
         self,
         inbox: Dispatcher,
         message: IncomingMessage,
-        answer: Awaitable[Notice | None],
+        doing: Awaitable[Notice | Imagine | None],
         words: Words,
     ) -> web.Response:
-        """Wait for what the bot says at once, and tell the page."""
+        """Wait until something is taken in, and tell the page what the bot says to it at once.
+
+        Args:
+            inbox: knows the language of the room.
+            message: what is taken in.
+            doing: results in a notice, or in a drawing for the person to change and send.
+            words: the visitor's language.
+        """
         try:
-            notice = await answer
-            said = None if notice is None else await notice_to_json(notice, self._downloads)
+            said = await doing
+            notice = compose = None
+            if isinstance(said, Imagine):
+                compose = asdict(said)
+            elif said is not None:
+                notice = await notice_to_json(said, self._downloads)
         except CommandError as error:
-            return await _misused(inbox, message, error, words)
+            with suppress(StorageError):
+                words = await inbox.words(message)
+            return _refusal(422, error.said_in(words))
         except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))
             return _refusal(503, _reason(error, words))
-        return _taken(message, notice=said)
+        body = {"message": message.message_id, "notice": notice, "compose": compose}
+        return web.json_response(body, status=202)
 
+    async def _handle(
+        self, inbox: Dispatcher, message: IncomingMessage, form: Form
+    ) -> Notice | None:
+        try:
+            command = form.command()
+        except CommandError:
+            self._uploads.discard(form.attachments)
+            raise
+        # Whatever happens now, the files stay: the turn may have been written down before.
+        return await inbox.handle(message, command)
 
-def _taken(
-    message: IncomingMessage, notice: JsonObject | None = None, compose: JsonObject | None = None
-) -> web.Response:
-    """Tell the page that something was taken in.
-
-    Args:
-        message: what.
-        notice: what the bot says at once.
-        compose: a drawing for the person to change and send.
-    """
-    body = {"message": message.message_id, "notice": notice, "compose": compose}
-    return web.json_response(body, status=202)
+    async def _carry_out(
+        self, inbox: Dispatcher, message: IncomingMessage, action: Action | None
+    ) -> Notice | Imagine | None:
+        drawing = None
+        if action is not None and action.verb is Verb.EDIT:
+            # Handed back to be changed: whoever sends it then, draws it.
+            turns = await self._transcripts.turns(message.channel, MAX_TURNS_SHOWN)
+            if any(turn.id == action.target for turn in turns):
+                drawing = await inbox.drawing(action.target)
+        elif action is not None:
+            notice = await inbox.press(message, action)
+            if action.verb is Verb.FORGET and notice is not None and notice.replaces:
+                # What is deleted from the archive must not come back from memory.
+                self._rooms.forget_finished()
+            return notice
+        return drawing or Notice((await inbox.words(message))("press-gone"))
 
 
 def _refusal(status: int, text: str) -> web.Response:
     """Tell the page, in a sentence for the person, why something was not taken in."""
     return web.json_response({"error": text}, status=status)
-
-
-async def _misused(
-    inbox: Dispatcher, message: IncomingMessage, error: CommandError, words: Words
-) -> web.Response:
-    """Tell how a command is written."""
-    with suppress(StorageError):
-        words = await inbox.words(message)
-    return _refusal(422, error.said_in(words))
-
-
-async def _gone(inbox: Dispatcher, message: IncomingMessage) -> Notice:
-    """The answer to a press of a button that means nothing any more."""
-    return Notice((await inbox.words(message))("press-gone"))
 
 
 def _reason(error: BotError | OSError, words: Words) -> str:

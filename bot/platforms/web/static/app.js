@@ -12,7 +12,7 @@ import { announce, toast } from "./voice.js";
 import { say } from "./words.js";
 
 /** The longest notice that is only shown in passing. */
-const PASSING = 160;
+const MAX_TOAST_CHARS = 160;
 
 class Chat {
   #entries = new Map();
@@ -215,7 +215,7 @@ class Chat {
       announce(words);
       // What was deleted goes from the page, too.
       if (action.startsWith("forget:")) this.#readTranscript();
-    } else if (notice.files.length + notice.buttons.length === 0 && words.length <= PASSING) {
+    } else if (notice.files.length + notice.buttons.length === 0 && words.length <= MAX_TOAST_CHARS) {
       toast(words);
     } else {
       const card = (node) => (place instanceof Note ? place.element.after(node) : place.element.append(node));

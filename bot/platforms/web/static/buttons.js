@@ -27,7 +27,7 @@ const HINTS = {
   stop: "hint-stop",
 };
 
-/** Verbs whose label says too little to who does not see the page. */
+/** Verbs whose label says too little to somebody who does not see the page. */
 const UNCLEAR = new Set(["delete", "full", "less", "more"]);
 const CHOSEN = /^●\s*/;
 const SIGNS = /^[^\p{L}\p{N}]+/u;

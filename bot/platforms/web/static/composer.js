@@ -4,7 +4,7 @@ import { button, byId, element, icon } from "./dom.js";
 import { Suggestions } from "./suggestions.js";
 import { limits, say } from "./words.js";
 
-const LARGEST_HEIGHT = 220;
+const MAX_HEIGHT_PX = 220;
 
 export class Composer {
   #form = byId("composer");
@@ -123,7 +123,7 @@ export class Composer {
 
   #refresh() {
     this.#text.style.height = "auto";
-    this.#text.style.height = `${Math.min(this.#text.scrollHeight, LARGEST_HEIGHT)}px`;
+    this.#text.style.height = `${Math.min(this.#text.scrollHeight, MAX_HEIGHT_PX)}px`;
     this.#suggestions.refresh();
     const [label, sign] = this.#stops() ? [say("stop"), "stop"] : [say("send"), "send"];
     if (this.#send.ariaLabel !== label) {

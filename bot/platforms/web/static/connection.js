@@ -2,8 +2,8 @@
 
 import { say } from "./words.js";
 
-const FIRST_DELAY = 1000;
-const LONGEST_DELAY = 15000;
+const FIRST_DELAY_MS = 1000;
+const MAX_DELAY_MS = 15000;
 
 /** A message was not taken. `message` is a sentence; `again` says whether the same may work later. */
 export class NotTaken extends Error {
@@ -24,7 +24,7 @@ export class Connection {
   #handlers;
   #source = null;
   #timer = 0;
-  #delay = FIRST_DELAY;
+  #delay = FIRST_DELAY_MS;
 
   constructor(room, handlers) {
     this.#room = encodeURIComponent(room);
@@ -36,7 +36,7 @@ export class Connection {
     this.#source = source;
     source.addEventListener("reply", (event) => this.#handlers.onReply(JSON.parse(event.data)));
     source.addEventListener("ready", () => {
-      this.#delay = FIRST_DELAY;
+      this.#delay = FIRST_DELAY_MS;
       this.#handlers.onState(true);
       this.#handlers.onReady();
     });
@@ -47,7 +47,7 @@ export class Connection {
       // The stream does not say which status; this request leads to the login page if it is 401.
       this.turns().catch(() => {});
       this.#timer = setTimeout(() => this.open(), this.#delay);
-      this.#delay = Math.min(this.#delay * 2, LONGEST_DELAY);
+      this.#delay = Math.min(this.#delay * 2, MAX_DELAY_MS);
     });
   }
 

@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const NEAR_BOTTOM = 120;
+const NEAR_BOTTOM_PX = 120;
 
 export class Follower {
   #scroller = byId("scroller");
@@ -28,7 +28,7 @@ export class Follower {
 
   #look() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
+    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
     this.#jump.hidden = this.#following;
   }
 }

@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-const TOAST_TIME = 6000;
+const TOAST_MS = 6000;
 
 let timer = 0;
 
@@ -12,7 +12,7 @@ export function toast(sentence) {
   line.textContent = sentence;
   line.hidden = false;
   clearTimeout(timer);
-  timer = setTimeout(() => (line.hidden = true), TOAST_TIME);
+  timer = setTimeout(() => (line.hidden = true), TOAST_MS);
 }
 
 /** Tell a screen reader something that others see for themselves. */
