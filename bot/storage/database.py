@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import stamina
 from sqlalchemy import (
@@ -28,12 +28,15 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.errors import StorageError
 from bot.storage.errors import translated
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _BUSY_MS = 5_000
 """How long a write waits for another process, for example a backup of the operator."""
@@ -244,6 +247,8 @@ def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgre
     """An `INSERT` that knows `ON CONFLICT`, which SQLAlchemy has only per database."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - loaded already where it is in use
+
     return postgresql.insert(table)
 
 

@@ -37,6 +37,10 @@ from bot.storage.schema import channels, reply_messages, storable, turn_pictures
 _UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
 _ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))
 
+_MAX_OTHERS = 20
+"""Turns that did not end well and are stepped over on the way back through a conversation, beside
+as many as there may be exchanges."""
+
 
 class TurnStore:
     """Turns and the history that they make. Every method is one transaction.
@@ -204,8 +208,9 @@ class TurnStore:
         limit = messages // 2
         if turn_id is None or limit <= 0:
             return []
+        where = {"from_turn": turn_id, "steps": 2 * limit + _MAX_OTHERS}
         async with self._database.read() as connection:
-            rows = (await connection.execute(_line(turn_id, limit))).all()
+            rows = (await connection.execute(_LINE, where)).all()
         found = [exchange for row in rows if (exchange := _exchange(row)) is not None]
         return found[:limit][::-1]
 
@@ -246,22 +251,21 @@ def _newest_first(channel: str, limit: int) -> Select[Any]:
     )
 
 
-def _line(turn_id: str, limit: int) -> Select[Any]:
+def _line() -> Select[Any]:
     """Answered turns from one back to the beginning, newest first, with what an exchange tells.
 
     A turn that failed or was stopped is stepped over; so that a long row of them costs no more than
     a conversation, steps are limited. Which turns ended well is seen from their answers, in
     Python: PostgreSQL does not look into JSON that holds half a surrogate pair somewhere.
     """
-    steps = 2 * limit + 20
     line = (
         select(turns.c.id, turns.c.parent, literal(0).label("depth"))
-        .where(turns.c.id == turn_id)
+        .where(turns.c.id == bindparam("from_turn"))
         .cte("line", recursive=True)
     )
     line = line.union_all(
         select(turns.c.id, turns.c.parent, line.c.depth + 1).where(
-            turns.c.id == line.c.parent, line.c.depth < steps
+            turns.c.id == line.c.parent, line.c.depth < bindparam("steps")
         )
     )
     told = (turns.c.id, turns.c.person_name, turns.c.command, turns.c.pictures, turns.c.answer)
@@ -292,7 +296,8 @@ def _exchange(row: Any) -> Exchange | None:
 
 _EARLIER = turns.alias("earlier")
 
-# Put together once, because that takes longer than running it.
+# Put together once, because that takes longer than running them.
+_LINE = _line()
 _GIVEN = [column for column in turns.c if column.name not in {"position", "epoch"}]
 _NEW_TURN = select(
     *(bindparam(f"new_{column.name}", type_=column.type) for column in _GIVEN), channels.c.epoch

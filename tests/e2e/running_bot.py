@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.servers.databases import fresh_database
+
 
 @dataclass
 class RunningBot:
@@ -97,6 +99,8 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 @asynccontextmanager
 async def running_bot(folder: Path, *arguments: str, **settings: str) -> AsyncIterator[RunningBot]:
     """`janus-bot run` in `folder`; settings are environment variables without their prefix."""
+    if not arguments:  # the other commands are shown what a new user has: nothing
+        fresh_database(folder / "data" / "janus.sqlite3")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bot", *(arguments or ("run",))),
         cwd=folder,
