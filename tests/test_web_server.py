@@ -229,6 +229,17 @@ async def test_trouble_behind_it_is_told(
         assert "cannot write anything down" in (await response.json())["error"]
 
 
+async def test_an_upload_that_cannot_be_kept_is_told(
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, tmp_path: Path
+) -> None:
+    """When the disk refuses a picture, its sender gets a sentence, and nothing is asked."""
+    (tmp_path / "files").write_text("in the way")
+    async with visitor.post(messages_url(web), data=form("x", {"a.png": b"x"})) as response:
+        assert response.status == 503
+        assert "cannot write anything down" in (await response.json())["error"]
+    assert web_bot.received == []
+
+
 async def test_events_in_order_and_again_after_a_reconnect(
     visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
