@@ -8,13 +8,17 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers.databases import blank, file_storage, storage, where
 from tests.servers.postgres import postgres_server
+from tests.servers.telegram_support import make_surface, telegram, telegram_client
 from tests.servers.web_bot import visitor, web, web_bot
 
 __all__ = [
     "blank",
     "file_storage",
+    "make_surface",
     "postgres_server",
     "storage",
+    "telegram",
+    "telegram_client",
     "visitor",
     "web",
     "web_bot",

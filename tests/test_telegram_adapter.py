@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,81 +22,66 @@ from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
-from tests.servers.telegram_support import FAST, ScriptedInbox, opened, picture, serving
+from tests.servers.telegram_support import FAST, ScriptedInbox, both_ways, opened, picture, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 
 CHANNEL = ChannelKey("telegram", ("1",))
 
 
-@pytest.fixture(params=["polling", "webhook"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
-    """Each test with it runs in both modes."""
-    async with TelegramServer() as running:
-        running.by_webhook = request.param == "webhook"
-        yield running
-
-
-@pytest.fixture
-async def polled() -> AsyncIterator[TelegramServer]:
-    """For what only polling has, and for what is the same in both modes."""
-    async with TelegramServer() as running:
-        yield running
-
-
 # Logging in
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "12:", "12:a b", "12:../x", "654321:other"])
-async def test_token_that_is_not_accepted(polled: TelegramServer, token: str) -> None:
+async def test_token_that_is_not_accepted(telegram: TelegramServer, token: str) -> None:
     """A malformed or refused token ends in a sentence that does not quote it."""
     with pytest.raises(TokenRefused, match="@BotFather") as error:
-        async with opened(polled, token):
+        async with opened(telegram, token):
             pass
     assert error.value.__cause__ is None
     assert error.value.__context__ is None
 
 
-async def test_open_waits_for_a_server_that_is_away(polled: TelegramServer) -> None:
+async def test_open_waits_for_a_server_that_is_away(telegram: TelegramServer) -> None:
     """Start before the server is up, and the adapter logs in once it is."""
-    await polled.stop()
-    adapter = TelegramAdapter(token=TOKEN, api_url=polled.url, timing=FAST)
+    await telegram.stop()
+    adapter = TelegramAdapter(token=TOKEN, api_url=telegram.url, timing=FAST)
     opening = asyncio.create_task(adapter.open())
     try:
         done, _ = await asyncio.wait({opening}, timeout=0.2)
         assert not done
-        await polled.start()
+        await telegram.start()
         await asyncio.wait_for(opening, 45)
     finally:
         opening.cancel()
         await adapter.close()
 
 
-async def test_trouble_while_logging_in_passes(polled: TelegramServer) -> None:
+async def test_trouble_while_logging_in_passes(telegram: TelegramServer) -> None:
     """A 5xx and a flood wait are no reason to give up."""
-    polled.fail_next("getMe", 502, "Bad Gateway", times=2)
-    async with opened(polled):
-        assert len(polled.called("getMe")) == 3
+    telegram.fail_next("getMe", 502, "Bad Gateway", times=2)
+    async with opened(telegram):
+        assert len(telegram.called("getMe")) == 3
 
 
-async def test_command_menu_is_set_only_when_it_differs(polled: TelegramServer) -> None:
+async def test_command_menu_is_set_only_when_it_differs(telegram: TelegramServer) -> None:
     """The second start leaves the menu alone; a server that refuses it is no obstacle."""
-    polled.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
+    telegram.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
     menus = 2 * 3  # in private and in groups; English, Russian, and for everybody else
     for start, sets in enumerate((menus, menus + 1, menus + 1), start=1):
-        async with serving(polled, ScriptedInbox()):
-            await polled.wait_for(
+        async with serving(telegram, ScriptedInbox()):
+            await telegram.wait_for(
                 lambda start=start, sets=sets: (  # type: ignore[misc] # bound now
-                    len(polled.called("getMyCommands")) == start * menus
-                    and len(polled.called("setMyCommands")) == sets
+                    len(telegram.called("getMyCommands")) == start * menus
+                    and len(telegram.called("setMyCommands")) == sets
                 )
             )
-    in_private = polled.world.commands["default", ""]
+    in_private = telegram.world.commands["default", ""]
     assert [command["command"] for command in in_private] == list(WORDS)
-    in_groups = polled.world.commands["all_group_chats", "ru"]
+    in_groups = telegram.world.commands["all_group_chats", "ru"]
     assert "export" not in [command["command"] for command in in_groups]
     assert in_groups[0]["description"] == "Нарисовать пять картинок по описанию"
-    assert len(polled.world.commands) == menus
+    assert len(telegram.world.commands) == menus
 
 
 @pytest.fixture
@@ -115,20 +100,20 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def test_token_stays_out_of_the_logs(polled: TelegramServer, log: io.StringIO) -> None:
+async def test_token_stays_out_of_the_logs(telegram: TelegramServer, log: io.StringIO) -> None:
     """Neither in the addresses that the HTTP client logs nor in the traceback of an error."""
-    ada = polled.person("Ada")
-    url = f"{polled.url}/bot{TOKEN}/sendMessage"
+    ada = telegram.person("Ada")
+    url = f"{telegram.url}/bot{TOKEN}/sendMessage"
     inbox = ScriptedInbox(failures=[RuntimeError(f"cannot reach {url}")])
-    async with serving(polled, inbox):
-        polled.fail_next("getUpdates", 500, "Internal Server Error")
-        polled.say(polled.private(ada), ada, "breaks the inbox")
-        polled.say(polled.private(ada), ada, "Hello")
+    async with serving(telegram, inbox):
+        telegram.fail_next("getUpdates", 500, "Internal Server Error")
+        telegram.say(telegram.private(ada), ada, "breaks the inbox")
+        telegram.say(telegram.private(ada), ada, "Hello")
         await inbox.wait(1)
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert {"httpx", "httpcore.http11", "telegram.Bot"} <= {line["logger"] for line in lines}
     (address,) = {line["event"].split()[3] for line in lines if "/getMe" in line["event"]}
-    assert address == f"{polled.url}/bot[secret]/getMe"
+    assert address == f"{telegram.url}/bot[secret]/getMe"
     (failure,) = [line["exception"] for line in lines if line["event"] == "update skipped"]
     assert "bot[secret]/sendMessage" in failure
     assert TOKEN.partition(":")[2] not in log.getvalue()
@@ -137,65 +122,68 @@ async def test_token_stays_out_of_the_logs(polled: TelegramServer, log: io.Strin
 # Delivery
 
 
-async def test_update_is_confirmed_only_after_it_is_committed(server: TelegramServer) -> None:
+@both_ways
+async def test_update_is_confirmed_only_after_it_is_committed(telegram: TelegramServer) -> None:
     """Stopped before the commit, the next start delivers it again; after it, never."""
-    ada = server.person("Ada")
-    server.say(server.private(ada), ada, "Hello")
+    ada = telegram.person("Ada")
+    telegram.say(telegram.private(ada), ada, "Hello")
     stuck = ScriptedInbox()
     stuck.gate.clear()
-    async with serving(server, stuck):
+    async with serving(telegram, stuck):
         await stuck.wait_for(lambda: stuck.begun == 1)
-    assert len(server.unconfirmed) == 1
+    assert len(telegram.unconfirmed) == 1
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
+    async with serving(telegram, inbox):
         await inbox.wait(1)
-    assert server.unconfirmed == []
+    assert telegram.unconfirmed == []
     assert inbox.commands == [Ask("Hello")]
 
 
-async def test_message_that_cannot_be_stored_comes_again(server: TelegramServer) -> None:
+@both_ways
+async def test_message_that_cannot_be_stored_comes_again(telegram: TelegramServer) -> None:
     """A full disk loses nothing: the update is tried until it is stored, and in its order."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox(failures=[StorageError("disk full"), StorageError("disk full")])
-    async with serving(server, inbox):
-        server.say(chat, ada, "one")
-        server.say(chat, ada, "two")
+    async with serving(telegram, inbox):
+        telegram.say(chat, ada, "one")
+        telegram.say(chat, ada, "two")
         await inbox.wait(2)
     assert inbox.commands == [Ask("one"), Ask("two")]
 
 
-async def test_broken_updates_stop_nothing(server: TelegramServer) -> None:
+@both_ways
+async def test_broken_updates_stop_nothing(telegram: TelegramServer) -> None:
     """One that the library cannot read, and one that breaks the inbox, are skipped."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox(failures=[KeyError("a bug"), AssertionError("another")])
-    server.push("message", {"nothing": "known"})
-    server.say(chat, ada, "breaks the inbox")
-    server.say(chat, ada, "breaks it again")
-    server.say(chat, ada, "Hello")
-    async with serving(server, inbox):
+    telegram.push("message", {"nothing": "known"})
+    telegram.say(chat, ada, "breaks the inbox")
+    telegram.say(chat, ada, "breaks it again")
+    telegram.say(chat, ada, "Hello")
+    async with serving(telegram, inbox):
         await inbox.wait(1)
-        await server.wait_for(lambda: not server.unconfirmed)
+        await telegram.wait_for(lambda: not telegram.unconfirmed)
     assert inbox.commands == [Ask("Hello")]
 
 
-async def test_trouble_while_polling_passes(polled: TelegramServer) -> None:
+async def test_trouble_while_polling_passes(telegram: TelegramServer) -> None:
     """Outages, flood waits and another poller: each ends, and readiness follows."""
     inbox, ready = ScriptedInbox(), list[bool]()
-    async with serving(polled, inbox, ready):
-        await polled.wait_for(lambda: polled.called("getUpdates"))
-        polled.fail_next("getUpdates", 500, "Internal Server Error", times=2)
-        polled.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
-        polled.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
-        ada = polled.person("Ada")
-        polled.say(polled.private(ada), ada, "one")
+    async with serving(telegram, inbox, ready):
+        await telegram.wait_for(lambda: telegram.called("getUpdates"))
+        telegram.fail_next("getUpdates", 500, "Internal Server Error", times=2)
+        telegram.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
+        telegram.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
+        ada = telegram.person("Ada")
+        telegram.say(telegram.private(ada), ada, "one")
         await inbox.wait(1)
-        polled.say(polled.private(ada), ada, "two")
+        telegram.say(telegram.private(ada), ada, "two")
         await inbox.wait(2)
-        await polled.stop()
-        await polled.start()
-        polled.say(polled.private(ada), ada, "three")
+        await telegram.stop()
+        await telegram.start()
+        telegram.say(telegram.private(ada), ada, "three")
         await inbox.wait(3)
     assert ready[0] is True
     assert ready[-1] is True
@@ -203,17 +191,17 @@ async def test_trouble_while_polling_passes(polled: TelegramServer) -> None:
 
 
 async def test_poll_that_nobody_answers_is_given_up(
-    polled: TelegramServer, monkeypatch: pytest.MonkeyPatch
+    telegram: TelegramServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection that died without a word is noticed, and polling goes on with another one."""
     monkeypatch.setattr(client, "_POLL_MARGIN_SECONDS", 0.5)
-    ada = polled.person("Ada")
+    ada = telegram.person("Ada")
     inbox, ready = ScriptedInbox(), list[bool]()
-    polled.delays["getupdates"] = 600
-    async with serving(polled, inbox, ready, timing=replace(FAST, poll_seconds=1)):
-        await polled.wait_for(lambda: len(polled.called("getUpdates")) > 1)
-        polled.delays.clear()
-        polled.say(polled.private(ada), ada, "Hello")
+    telegram.delays["getupdates"] = 600
+    async with serving(telegram, inbox, ready, timing=replace(FAST, poll_seconds=1)):
+        await telegram.wait_for(lambda: len(telegram.called("getUpdates")) > 1)
+        telegram.delays.clear()
+        telegram.say(telegram.private(ada), ada, "Hello")
         await inbox.wait(1)
     assert ready[0] is True
 
@@ -226,78 +214,80 @@ async def test_poll_that_nobody_answers_is_given_up(
     ],
 )
 async def test_who_else_takes_the_updates_is_named(
-    polled: TelegramServer, capsys: pytest.CaptureFixture[str], text: str, said: str
+    telegram: TelegramServer, capsys: pytest.CaptureFixture[str], text: str, said: str
 ) -> None:
     """Only one program can have them; the log says which kind the other one is."""
-    polled.fail_next("getUpdates", 409, text)
+    telegram.fail_next("getUpdates", 409, text)
     ready = list[bool]()
-    async with serving(polled, ScriptedInbox(), ready):
-        await polled.wait_for(lambda: True in ready)
+    async with serving(telegram, ScriptedInbox(), ready):
+        await telegram.wait_for(lambda: True in ready)
     assert said in capsys.readouterr().out
 
 
-async def test_webhook_is_removed_before_polling(polled: TelegramServer) -> None:
+async def test_webhook_is_removed_before_polling(telegram: TelegramServer) -> None:
     """Left behind by another program, it would block polling for ever."""
-    polled.hook.set({"url": "https://example.org/hook"})
-    ada = polled.person("Ada")
-    polled.say(polled.private(ada), ada, "Hello")
+    telegram.hook.set({"url": "https://example.org/hook"})
+    ada = telegram.person("Ada")
+    telegram.say(telegram.private(ada), ada, "Hello")
     inbox = ScriptedInbox()
-    async with serving(polled, inbox):
+    async with serving(telegram, inbox):
         await inbox.wait(1)
-    assert polled.hook.url == ""
+    assert telegram.hook.url == ""
 
 
-async def test_server_without_webhooks(polled: TelegramServer) -> None:
+async def test_server_without_webhooks(telegram: TelegramServer) -> None:
     """A self-hosted server that does not know the method is polled all the same."""
-    polled.unknown.add("deletewebhook")
-    ada = polled.person("Ada")
-    polled.say(polled.private(ada), ada, "Hello")
+    telegram.unknown.add("deletewebhook")
+    ada = telegram.person("Ada")
+    telegram.say(telegram.private(ada), ada, "Hello")
     inbox = ScriptedInbox()
-    async with serving(polled, inbox):
+    async with serving(telegram, inbox):
         await inbox.wait(1)
-    assert polled.called("deleteWebhook")
+    assert telegram.called("deleteWebhook")
     assert inbox.commands == [Ask("Hello")]
 
 
-async def test_token_revoked_while_polling(polled: TelegramServer) -> None:
+async def test_token_revoked_while_polling(telegram: TelegramServer) -> None:
     """Polling ends with the sentence instead of going silent."""
-    async with opened(polled) as adapter:
+    async with opened(telegram) as adapter:
         serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
-        await polled.wait_for(lambda: polled.called("getUpdates"))
-        polled.token = "123456:new"
-        ada = polled.person("Ada")
-        polled.say(polled.private(ada), ada, "Hello")
+        await telegram.wait_for(lambda: telegram.called("getUpdates"))
+        telegram.token = "123456:new"
+        ada = telegram.person("Ada")
+        telegram.say(telegram.private(ada), ada, "Hello")
         with pytest.raises(TokenRefused, match="@BotFather"):
             await asyncio.wait_for(serve, 45)
 
 
-async def test_surfaces_work_after_serving_ended(server: TelegramServer) -> None:
+@both_ways
+async def test_surfaces_work_after_serving_ended(telegram: TelegramServer) -> None:
     """Running replies are finished between the end of `serve` and `close`."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
-    server.say(chat, ada, "Hello")
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
+    telegram.say(chat, ada, "Hello")
     inbox = ScriptedInbox()
-    async with opened(server) as adapter:
+    async with opened(telegram) as adapter:
         serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
         ((message, _),) = await inbox.wait(1)
         serve.cancel()
         await asyncio.gather(serve, return_exceptions=True)
         await adapter.surface(message.address).create(Content("Hello yourself"), "n")
-    assert [m["text"] for m in server.replies(chat)] == ["Hello yourself"]
+    assert [m["text"] for m in telegram.replies(chat)] == ["Hello yourself"]
 
 
 # Albums
 
 
-async def test_album_is_one_message(server: TelegramServer) -> None:
+@both_ways
+async def test_album_is_one_message(telegram: TelegramServer) -> None:
     """Its items arrive one by one and are taken in together, in order, with the caption."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        items = server.show_album(chat, ada, [picture(n, 50) for n in (50, 60, 70)], "Which?")
+    async with serving(telegram, inbox):
+        items = telegram.show_album(chat, ada, [picture(n, 50) for n in (50, 60, 70)], "Which?")
         ((message, command),) = await inbox.wait(1)
-        await server.wait_for(lambda: not server.unconfirmed)
+        await telegram.wait_for(lambda: not telegram.unconfirmed)
     assert command == Ask("Which?")
     assert message.message_id == str(items[0]["message_id"])
     assert [file.source["file_id"] for file in message.attachments] == [
@@ -307,42 +297,43 @@ async def test_album_is_one_message(server: TelegramServer) -> None:
 
 
 async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
-    polled: TelegramServer,
+    telegram: TelegramServer,
 ) -> None:
     """Others are answered while it is collected; stopped then, it comes again as a whole."""
-    ada, bob = polled.person("Ada"), polled.person("Bob")
+    ada, bob = telegram.person("Ada"), telegram.person("Bob")
     inbox = ScriptedInbox()
     adapter = TelegramAdapter(
         token=TOKEN,
-        api_url=polled.url,
+        api_url=telegram.url,
         timing=Timing(poll_seconds=5, album_seconds=60, recheck_seconds=0.02),
     )
     await adapter.open()
     serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
     try:
-        polled.show_album(polled.private(ada), ada, [picture(), picture()], "Which?")
-        polled.say(polled.private(bob), bob, "Hello")
+        telegram.show_album(telegram.private(ada), ada, [picture(), picture()], "Which?")
+        telegram.say(telegram.private(bob), bob, "Hello")
         await inbox.wait(1)
         assert inbox.commands == [Ask("Hello")]
     finally:
         serve.cancel()
         await asyncio.gather(serve, return_exceptions=True)
         await adapter.close()
-    assert len(polled.unconfirmed) == 3
+    assert len(telegram.unconfirmed) == 3
     again = ScriptedInbox()
-    async with serving(polled, again):
+    async with serving(telegram, again):
         await again.wait(2)
     assert sorted(len(message.attachments) for message, _ in again.taken) == [0, 2]
 
 
-async def test_album_is_complete_when_its_author_goes_on(server: TelegramServer) -> None:
+@both_ways
+async def test_album_is_complete_when_its_author_goes_on(telegram: TelegramServer) -> None:
     """A question right behind an album is taken in after it."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        server.show_album(chat, ada, [picture(), picture()])
-        server.say(chat, ada, "Which is nicer?")
+    async with serving(telegram, inbox):
+        telegram.show_album(chat, ada, [picture(), picture()])
+        telegram.say(chat, ada, "Which is nicer?")
         await inbox.wait(2)
     assert inbox.commands == [Ask(""), Ask("Which is nicer?")]
 
@@ -350,56 +341,59 @@ async def test_album_is_complete_when_its_author_goes_on(server: TelegramServer)
 # Answers without a turn
 
 
-async def test_notice_is_sent_as_a_reply(server: TelegramServer) -> None:
+@both_ways
+async def test_notice_is_sent_as_a_reply(telegram: TelegramServer) -> None:
     """What the engine says at once stands below the message, and delays no other."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox(notice=Notice("I can **draw**."))
-    server.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
-    async with serving(server, inbox):
-        question = server.say(chat, ada, "/stop")
-        await server.wait_for(lambda: server.replies(chat))
-    (reply,) = server.replies(chat)
+    telegram.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
+    async with serving(telegram, inbox):
+        question = telegram.say(chat, ada, "/stop")
+        await telegram.wait_for(lambda: telegram.replies(chat))
+    (reply,) = telegram.replies(chat)
     assert inbox.commands == [Stop()]
     assert reply["text"] == "I can draw."
     assert reply["reply_to_message"]["message_id"] == question["message_id"]
 
 
-async def test_command_with_a_wrong_value_is_explained(server: TelegramServer) -> None:
+@both_ways
+async def test_command_with_a_wrong_value_is_explained(telegram: TelegramServer) -> None:
     """The person is told how to write it; nothing is taken in."""
-    ada = server.person("Ada")
-    chat = server.private(ada)
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        server.say(chat, ada, "/imagine a fox --seed x")
-        await server.wait_for(lambda: server.replies(chat))
-    assert "whole number" in server.replies(chat)[0]["text"]
+    async with serving(telegram, inbox):
+        telegram.say(chat, ada, "/imagine a fox --seed x")
+        await telegram.wait_for(lambda: telegram.replies(chat))
+    assert "whole number" in telegram.replies(chat)[0]["text"]
     assert inbox.taken == []
 
 
 # Files
 
 
-async def test_fetch_gives_the_bytes(server: TelegramServer) -> None:
+@both_ways
+async def test_fetch_gives_the_bytes(telegram: TelegramServer) -> None:
     """The picture of a photo message, as it was sent."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     data = picture(200, 100)
-    server.show(server.private(ada), ada, data, "What is this?")
+    telegram.show(telegram.private(ada), ada, data, "What is this?")
     inbox = ScriptedInbox()
-    async with serving(server, inbox) as adapter:
+    async with serving(telegram, inbox) as adapter:
         ((message, _),) = await inbox.wait(1)
         (file,) = message.attachments
         assert await adapter.fetch(message.channel, file, 1_000_000) == data
 
 
-async def test_fetch_stops_at_the_limit(polled: TelegramServer) -> None:
+async def test_fetch_stops_at_the_limit(telegram: TelegramServer) -> None:
     """Whatever size was claimed: by its claim, by the server's, or while reading."""
-    ada = polled.person("Ada")
-    chat = polled.private(ada)
-    honest = polled.world.keep(b"x" * 5000, "documents", "png")
-    lying = polled.world.keep(b"x" * 5000, "documents", "png", size=10)
-    huge = polled.show_document(chat, ada, File("a.png", b"", "image/png"), size=30_000_000)
-    async with opened(polled) as adapter:
+    ada = telegram.person("Ada")
+    chat = telegram.private(ada)
+    honest = telegram.world.keep(b"x" * 5000, "documents", "png")
+    lying = telegram.world.keep(b"x" * 5000, "documents", "png", size=10)
+    huge = telegram.show_document(chat, ada, File("a.png", b"", "image/png"), size=30_000_000)
+    async with opened(telegram) as adapter:
         for file_id, size in (
             (honest.file_id, 5000),
             (lying.file_id, None),
@@ -408,15 +402,15 @@ async def test_fetch_stops_at_the_limit(polled: TelegramServer) -> None:
             file = Attachment("a.png", {"file_id": file_id}, size)
             with pytest.raises(ImageTooLarge):
                 await adapter.fetch(CHANNEL, file, 1000)
-    assert len(polled.called("getFile")) == 2
+    assert len(telegram.called("getFile")) == 2
 
 
-async def test_fetch_of_a_file_that_is_gone(polled: TelegramServer) -> None:
+async def test_fetch_of_a_file_that_is_gone(telegram: TelegramServer) -> None:
     """Both an unknown id and a path without a file are told as a sentence."""
-    stored = polled.world.keep(b"x", "documents", "png")
-    async with opened(polled) as adapter:
-        polled.world.files["moved"] = polled.world.files.pop(stored.file_id)
-        polled.fail_next("getFile", 500, "Internal Server Error")
+    stored = telegram.world.keep(b"x", "documents", "png")
+    async with opened(telegram) as adapter:
+        telegram.world.files["moved"] = telegram.world.files.pop(stored.file_id)
+        telegram.fail_next("getFile", 500, "Internal Server Error")
         with pytest.raises(ImageUnreadable, match="send it again"):
             await adapter.fetch(CHANNEL, Attachment("a", {"file_id": stored.file_id}), 1000)
 
@@ -429,41 +423,43 @@ def test_pauses_grow_to_their_limit_and_begin_anew() -> None:
     assert backoff.next() == 1
 
 
-async def test_an_edited_message_is_taken_in(server: TelegramServer) -> None:
+@both_ways
+async def test_an_edited_message_is_taken_in(telegram: TelegramServer) -> None:
     """With its new words; an item of an album says nothing of the other items."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        message = server.say(chat, ann, "What is a fix?")
-        first, _ = server.show_album(chat, ann, [picture(), picture()], "look")
+    async with serving(telegram, inbox):
+        message = telegram.say(chat, ann, "What is a fix?")
+        first, _ = telegram.show_album(chat, ann, [picture(), picture()], "look")
         await inbox.wait(2)
-        server.edit(message, text="What is a fox?")
-        server.edit(first, caption="look closely")
-        await server.wait_for(lambda: len(inbox.edits) == 2)
+        telegram.edit(message, text="What is a fox?")
+        telegram.edit(first, caption="look closely")
+        await telegram.wait_for(lambda: len(inbox.edits) == 2)
     assert [command for _, command in inbox.edits] == [Ask("What is a fox?"), Ask("look closely")]
     assert inbox.edits[0][0].message_id == str(message["message_id"])
     assert inbox.edits[1][0].attachments == ()
 
 
-async def test_a_group_that_becomes_a_supergroup_keeps_all_it_has(server: TelegramServer) -> None:
+@both_ways
+async def test_a_group_that_becomes_a_supergroup_keeps_all_it_has(telegram: TelegramServer) -> None:
     """The core is told both ids, and replies that are on their way follow."""
-    ann = server.person("Ann")
-    chat = server.group()
+    ann = telegram.person("Ann")
+    chat = telegram.group()
     inbox = ScriptedInbox()
-    async with serving(server, inbox) as adapter:
-        server.say(chat, ann, "@janus_bot hello")
+    async with serving(telegram, inbox) as adapter:
+        telegram.say(chat, ann, "@janus_bot hello")
         ((message, _),) = await inbox.wait(1)
-        new = server.world.migrate(chat)
-        server.push(
+        new = telegram.world.migrate(chat)
+        telegram.push(
             "message",
-            server.world.store(chat, ann, migrate_to_chat_id=new.id),
+            telegram.world.store(chat, ann, migrate_to_chat_id=new.id),
         )
-        await server.wait_for(lambda: inbox.moves)
+        await telegram.wait_for(lambda: inbox.moves)
         await adapter.surface(message.address).create(Content("Hello."), "turn-0")
     old_key, new_key = (
         ChannelKey("telegram", (str(chat.id),)),
         ChannelKey("telegram", (str(new.id),)),
     )
     assert inbox.moves == [(old_key, new_key)]
-    assert [reply["text"] for reply in server.replies(new)] == ["Hello."]
+    assert [reply["text"] for reply in telegram.replies(new)] == ["Hello."]

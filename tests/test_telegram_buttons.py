@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from bot.actions import Action, Button, Verb
 from bot.files import File
@@ -13,144 +10,138 @@ from bot.models import Address, Imagine, Notice
 from bot.platforms.telegram.client import TelegramTarget
 from bot.reply.surface import Content, Mood
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, picture, serving
+from tests.servers.telegram_support import ScriptedInbox, both_ways, picture, serving
 from tests.servers.telegram_world import Chat
 
+pytestmark = both_ways
+
 ROWS = ((Button(Action(Verb.AGAIN, "abcdefghjk"), "New"),),)
-
-
-@pytest.fixture(params=["polling", "webhook"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
-    """Each test runs in both modes."""
-    async with TelegramServer() as running:
-        running.by_webhook = request.param == "webhook"
-        yield running
 
 
 def address(chat: Chat) -> Address:
     return TelegramTarget(chat.id, private=chat.is_private).to_address()
 
 
-async def shown(server: TelegramServer, adapter: Any, chat: Chat) -> dict[str, Any]:
+async def shown(telegram: TelegramServer, adapter: Any, chat: Chat) -> dict[str, Any]:
     """A message of the bot with a button."""
     surface = adapter.surface(address(chat))
     assert surface.limits.buttons
     await surface.create(Content("Done.", mood=Mood.DONE, buttons=ROWS), "turn-0")
-    message: dict[str, Any] = server.replies(chat)[-1]
+    message: dict[str, Any] = telegram.replies(chat)[-1]
     return message
 
 
-async def test_a_press_reaches_the_core_and_is_answered(server: TelegramServer) -> None:
+async def test_a_press_reaches_the_core_and_is_answered(telegram: TelegramServer) -> None:
     """With who pressed, where, and what the button carried."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
         ((button,),) = message["reply_markup"]["inline_keyboard"]
-        server.press(ann, message, button["callback_data"])
-        await server.wait_for(lambda: server.called("answerCallbackQuery"))
+        telegram.press(ann, message, button["callback_data"])
+        await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
     ((pressed, action),) = inbox.presses
     assert action == Action(Verb.AGAIN, "abcdefghjk")
     assert (pressed.person.id, str(pressed.channel)) == (str(ann["id"]), f"telegram:{chat.id}")
 
 
-async def test_a_short_notice_is_a_small_window(server: TelegramServer) -> None:
+async def test_a_short_notice_is_a_small_window(telegram: TelegramServer) -> None:
     """Only who pressed sees it."""
-    ann = server.person("Ann")
-    chat = server.group()
+    ann = telegram.person("Ann")
+    chat = telegram.group()
     inbox = ScriptedInbox()
     inbox.press_notices.append(Notice("Only the person who asked for this can do that."))
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
-        server.press(ann, message, "again:abcdefghjk:")
-        (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
+        telegram.press(ann, message, "again:abcdefghjk:")
+        (call,) = await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
     assert call.params["text"].startswith("Only the person")
-    assert len(server.replies(chat)) == 1
+    assert len(telegram.replies(chat)) == 1
 
 
-async def test_a_file_is_handed_out(server: TelegramServer) -> None:
+async def test_a_file_is_handed_out(telegram: TelegramServer) -> None:
     """As a document, so that Telegram leaves it as it is."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
     inbox.press_notices.append(Notice("Here.", files=(File(picture(), "image/png", "fox.png"),)))
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
-        server.press(ann, message, "full:abcdefghjk:1")
-        await server.wait_for(lambda: len(server.replies(chat)) == 2)
-    assert server.replies(chat)[-1]["document"]["file_name"] == "fox.png"
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
+        telegram.press(ann, message, "full:abcdefghjk:1")
+        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2)
+    assert telegram.replies(chat)[-1]["document"]["file_name"] == "fox.png"
 
 
-async def test_a_menu_changes_in_its_place(server: TelegramServer) -> None:
+async def test_a_menu_changes_in_its_place(telegram: TelegramServer) -> None:
     """The second click goes on where the first one was."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
     inbox.press_notices.append(Notice("Language: ru", replaces=True, buttons=ROWS))
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
-        server.press(ann, message, "set:language:ru")
-        await server.wait_for(lambda: server.called("editMessageText"))
-    (message,) = server.replies(chat)
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
+        telegram.press(ann, message, "set:language:ru")
+        await telegram.wait_for(lambda: telegram.called("editMessageText"))
+    (message,) = telegram.replies(chat)
     assert message["text"] == "Language: ru"
     assert message["reply_markup"]["inline_keyboard"]
 
 
-async def test_an_unknown_button_is_answered(server: TelegramServer) -> None:
+async def test_an_unknown_button_is_answered(telegram: TelegramServer) -> None:
     """One of a newer version of the bot, for example."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
-        server.press(ann, message, "dance:1:2")
-        (call,) = await server.wait_for(lambda: server.called("answerCallbackQuery"))
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
+        telegram.press(ann, message, "dance:1:2")
+        (call,) = await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
     assert "not stored" in call.params["text"]
     assert not inbox.presses
 
 
-async def test_the_prompt_is_edited_with_an_answer(server: TelegramServer) -> None:
+async def test_the_prompt_is_edited_with_an_answer(telegram: TelegramServer) -> None:
     """The bot asks, and the person's answer draws with the same seed and guidance."""
-    ann = server.person("Ann")
-    chat = server.private(ann)
+    ann = telegram.person("Ann")
+    chat = telegram.private(ann)
     inbox = ScriptedInbox()
     inbox.drawings["abcdefghjk"] = Imagine("a red fox", 42, 6.0)
-    async with serving(server, inbox) as adapter:
-        message = await shown(server, adapter, chat)
-        server.press(ann, message, "edit:abcdefghjk:")
-        await server.wait_for(lambda: len(server.replies(chat)) == 2)
-        asked = server.replies(chat)[-1]
+    async with serving(telegram, inbox) as adapter:
+        message = await shown(telegram, adapter, chat)
+        telegram.press(ann, message, "edit:abcdefghjk:")
+        await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2)
+        asked = telegram.replies(chat)[-1]
         assert "a red fox" in asked["text"]
-        server.say(chat, ann, "a blue fox", reply_to=asked)
+        telegram.say(chat, ann, "a blue fox", reply_to=asked)
         await inbox.wait(1)
     ((_, command),) = inbox.taken
     assert command == Imagine("a blue fox", 42, 6.0)
 
 
-async def test_the_keyboard_goes_with_an_edit_that_states_none(server: TelegramServer) -> None:
+async def test_the_keyboard_goes_with_an_edit_that_states_none(telegram: TelegramServer) -> None:
     """What is finished has no Stop button any more."""
-    ann = server.person("Ann")
-    chat = server.group()
-    async with serving(server, ScriptedInbox()) as adapter:
+    ann = telegram.person("Ann")
+    chat = telegram.group()
+    async with serving(telegram, ScriptedInbox()) as adapter:
         surface = adapter.surface(address(chat))
         receipt = await surface.create(Content("Working", buttons=ROWS), "turn-0")
         await surface.edit(receipt, Content("Done.", mood=Mood.DONE))
     del ann
-    (message,) = server.replies(chat)
+    (message,) = telegram.replies(chat)
     assert not message.get("reply_markup")
 
 
-async def test_a_group_is_managed_by_its_administrators(server: TelegramServer) -> None:
+async def test_a_group_is_managed_by_its_administrators(telegram: TelegramServer) -> None:
     """Telegram is asked who they are, only where it matters, and once."""
-    ann, bob = server.person("Ann"), server.person("Bob")
-    chat = server.group()
+    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    chat = telegram.group()
     chat.administrators.add(ann["id"])
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
+    async with serving(telegram, inbox):
         for person in (ann, bob, ann):
-            server.say(chat, person, "/settings@janus_bot")
-        server.say(chat, ann, "/help@janus_bot")
+            telegram.say(chat, person, "/settings@janus_bot")
+        telegram.say(chat, ann, "/help@janus_bot")
         await inbox.wait(4)
     assert [message.moderator for message, _ in inbox.taken] == [True, False, True, False]
-    assert len(server.called("getChatMember")) == 2
+    assert len(telegram.called("getChatMember")) == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,10 @@ from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
 from bot.reply.surface import Content, Mood
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, opened, picture, serving
+from tests.servers.telegram_support import ScriptedInbox, both_ways, opened, picture, serving
 from tests.servers.telegram_world import Json
 
-
-@pytest.fixture(params=["polling", "webhook"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
-    """Each test runs in both modes."""
-    async with TelegramServer() as running:
-        running.by_webhook = request.param == "webhook"
-        yield running
+pytestmark = both_ways
 
 
 def upload(width: int) -> File:
@@ -33,20 +26,20 @@ def upload(width: int) -> File:
     return File(data, "image/png", "fox.png", f"a fox {width}")
 
 
-async def typed(server: TelegramServer, person: Json, text: str) -> tuple[str, Json]:
+async def typed(telegram: TelegramServer, person: Json, text: str) -> tuple[str, Json]:
     """Somebody types; the id of the query and what it is answered with."""
     # Before a bot has asked for them, Telegram does not keep such updates.
-    await server.wait_for(lambda: "inline_query" in server._allowed)
-    query = server.type_inline(person, text)
-    return query, await server.wait_for(lambda: server.world.inline_queries[query])
+    await telegram.wait_for(lambda: "inline_query" in telegram._allowed)
+    query = telegram.type_inline(person, text)
+    return query, await telegram.wait_for(lambda: telegram.world.inline_queries[query])
 
 
 async def begun(
-    server: TelegramServer, inbox: ScriptedInbox, ada: Json, text: str = "a red fox --seed 42"
+    telegram: TelegramServer, inbox: ScriptedInbox, ada: Json, text: str = "a red fox --seed 42"
 ) -> str:
     """Somebody has typed and chosen; the id of the message."""
-    query, _ = await typed(server, ada, text)
-    message_id = server.choose(ada, query, text, "imagine")
+    query, _ = await typed(telegram, ada, text)
+    message_id = telegram.choose(ada, query, text, "imagine")
     assert message_id is not None
     return message_id
 
@@ -59,21 +52,21 @@ async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[Fil
     await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))  # harmless
 
 
-async def test_a_drawing_appears_where_it_was_asked_for(server: TelegramServer) -> None:
+async def test_a_drawing_appears_where_it_was_asked_for(telegram: TelegramServer) -> None:
     """All pictures go to the private chat; the first is in the message, and can be sent again."""
-    ada, bob = server.person("Ada"), server.person("Bob")
-    private = server.private(ada)
+    ada, bob = telegram.person("Ada"), telegram.person("Bob")
+    private = telegram.private(ada)
     inbox = ScriptedInbox()
-    async with serving(server, inbox, inline=True) as adapter:
-        message_id = await begun(server, inbox, ada)
+    async with serving(telegram, inbox, inline=True) as adapter:
+        message_id = await begun(telegram, inbox, ada)
         ((message, command),) = await inbox.wait(1)
         await drawn(adapter, inbox, (upload(60), upload(70)))
-        _, offered = await typed(server, ada, "")
-        _, others = await typed(server, bob, "")
+        _, offered = await typed(telegram, ada, "")
+        _, others = await typed(telegram, bob, "")
     assert command == Imagine("a red fox", 42)
     assert str(message.channel) == f"telegram:inline:{ada['id']}"
-    shown = server.world.inline_messages[message_id]
-    sent = [each["photo"][-1]["file_id"] for each in server.replies(private)]
+    shown = telegram.world.inline_messages[message_id]
+    sent = [each["photo"][-1]["file_id"] for each in telegram.replies(private)]
     assert len(sent) == 2
     assert "text" not in shown
     assert (shown["photo"], shown["caption"]) == ([{"file_id": sent[0]}], "a red fox")
@@ -83,59 +76,59 @@ async def test_a_drawing_appears_where_it_was_asked_for(server: TelegramServer) 
     assert others["results"] == []
 
 
-async def test_what_cannot_be_drawn_is_not_offered(server: TelegramServer) -> None:
+async def test_what_cannot_be_drawn_is_not_offered(telegram: TelegramServer) -> None:
     """Nothing typed yet, or a value that is none; the private chat is one touch away."""
-    ada = server.person("Ada")
-    async with serving(server, ScriptedInbox(), inline=True):
+    ada = telegram.person("Ada")
+    async with serving(telegram, ScriptedInbox(), inline=True):
         for text in ("", "  ", "a fox --seed x"):
-            _, offered = await typed(server, ada, text)
+            _, offered = await typed(telegram, ada, text)
             assert offered["results"] == []
             assert offered["button"]["start_parameter"] == "inline"
 
 
-async def test_only_people_who_wrote_to_the_bot_get_pictures(server: TelegramServer) -> None:
+async def test_only_people_who_wrote_to_the_bot_get_pictures(telegram: TelegramServer) -> None:
     """Telegram takes new pictures nowhere else; the message says what to do."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
-    async with serving(server, inbox, inline=True) as adapter:
-        message_id = await begun(server, inbox, ada)
+    async with serving(telegram, inbox, inline=True) as adapter:
+        message_id = await begun(telegram, inbox, ada)
         await inbox.wait(1)
         await drawn(adapter, inbox, (upload(60),))
     assert (
         "Write to me in private first (@janus_bot)"
-        in (server.world.inline_messages[message_id]["text"])
+        in (telegram.world.inline_messages[message_id]["text"])
     )
 
 
-async def test_a_refusal_is_shown_in_the_message(server: TelegramServer) -> None:
+async def test_a_refusal_is_shown_in_the_message(telegram: TelegramServer) -> None:
     """A limit, for example."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox(notice=Notice("Not so fast."))
-    async with serving(server, inbox, inline=True):
-        message_id = await begun(server, inbox, ada)
-        message = server.world.inline_messages[message_id]
-        await server.wait_for(lambda: message["text"] == "Not so fast.")
+    async with serving(telegram, inbox, inline=True):
+        message_id = await begun(telegram, inbox, ada)
+        message = telegram.world.inline_messages[message_id]
+        await telegram.wait_for(lambda: message["text"] == "Not so fast.")
     assert message["reply_markup"]["inline_keyboard"]
 
 
-async def test_a_reply_has_one_message(server: TelegramServer) -> None:
+async def test_a_reply_has_one_message(telegram: TelegramServer) -> None:
     """More cannot be said there; and only a sign tells that it was removed."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
-    async with serving(server, inbox, inline=True) as adapter:
-        message_id = await begun(server, inbox, ada)
+    async with serving(telegram, inbox, inline=True) as adapter:
+        message_id = await begun(telegram, inbox, ada)
         ((message, _),) = await inbox.wait(1)
         surface = adapter.surface(message.address)
         with pytest.raises(ContentRefused):
             await surface.create(Content("more"), "turn-1")
         await surface.delete(await surface.create(Content("Drawing"), "turn-0"))
-    assert server.world.inline_messages[message_id]["text"] == "\N{WASTEBASKET}"
+    assert telegram.world.inline_messages[message_id]["text"] == "\N{WASTEBASKET}"
 
 
-async def test_the_server_refuses_what_the_real_one_refuses(server: TelegramServer) -> None:
+async def test_the_server_refuses_what_the_real_one_refuses(telegram: TelegramServer) -> None:
     """New files in inline messages, unknown ones, and answers that come too late."""
-    server.world.inline_messages["m"] = {"text": "a"}
-    async with make_bot(TOKEN, server.url) as bot:
+    telegram.world.inline_messages["m"] = {"text": "a"}
+    async with make_bot(TOKEN, telegram.url) as bot:
         for media in (picture(), "unknown"):
             with pytest.raises(BadRequest):
                 await bot.edit_message_media(InputMediaPhoto(media), inline_message_id="m")
@@ -143,35 +136,35 @@ async def test_the_server_refuses_what_the_real_one_refuses(server: TelegramServ
             await bot.edit_message_text("b", inline_message_id="other")
         with pytest.raises(BadRequest, match="too old"):
             await bot.answer_inline_query("other", [])
-    assert server.world.inline_messages["m"] == {"text": "a"}
+    assert telegram.world.inline_messages["m"] == {"text": "a"}
 
 
-async def test_off_by_default(server: TelegramServer) -> None:
+async def test_off_by_default(telegram: TelegramServer) -> None:
     """Then Telegram is not even asked for it; switched on, @BotFather must have it on as well."""
-    me: dict[str, Any] = server.world.me
-    async with opened(server) as adapter:
+    me: dict[str, Any] = telegram.world.me
+    async with opened(telegram) as adapter:
         assert NO_INLINE not in await adapter.advice()
-    async with opened(server, inline=True) as adapter:
+    async with opened(telegram, inline=True) as adapter:
         assert NO_INLINE in await adapter.advice()
     me["supports_inline_queries"] = True
-    async with serving(server, ScriptedInbox(), inline=True) as adapter:
+    async with serving(telegram, ScriptedInbox(), inline=True) as adapter:
         assert NO_INLINE not in await adapter.advice()
-        method = "setWebhook" if server.by_webhook else "getUpdates"
-        (call, *_) = await server.wait_for(lambda: server.called(method))
+        method = "setWebhook" if telegram.by_webhook else "getUpdates"
+        (call, *_) = await telegram.wait_for(lambda: telegram.called(method))
     assert "inline_query" in call.params["allowed_updates"]
 
 
-async def test_what_a_person_had_deleted_is_offered_no_more(server: TelegramServer) -> None:
+async def test_what_a_person_had_deleted_is_offered_no_more(telegram: TelegramServer) -> None:
     """The pictures that are remembered for inline mode go with the rest."""
-    ada = server.person("Ada")
-    private = server.private(ada)
+    ada = telegram.person("Ada")
+    private = telegram.private(ada)
     inbox = ScriptedInbox()
-    async with serving(server, inbox, inline=True) as adapter:
-        await begun(server, inbox, ada)
+    async with serving(telegram, inbox, inline=True) as adapter:
+        await begun(telegram, inbox, ada)
         await inbox.wait(1)
         await drawn(adapter, inbox, (upload(60),))
-        _, before = await typed(server, ada, "")
-        server.press(ada, server.replies(private)[0], "forget:person:")
-        await server.wait_for(lambda: server.called("answerCallbackQuery"))
-        _, after = await typed(server, ada, "")
+        _, before = await typed(telegram, ada, "")
+        telegram.press(ada, telegram.replies(private)[0], "forget:person:")
+        await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
+        _, after = await typed(telegram, ada, "")
     assert (len(before["results"]), len(after["results"])) == (1, 0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from telegram import MessageEntity
@@ -23,12 +20,6 @@ LONG = "A **fox** is an animal. " * 60
 QUOTE = MessageEntity.EXPANDABLE_BLOCKQUOTE
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as running:
-        yield running
-
-
 def address(chat: Chat) -> Address:
     return TelegramTarget(chat.id, private=chat.is_private).to_address()
 
@@ -39,43 +30,43 @@ def quotes(message: Json) -> list[tuple[int, int]]:
     return [(each["offset"], each["length"]) for each in entities if each["type"] == QUOTE]
 
 
-async def test_an_answer_is_folded_when_it_is_done(server: TelegramServer) -> None:
+async def test_an_answer_is_folded_when_it_is_done(telegram: TelegramServer) -> None:
     """Not while it grows; a change of the mood alone is worth an edit. Short ones stay open."""
-    group = server.group()
-    async with opened(server, folds=True) as adapter:
+    group = telegram.group()
+    async with opened(telegram, folds=True) as adapter:
         surface = adapter.surface(address(group))
         assert surface.limits.moods
         receipt = await surface.create(Content(LONG), "turn-0")
-        assert quotes(server.replies(group)[0]) == []
+        assert quotes(telegram.replies(group)[0]) == []
         await surface.edit(receipt, Content(LONG, mood=Mood.DONE))
         await surface.create(Content("A **fox**.", mood=Mood.DONE), "turn-1")
-    long, short = server.replies(group)
+    long, short = telegram.replies(group)
     assert quotes(long) == [(0, units(long["text"]))]
     assert quotes(short) == []
     assert any(entity["type"] == "bold" for entity in long["entities"])
 
 
-async def test_messages_are_the_default(server: TelegramServer) -> None:
+async def test_messages_are_the_default(telegram: TelegramServer) -> None:
     """Nothing is folded, and nothing is edited for it."""
-    chat = server.private(server.person("Ada"))
-    async with opened(server) as adapter:
+    chat = telegram.private(telegram.person("Ada"))
+    async with opened(telegram) as adapter:
         surface = adapter.surface(address(chat))
         assert not surface.limits.moods
         await surface.create(Content(LONG, mood=Mood.DONE), "turn-0")
-    assert quotes(server.replies(chat)[0]) == []
+    assert quotes(telegram.replies(chat)[0]) == []
 
 
-async def test_what_does_not_fit_follows_in_further_quotes(server: TelegramServer) -> None:
+async def test_what_does_not_fit_follows_in_further_quotes(telegram: TelegramServer) -> None:
     """Telegram takes 4,096 units a message; all of the text arrives."""
-    chat = server.private(server.person("Ada"))
+    chat = telegram.private(telegram.person("Ada"))
     text = LONG * 6
     state = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, text))
-    async with opened(server, folds=True) as adapter:
+    async with opened(telegram, folds=True) as adapter:
         surface = adapter.surface(address(chat))
         page = Page(surface.limits, surface.measure, Catalogue().words("en"))
         for number, content in enumerate(contents(state, page, 0.0, "turn")):
             await surface.create(content, f"turn-{number}")
-    sent = server.replies(chat)
+    sent = telegram.replies(chat)
     assert len(sent) > 1
     *full, rest = sent  # what is left over may be short enough to stand open
     assert all(quotes(each) == [(0, units(each["text"]))] for each in full)

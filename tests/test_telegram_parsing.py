@@ -17,12 +17,12 @@ from tests.servers.telegram_world import Chat, Json
 class Scene:
     """A server with a bot that takes everything in."""
 
-    def __init__(self, server: TelegramServer, inbox: ScriptedInbox) -> None:
-        self.server = server
+    def __init__(self, telegram: TelegramServer, inbox: ScriptedInbox) -> None:
+        self.server = telegram
         self.inbox = inbox
-        self.ada = server.person("Ada", last_name="Lovelace", language="en-GB")
-        self.chat = server.private(self.ada)
-        self.group = server.group()
+        self.ada = telegram.person("Ada", last_name="Lovelace", language="en-GB")
+        self.chat = telegram.private(self.ada)
+        self.group = telegram.group()
         self._settled = 0
 
     async def settle(self) -> list[tuple[IncomingMessage, Command]]:
@@ -43,8 +43,8 @@ class Scene:
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
     inbox = ScriptedInbox()
-    async with TelegramServer() as server, serving(server, inbox):
-        yield Scene(server, inbox)
+    async with TelegramServer() as telegram, serving(telegram, inbox):
+        yield Scene(telegram, inbox)
 
 
 async def test_private_message(scene: Scene) -> None:
@@ -162,16 +162,16 @@ async def test_files_and_stickers_are_pictures_too(scene: Scene) -> None:
 
 async def test_what_cannot_be_read_is_said_in_private(scene: Scene) -> None:
     """Films, voices and other files get a sentence, in groups only if the bot was asked."""
-    server = scene.server
+    telegram = scene.server
     pdf = File("a.pdf", b"%PDF", "application/pdf")
-    server.show_document(scene.chat, scene.ada, pdf, "Summarise")
-    server.show_sticker(scene.chat, scene.ada, b"", animated=True)
-    server.show_document(scene.group, scene.ada, pdf, "my thesis")
-    server.show_document(scene.group, scene.ada, pdf, "@janus_bot read this")
+    telegram.show_document(scene.chat, scene.ada, pdf, "Summarise")
+    telegram.show_sticker(scene.chat, scene.ada, b"", animated=True)
+    telegram.show_document(scene.group, scene.ada, pdf, "my thesis")
+    telegram.show_document(scene.group, scene.ada, pdf, "@janus_bot read this")
     assert await scene.settle() == []
-    await server.wait_for(lambda: len(server.replies(scene.chat)) == 2)
-    await server.wait_for(lambda: len(server.replies(scene.group)) == 1)
-    assert "still pictures" in server.replies(scene.group)[0]["text"]
+    await telegram.wait_for(lambda: len(telegram.replies(scene.chat)) == 2)
+    await telegram.wait_for(lambda: len(telegram.replies(scene.group)) == 1)
+    assert "still pictures" in telegram.replies(scene.group)[0]["text"]
 
 
 async def test_unknown_command_in_private_is_no_question(scene: Scene) -> None:
@@ -273,10 +273,10 @@ def _service(scene: Scene, chat: Chat) -> Json:
 
 async def test_what_is_no_message_is_ignored(scene: Scene) -> None:
     """Service messages, edits and channel posts are passed over quietly."""
-    server = scene.server
+    telegram = scene.server
     _service(scene, scene.group)
     pinned = _service(scene, scene.chat)
     for kind in ("edited_message", "channel_post", "my_chat_member"):
-        server.push(kind, pinned)
+        telegram.push(kind, pinned)
     assert await scene.settle() == []
-    assert server.replies(scene.chat) == []
+    assert telegram.replies(scene.chat) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -32,158 +31,145 @@ from bot.errors import (
     SurfaceUnavailable,
 )
 from bot.i18n import Catalogue
-from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.errors import Request, surface_error
 from bot.reply.surface import Content, Mood
 from bot.turns.answers import reason
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import picture
+from tests.servers.telegram_support import Make, picture, upload
 from tests.servers.telegram_world import Chat, Refusal
-from tests.telegram_surfaces import Make, making, upload
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as running:
-        yield running
-
-
-@pytest.fixture
-async def bot(server: TelegramServer) -> AsyncIterator[Bot]:
-    async with make_bot(TOKEN, server.url) as client:
-        yield client
-
-
-@pytest.fixture
-def make(bot: Bot) -> Make:
-    return making(bot)
-
-
-@pytest.fixture
-def chat(server: TelegramServer) -> Chat:
-    return server.private(server.person("Ada"))
+def chat(telegram: TelegramServer) -> Chat:
+    return telegram.private(telegram.person("Ada"))
 
 
 async def test_text_is_sent_with_entities_as_a_reply(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """Markdown becomes entities, the question is quoted, and links show no preview."""
-    question = server.say(chat, server.person("Ada"), "?")
-    surface = make(chat, reply_to=question["message_id"])
+    question = telegram.say(chat, telegram.person("Ada"), "?")
+    surface = make_surface(chat, reply_to=question["message_id"])
     receipt = await surface.create(Content("a **b**"), "n")
-    (reply,) = server.replies(chat)
+    (reply,) = telegram.replies(chat)
     assert receipt == {"ids": [reply["message_id"]], "kind": "text"}
     assert (reply["text"], reply["entities"]) == (
         "a b",
         [{"type": "bold", "offset": 2, "length": 1}],
     )
     assert reply["reply_to_message"]["message_id"] == question["message_id"]
-    (call,) = server.called("sendMessage")
+    (call,) = telegram.called("sendMessage")
     assert call.params["link_preview_options"] == {"is_disabled": True}
     assert "parse_mode" not in call.params
 
 
 async def test_reply_to_a_deleted_question_is_sent_all_the_same(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """Who deletes the question still gets the answer."""
-    await make(chat, reply_to=99).create(Content("a"), "n")
-    assert [m["text"] for m in server.replies(chat)] == ["a"]
+    await make_surface(chat, reply_to=99).create(Content("a"), "n")
+    assert [m["text"] for m in telegram.replies(chat)] == ["a"]
 
 
-async def test_topic(server: TelegramServer, make: Make) -> None:
+async def test_topic(telegram: TelegramServer, make_surface: Make) -> None:
     """A reply stays in its topic; in one that is gone, the sentence says so."""
-    forum = server.group(forum=True)
-    topic = server.world.topic(forum, "Foxes")
-    await make(forum, topic=topic).create(Content("a"), "n")
-    assert server.replies(forum)[-1]["message_thread_id"] == topic
+    forum = telegram.group(forum=True)
+    topic = telegram.world.topic(forum, "Foxes")
+    await make_surface(forum, topic=topic).create(Content("a"), "n")
+    assert telegram.replies(forum)[-1]["message_thread_id"] == topic
     with pytest.raises(SurfaceForbidden, match="thread not found"):
-        await make(forum, topic=1234).create(Content("a"), "n")
+        await make_surface(forum, topic=1234).create(Content("a"), "n")
 
 
-async def test_edit_and_delete(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_edit_and_delete(telegram: TelegramServer, chat: Chat, make_surface: Make) -> None:
     """Text changes in place; repeating an edit or a deletion is success."""
-    surface = make(chat)
+    surface = make_surface(chat)
     receipt = await surface.create(Content("a"), "n")
     for _ in range(2):
         await surface.edit(receipt, Content("b", mood=Mood.DONE))
-    assert [m["text"] for m in server.replies(chat)] == ["b"]
+    assert [m["text"] for m in telegram.replies(chat)] == ["b"]
     for _ in range(2):
         await surface.delete(receipt)
-    assert server.replies(chat) == []
+    assert telegram.replies(chat) == []
 
 
-async def test_edit_of_a_deleted_message(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_edit_of_a_deleted_message(
+    telegram: TelegramServer, chat: Chat, make_surface: Make
+) -> None:
     """A message that a person deleted is reported as gone."""
-    surface = make(chat)
+    surface = make_surface(chat)
     receipt = await surface.create(Content("a"), "n")
-    server.delete(chat, receipt["ids"][0])
+    telegram.delete(chat, receipt["ids"][0])
     with pytest.raises(MessageGone):
         await surface.edit(receipt, Content("b"))
 
 
-async def test_one_picture_is_a_photo(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_one_picture_is_a_photo(
+    telegram: TelegramServer, chat: Chat, make_surface: Make
+) -> None:
     """WebP is sent as JPEG with the text as caption, and the caption can be edited."""
-    surface = make(chat)
+    surface = make_surface(chat)
     content = Content("**a** fox", (upload(picture(kind="WEBP")),))
     receipt = await surface.create(content, "n")
     assert receipt["kind"] == "photos"
-    (call,) = server.called("sendPhoto")
+    (call,) = telegram.called("sendPhoto")
     (file,) = call.files.values()
     assert (file.name, file.media_type) == ("fox.jpg", "image/jpeg")
     with Image.open(io.BytesIO(file.data)) as sent:
         assert (sent.format, sent.size) == ("JPEG", (64, 48))
     await surface.edit(receipt, Content("seed 42"))
-    (reply,) = server.replies(chat)
+    (reply,) = telegram.replies(chat)
     assert reply["caption"] == "seed 42"
 
 
 async def test_transparent_picture_lies_on_white(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """JPEG has no transparency; what was clear is white and not black."""
     data = io.BytesIO()
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(data, "WEBP")
-    await make(chat).create(Content("", (upload(data.getvalue()),)), "n")
-    (file,) = server.called("sendPhoto")[0].files.values()
+    await make_surface(chat).create(Content("", (upload(data.getvalue()),)), "n")
+    (file,) = telegram.called("sendPhoto")[0].files.values()
     with Image.open(io.BytesIO(file.data)) as sent:
         assert sent.getpixel((5, 5)) == (255, 255, 255)
 
 
-async def test_five_pictures_are_an_album(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_five_pictures_are_an_album(
+    telegram: TelegramServer, chat: Chat, make_surface: Make
+) -> None:
     """The caption stands on the first; the receipt names all of them, and deletes all."""
-    surface = make(chat)
+    surface = make_surface(chat)
     files = tuple(upload(picture(), f"fox-{i}.png", "image/png") for i in range(5))
     receipt = await surface.create(Content("five **foxes**", files), "n")
-    replies = server.replies(chat)
+    replies = telegram.replies(chat)
     assert receipt == {"ids": [m["message_id"] for m in replies], "kind": "photos"}
     assert [m.get("caption") for m in replies] == ["five foxes", None, None, None, None]
     assert replies[0]["caption_entities"][0]["type"] == "bold"
     assert len({m["media_group_id"] for m in replies}) == 1
     await surface.delete(receipt)
-    assert server.replies(chat) == []
+    assert telegram.replies(chat) == []
 
 
 @pytest.mark.parametrize("count", [1, 2])
 async def test_what_is_no_photo_goes_as_document(
-    server: TelegramServer, chat: Chat, make: Make, count: int
+    telegram: TelegramServer, chat: Chat, make_surface: Make, count: int
 ) -> None:
     """A picture that Telegram refuses as a photo arrives as a file, untouched."""
     strip = picture(1000, 10)
     files = (upload(strip, "strip.png", "image/png"),) * count
-    receipt = await make(chat).create(Content("strip", files), "n")
+    receipt = await make_surface(chat).create(Content("strip", files), "n")
     assert receipt["kind"] == "photos"
-    replies = server.replies(chat)
+    replies = telegram.replies(chat)
     assert [m["document"]["file_name"] for m in replies] == ["strip.png"] * count
-    stored = server.world.files[replies[0]["document"]["file_id"]]
+    stored = telegram.world.files[replies[0]["document"]["file_id"]]
     assert stored.data == strip
 
 
-async def test_limits(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_limits(telegram: TelegramServer, chat: Chat, make_surface: Make) -> None:
     """Drafts in private chats, slow edits in groups, length in UTF-16 after rendering."""
-    private, group = make(chat), make(server.group())
+    private, group = make_surface(chat), make_surface(telegram.group())
     assert (private.limits.previews, private.limits.interval) == (True, 1.0)
     assert (group.limits.previews, group.limits.interval) == (False, 3.5)
     assert (group.limits.text, group.limits.caption, group.limits.files) == (4096, 1024, 10)
@@ -195,19 +181,19 @@ async def test_limits(server: TelegramServer, chat: Chat, make: Make) -> None:
         await private.create(Content(longest + "a"), "n")
 
 
-async def test_nobody_in_a_group_is_mentioned(server: TelegramServer, make: Make) -> None:
+async def test_nobody_in_a_group_is_mentioned(telegram: TelegramServer, make_surface: Make) -> None:
     """Telegram turns `@name` into a mention by itself; the model's text must not call people."""
-    group = server.group()
-    surface = make(group)
+    group = telegram.group()
+    surface = make_surface(group)
     await surface.create(Content("ask @ada_l"), "n")
-    (reply,) = server.replies(group)
+    (reply,) = telegram.replies(group)
     assert reply["text"] == "ask @\u2060ada_l"
     assert surface.measure("ask @ada_l") == len(reply["text"])
 
 
-async def test_draft(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_draft(telegram: TelegramServer, chat: Chat, make_surface: Make) -> None:
     """The newest draft replaces the one before, and the real message removes it."""
-    surface = make(chat)
+    surface = make_surface(chat)
     for text in ("a", "a **b**"):
         await surface.preview(Content(text))
     assert chat.drafts == {11: "a b"}
@@ -216,29 +202,29 @@ async def test_draft(server: TelegramServer, chat: Chat, make: Make) -> None:
 
 
 async def test_server_without_drafts_is_remembered_for_all_chats(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """After one 404, no surface of the adapter asks again."""
-    server.unknown.add("sendmessagedraft")
+    telegram.unknown.add("sendmessagedraft")
     with pytest.raises(PreviewUnsupported):
-        await make(chat).preview(Content("a"))
-    other = make(server.private(server.person("Bob")))
+        await make_surface(chat).preview(Content("a"))
+    other = make_surface(telegram.private(telegram.person("Bob")))
     assert not other.limits.previews
     with pytest.raises(PreviewUnsupported):
         await other.preview(Content("a"))
-    assert len(server.called("sendMessageDraft")) == 1
+    assert len(telegram.called("sendMessageDraft")) == 1
 
 
 async def test_chat_without_drafts_is_remembered_for_itself(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """A refusal for one peer says nothing about others."""
-    server.fail_next("sendMessageDraft", 400, "Bad Request: TEXTDRAFT_PEER_INVALID")
-    surface = make(chat)
+    telegram.fail_next("sendMessageDraft", 400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+    surface = make_surface(chat)
     with pytest.raises(PreviewUnsupported):
         await surface.preview(Content("a"))
     assert not surface.limits.previews
-    await make(server.private(server.person("Bob"))).preview(Content("a"))
+    await make_surface(telegram.private(telegram.person("Bob"))).preview(Content("a"))
 
 
 @pytest.mark.parametrize(
@@ -253,65 +239,75 @@ async def test_chat_without_drafts_is_remembered_for_itself(
     ids=lambda value: str(getattr(value, "status", "")),
 )
 async def test_passing_trouble_does_not_end_drafts(
-    server: TelegramServer, chat: Chat, make: Make, refusal: Refusal, expected: type[SurfaceError]
+    telegram: TelegramServer,
+    chat: Chat,
+    make_surface: Make,
+    refusal: Refusal,
+    expected: type[SurfaceError],
 ) -> None:
     """Only a server or a chat without drafts switches them off."""
-    server.fail_next(
+    telegram.fail_next(
         "sendMessageDraft", refusal.status, refusal.description, parameters=refusal.parameters
     )
-    surface = make(chat)
+    surface = make_surface(chat)
     with pytest.raises(expected):
         await surface.preview(Content("a"))
     assert surface.limits.previews
     await surface.preview(Content("a"))
 
 
-async def test_flood_wait_names_its_seconds(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_flood_wait_names_its_seconds(
+    telegram: TelegramServer, chat: Chat, make_surface: Make
+) -> None:
     """`retry_after` of the answer arrives in the error."""
-    server.fail_next(
+    telegram.fail_next(
         "sendMessage",
         429,
         "Too Many Requests: retry after 35",
         parameters={"retry_after": 35},
     )
     with pytest.raises(RateLimited) as error:
-        await make(chat).create(Content("a"), "n")
+        await make_surface(chat).create(Content("a"), "n")
     assert error.value.retry_after == 35
 
 
-async def test_group_that_moved_is_followed(server: TelegramServer, make: Make) -> None:
+async def test_group_that_moved_is_followed(telegram: TelegramServer, make_surface: Make) -> None:
     """A group that became a supergroup gets its reply there, from the first try on."""
-    group = server.group()
-    new = server.world.migrate(group)
-    surface = make(group)
+    group = telegram.group()
+    new = telegram.world.migrate(group)
+    surface = make_surface(group)
     await surface.create(Content("a"), "n")
     await surface.create(Content("b"), "n")
-    assert [m["text"] for m in server.replies(new)] == ["a", "b"]
-    assert len(server.called("sendMessage")) == 3
+    assert [m["text"] for m in telegram.replies(new)] == ["a", "b"]
+    assert len(telegram.called("sendMessage")) == 3
 
 
-async def test_forbidden_names_the_reason(server: TelegramServer, chat: Chat, make: Make) -> None:
+async def test_forbidden_names_the_reason(
+    telegram: TelegramServer, chat: Chat, make_surface: Make
+) -> None:
     """The platform's words for the log, a sentence of the catalogue for people."""
     chat.refusal = Refusal(403, "Forbidden: bot was blocked by the user")
     with pytest.raises(SurfaceForbidden, match="blocked by the user") as blocked:
-        await make(chat).create(Content("a"), "n")
+        await make_surface(chat).create(Content("a"), "n")
     chat.refusal = Refusal(400, "Bad Request: not enough rights to send photos to the chat")
     with pytest.raises(SurfaceForbidden, match="Not enough rights") as no_photos:
-        await make(chat).create(Content("a", (upload(picture()),)), "n")
+        await make_surface(chat).create(Content("a", (upload(picture()),)), "n")
     words = Catalogue().words("en")
     assert reason(blocked.value, words) == "You have blocked the bot on Telegram."
     assert reason(no_photos.value, words).startswith("The bot may not send photos in this")
 
 
 async def test_pictures_that_are_not_allowed_leave_a_sentence(
-    server: TelegramServer, make: Make
+    telegram: TelegramServer, make_surface: Make
 ) -> None:
     """It stands in the group, where those are who can change it; nothing is sent again."""
-    group = server.group()
+    group = telegram.group()
     for method, kind in (("sendPhoto", "photos"), ("sendDocument", "documents")):
-        server.fail_next(method, 400, f"Bad Request: not enough rights to send {kind} to the chat")
-    await make(group).create(Content("A fox", (upload(picture()),)), "n")
-    (message,) = server.replies(group)
+        telegram.fail_next(
+            method, 400, f"Bad Request: not enough rights to send {kind} to the chat"
+        )
+    await make_surface(group).create(Content("A fox", (upload(picture()),)), "n")
+    (message,) = telegram.replies(group)
     assert message["text"].startswith("A fox\n\n⚠️ The bot may not send ")
     assert "administrator" in message["text"]
 
@@ -319,48 +315,50 @@ async def test_pictures_that_are_not_allowed_leave_a_sentence(
 @pytest.mark.parametrize(
     "text", ["TOPIC_CLOSED", "CHAT_WRITE_FORBIDDEN", "message thread not found"]
 )
-async def test_where_nobody_lets_it_write(server: TelegramServer, make: Make, text: str) -> None:
+async def test_where_nobody_lets_it_write(
+    telegram: TelegramServer, make_surface: Make, text: str
+) -> None:
     """No reason to try again; the sentence says who can change it or that it is gone."""
-    group = server.group()
-    server.fail_next("sendMessage", 400, f"Bad Request: {text}")
+    group = telegram.group()
+    telegram.fail_next("sendMessage", 400, f"Bad Request: {text}")
     with pytest.raises(SurfaceForbidden) as error:
-        await make(group).create(Content("a"), "n")
+        await make_surface(group).create(Content("a"), "n")
     assert error.value.key.startswith("telegram-forbidden-")
     assert Catalogue().words("ru").has(error.value.key)
 
 
 async def test_timeout_after_sending_is_unknown(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """The message may be there: nobody may believe that it is not."""
     request = HTTPXRequest(read_timeout=2.0)
-    async with Bot(TOKEN, base_url=f"{server.url}/bot", request=request) as impatient:
-        surface = make(chat, client=impatient)
-        with server.hold("sendMessage") as hold:
+    async with Bot(TOKEN, base_url=f"{telegram.url}/bot", request=request) as impatient:
+        surface = make_surface(chat, client=impatient)
+        with telegram.hold("sendMessage") as hold:
             creating = asyncio.create_task(surface.create(Content("a"), "n"))
             await hold.reached.wait()
             with pytest.raises(DeliveryUnknown):
                 await creating
-        await server.wait_for(lambda: server.replies(chat))
+        await telegram.wait_for(lambda: telegram.replies(chat))
 
 
 async def test_connection_lost_after_sending_is_unknown(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """A connection that breaks while the answer is awaited leaves the same doubt."""
-    server.drop_next("sendMessage", stored=True)
+    telegram.drop_next("sendMessage", stored=True)
     with pytest.raises(DeliveryUnknown):
-        await make(chat).create(Content("a"), "n")
-    assert len(server.replies(chat)) == 1
+        await make_surface(chat).create(Content("a"), "n")
+    assert len(telegram.replies(chat)) == 1
 
 
 async def test_server_that_is_away_has_certainly_not_stored_it(
-    server: TelegramServer, chat: Chat, make: Make
+    telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
     """Without a connection there is no doubt, so that trying again is safe."""
-    await server.stop()
+    await telegram.stop()
     with pytest.raises(SurfaceUnavailable):
-        await make(chat).create(Content("a"), "n")
+        await make_surface(chat).create(Content("a"), "n")
 
 
 def _caused(error: TelegramError, cause: Exception) -> TelegramError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.servers.telegram_support import (
     DELIVERED,
     NETWORKS,
     ScriptedInbox,
+    by_webhook,
     hooked,
     opened,
     picture,
@@ -34,52 +34,49 @@ from tests.servers.web_bot import serving as serving_web
 TELEGRAM, STRANGER = "149.154.167.220", "8.8.8.8"
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as running:
-        running.by_webhook = True
-        yield running
-
-
-async def post(server: TelegramServer, body: Any, **headers: str) -> int:
+async def post(telegram: TelegramServer, body: Any, **headers: str) -> int:
     """Call the webhook as anybody could; the status of the answer."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(server.hook.url, data=body, headers=sent) as response,
+        session.post(telegram.hook.url, data=body, headers=sent) as response,
     ):
         return response.status
 
 
-async def test_it_is_set_with_all_that_telegram_must_know(server: TelegramServer) -> None:
+@by_webhook
+async def test_it_is_set_with_all_that_telegram_must_know(telegram: TelegramServer) -> None:
     """Kinds of updates, connections, and a secret that nobody had to think of."""
     ready = list[bool]()
-    server.fail_next("setWebhook", 502, "Bad Gateway", times=2)
-    async with serving(server, ScriptedInbox(), ready):
-        await server.wait_for(lambda: server.hook.url and ready)
-        call = server.called("setWebhook")[-1]
+    telegram.fail_next("setWebhook", 502, "Bad Gateway", times=2)
+    async with serving(telegram, ScriptedInbox(), ready):
+        await telegram.wait_for(lambda: telegram.hook.url and ready)
+        call = telegram.called("setWebhook")[-1]
     assert ready == [True]
     assert call.params["allowed_updates"] == list(ALLOWED_UPDATES)
     assert call.params["max_connections"] == "100"
-    assert len(server.hook.secret) >= 32
-    assert server.called("getUpdates") == []
+    assert len(telegram.hook.secret) >= 32
+    assert telegram.called("getUpdates") == []
 
 
-async def test_strangers_are_refused(server: TelegramServer) -> None:
+@by_webhook
+async def test_strangers_are_refused(telegram: TelegramServer) -> None:
     """Without the secret, from elsewhere, or with what is no update: nothing is taken in."""
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        await server.wait_for(lambda: server.hook.url)
-        known = {HEADER: server.hook.secret}
+    async with serving(telegram, inbox):
+        await telegram.wait_for(lambda: telegram.hook.url)
+        known = {HEADER: telegram.hook.secret}
         update = b'{"update_id": 1}'
-        assert await post(server, update) == 401
-        assert await post(server, update, **{HEADER: "\u00e4guess"}) == 401
-        assert await post(server, update, **known, X_Forwarded_For=STRANGER) == 403
-        assert await post(server, update, **known, X_Forwarded_For=f"{TELEGRAM}, {STRANGER}") == 403
-        assert await post(server, b"nonsense", **known) == 400
-        assert await post(server, b"[1]", **known) == 400
-        assert await post(server, io.BytesIO(b"x" * 1_100_000), **known) == 413
-        assert await post(server, update, **known, X_Forwarded_For=TELEGRAM) == 200
+        assert await post(telegram, update) == 401
+        assert await post(telegram, update, **{HEADER: "\u00e4guess"}) == 401
+        assert await post(telegram, update, **known, X_Forwarded_For=STRANGER) == 403
+        assert (
+            await post(telegram, update, **known, X_Forwarded_For=f"{TELEGRAM}, {STRANGER}") == 403
+        )
+        assert await post(telegram, b"nonsense", **known) == 400
+        assert await post(telegram, b"[1]", **known) == 400
+        assert await post(telegram, io.BytesIO(b"x" * 1_100_000), **known) == 413
+        assert await post(telegram, update, **known, X_Forwarded_For=TELEGRAM) == 200
     assert inbox.taken == []
 
 
@@ -112,33 +109,35 @@ def test_source_on_the_internet_of_ones_own() -> None:
     assert forwarded_addresses(["1.2.3.4, 5.6.7.8", " ", "::1"]) == ["1.2.3.4", "5.6.7.8", "::1"]
 
 
-async def test_what_comes_while_it_does_not_serve_is_not_lost(server: TelegramServer) -> None:
+@by_webhook
+async def test_what_comes_while_it_does_not_serve_is_not_lost(telegram: TelegramServer) -> None:
     """Refused with 503 while the bot starts or stops, and brought again."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
-    async with opened(server) as adapter:
+    async with opened(telegram) as adapter:
         for text in ("one", "two"):
             serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
-            await server.wait_for(lambda: server.hook.url)
+            await telegram.wait_for(lambda: telegram.hook.url)
             await inbox.wait(0 if text == "one" else 1)
             serve.cancel()
             await asyncio.gather(serve, return_exceptions=True)
-            server.say(server.private(ada), ada, text)
-            await server.wait_for(lambda: 503 in server.hook.statuses)
+            telegram.say(telegram.private(ada), ada, text)
+            await telegram.wait_for(lambda: 503 in telegram.hook.statuses)
     assert inbox.commands == [Ask("one")]
-    assert len(server.unconfirmed) == 1
+    assert len(telegram.unconfirmed) == 1
 
 
-async def test_chats_do_not_wait_for_each_other(server: TelegramServer) -> None:
+@by_webhook
+async def test_chats_do_not_wait_for_each_other(telegram: TelegramServer) -> None:
     """What is said in one chat keeps its order; a chat that is stuck holds up no other."""
-    ada, bob = server.person("Ada"), server.person("Bob")
+    ada, bob = telegram.person("Ada"), telegram.person("Bob")
     inbox = ScriptedInbox()
     inbox.gate.clear()
-    async with serving(server, inbox):
+    async with serving(telegram, inbox):
         for text in ("one", "two", "three"):
-            server.say(server.private(ada), ada, text)
+            telegram.say(telegram.private(ada), ada, text)
         await inbox.wait_for(lambda: inbox.begun == 1)
-        server.say(server.private(bob), bob, "Hello")
+        telegram.say(telegram.private(bob), bob, "Hello")
         await inbox.wait_for(lambda: inbox.begun == 2)
         inbox.gate.set()
         await inbox.wait(4)
@@ -146,33 +145,35 @@ async def test_chats_do_not_wait_for_each_other(server: TelegramServer) -> None:
     assert adas == [Ask("one"), Ask("two"), Ask("three")]
 
 
-async def test_an_acknowledgement_that_got_lost(server: TelegramServer) -> None:
+@by_webhook
+async def test_an_acknowledgement_that_got_lost(telegram: TelegramServer) -> None:
     """The same update again is acknowledged again, and nothing else happens."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        message = server.say(server.private(ada), ada, "/help")
+    async with serving(telegram, inbox):
+        message = telegram.say(telegram.private(ada), ada, "/help")
         await inbox.wait(1)
-        await server.wait_for(lambda: not server.unconfirmed)
+        await telegram.wait_for(lambda: not telegram.unconfirmed)
         body = aiohttp.JsonPayload({"update_id": 1, "message": message})
-        assert await post(server, body, **{HEADER: server.hook.secret}) == 200
+        assert await post(telegram, body, **{HEADER: telegram.hook.secret}) == 200
     assert inbox.begun == 1
 
 
-async def test_open_album_outlives_the_process(server: TelegramServer, tmp_path: Path) -> None:
+@by_webhook
+async def test_open_album_outlives_the_process(telegram: TelegramServer, tmp_path: Path) -> None:
     """Its items are acknowledged, or Telegram would not bring the rest; they are kept meanwhile."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     first = ScriptedInbox()
     slow = replace(DELIVERED, album_seconds=60)
-    async with serving(server, first, folder=tmp_path, timing=slow):
-        server.show_album(server.private(ada), ada, [picture(), picture()], "Which?")
-        await server.wait_for(lambda: not server.unconfirmed)
+    async with serving(telegram, first, folder=tmp_path, timing=slow):
+        telegram.show_album(telegram.private(ada), ada, [picture(), picture()], "Which?")
+        await telegram.wait_for(lambda: not telegram.unconfirmed)
     assert first.begun == 0
     kept = list(tmp_path.iterdir())
     assert len(kept) == 2
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
     again = ScriptedInbox()
-    async with serving(server, again, folder=tmp_path):
+    async with serving(telegram, again, folder=tmp_path):
         ((message, command),) = await again.wait(1)
         async with asyncio.timeout(50):
             while list(tmp_path.iterdir()):  # noqa: ASYNC110 - no event tells of a folder
@@ -180,32 +181,34 @@ async def test_open_album_outlives_the_process(server: TelegramServer, tmp_path:
     assert (len(message.attachments), command) == (2, Ask("Which?"))
 
 
+@by_webhook
 async def test_album_that_cannot_be_kept_comes_again(
-    server: TelegramServer, tmp_path: Path
+    telegram: TelegramServer, tmp_path: Path
 ) -> None:
     """A full disk: nothing is acknowledged that is not written down."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     folder = tmp_path / "file" / "journal"
     folder.parent.write_text("")
     inbox = ScriptedInbox()
-    async with serving(server, inbox, folder=folder):
-        server.show_album(server.private(ada), ada, [picture(), picture()])
-        await server.wait_for(lambda: 503 in server.hook.statuses)
-        assert len(server.unconfirmed) == 2
+    async with serving(telegram, inbox, folder=folder):
+        telegram.show_album(telegram.private(ada), ada, [picture(), picture()])
+        await telegram.wait_for(lambda: 503 in telegram.hook.statuses)
+        assert len(telegram.unconfirmed) == 2
         folder.parent.unlink()
         ((message, _),) = await inbox.wait(1)
     assert len(message.attachments) == 2
 
 
-async def test_another_program_took_the_webhook(server: TelegramServer) -> None:
+@by_webhook
+async def test_another_program_took_the_webhook(telegram: TelegramServer) -> None:
     """It is noticed and set again."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
-    async with serving(server, inbox):
-        await server.wait_for(lambda: server.hook.url)
-        server.hook.set({"url": "http://127.0.0.1:1/elsewhere"})
-        await server.wait_for(lambda: len(server.called("setWebhook")) == 2)
-        server.say(server.private(ada), ada, "Hello")
+    async with serving(telegram, inbox):
+        await telegram.wait_for(lambda: telegram.hook.url)
+        telegram.hook.set({"url": "http://127.0.0.1:1/elsewhere"})
+        await telegram.wait_for(lambda: len(telegram.called("setWebhook")) == 2)
+        telegram.say(telegram.private(ada), ada, "Hello")
         await inbox.wait(1)
 
 
@@ -216,35 +219,38 @@ async def test_another_program_took_the_webhook(server: TelegramServer) -> None:
         ("getWebhookInfo", 404, "Not Found: method not found", "no webhooks"),
     ],
 )
+@by_webhook
 async def test_what_can_never_work_is_said(
-    server: TelegramServer, method: str, status: int, text: str, sentence: str
+    telegram: TelegramServer, method: str, status: int, text: str, sentence: str
 ) -> None:
     """An address that Telegram does not take, and a server without webhooks."""
-    server.fail_next(method, status, text)
-    async with opened(server) as adapter:
+    telegram.fail_next(method, status, text)
+    async with opened(telegram) as adapter:
         with pytest.raises(AdapterError, match=sentence):
             await asyncio.wait_for(adapter.serve(ScriptedInbox(), lambda _: None), 45)
 
 
-async def test_token_revoked_while_serving(server: TelegramServer) -> None:
+@by_webhook
+async def test_token_revoked_while_serving(telegram: TelegramServer) -> None:
     """Nothing would be delivered any more, and nobody would know why."""
-    async with opened(server) as adapter:
+    async with opened(telegram) as adapter:
         serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
-        await server.wait_for(lambda: server.hook.url)
-        server.token = "123456:new"
+        await telegram.wait_for(lambda: telegram.hook.url)
+        telegram.token = "123456:new"
         with pytest.raises(TokenRefused, match="@BotFather") as error:
             await asyncio.wait_for(serve, 45)
     assert error.value.__context__ is None
 
 
+@by_webhook
 async def test_on_the_server_of_the_web_chat(
-    server: TelegramServer, web_bot: ScriptedWebBot, tmp_path: Path
+    telegram: TelegramServer, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:
     """Telegram needs no access token of the web chat, under any name; others still do."""
-    ada = server.person("Ada")
+    ada = telegram.person("Ada")
     inbox = ScriptedInbox()
     async with (
-        hooked(server, timing=replace(DELIVERED, webhook_check_seconds=60)) as adapter,
+        hooked(telegram, timing=replace(DELIVERED, webhook_check_seconds=60)) as adapter,
         serving_web(
             web_bot, tmp_path / "uploads", access_token="secret", extra=adapter.routes()
         ) as web,
@@ -252,11 +258,11 @@ async def test_on_the_server_of_the_web_chat(
     ):
         serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
         try:
-            await server.wait_for(lambda: server.hook.url)
-            server.hook.url = f"{web.url}telegram"
-            server.say(server.private(ada), ada, "Hello")
+            await telegram.wait_for(lambda: telegram.hook.url)
+            telegram.hook.url = f"{web.url}telegram"
+            telegram.say(telegram.private(ada), ada, "Hello")
             await inbox.wait(1)
-            foreign = {HEADER: server.hook.secret, "Host": "bot.example.org"}
+            foreign = {HEADER: telegram.hook.secret, "Host": "bot.example.org"}
             url, update = f"{web.url}telegram", b'{"update_id": 99}'
             async with session.post(url, data=update, headers=foreign) as response:
                 assert response.status == 200

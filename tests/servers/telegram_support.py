@@ -13,16 +13,23 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 from PIL import Image
+from telegram import Bot
 
+from bot.files import File
 from bot.models import IncomingMessage, Notice
 from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.platforms.telegram.client import TelegramTarget, make_bot
+from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.surface import TelegramSurface
 from bot.platforms.telegram.updates import Timing
 from bot.platforms.telegram.webhook import Hook
 from bot.turns.commands import Command
 from tests.scripted_inbox import RememberingInbox
 from tests.servers.telegram import TOKEN, TelegramServer
+from tests.servers.telegram_world import Chat
 
 FAST = Timing(
     poll_seconds=10,
@@ -48,6 +55,51 @@ def picture(width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
     data = io.BytesIO()
     Image.new("RGB", (width, height), (200, 30, 30)).save(data, kind)
     return data.getvalue()
+
+
+def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> File:
+    """A file of a reply."""
+    return File(data, media_type, name, "a fox")
+
+
+@pytest.fixture
+async def telegram(request: pytest.FixtureRequest) -> AsyncIterator[TelegramServer]:
+    """A Bot API server that is polled; with `both_ways` or `by_webhook`, one that delivers."""
+    async with TelegramServer() as running:
+        running.by_webhook = getattr(request, "param", "polling") == "webhook"
+        yield running
+
+
+both_ways = pytest.mark.parametrize("telegram", ["polling", "webhook"], indirect=True)
+by_webhook = pytest.mark.parametrize("telegram", ["webhook"], indirect=True)
+
+
+@pytest.fixture
+async def telegram_client(telegram: TelegramServer) -> AsyncIterator[Bot]:
+    """The real client, logged in at `telegram`."""
+    async with make_bot(TOKEN, telegram.url) as client:
+        yield client
+
+
+Make = Callable[..., TelegramSurface]
+
+
+@pytest.fixture
+def make_surface(telegram_client: Bot) -> Make:
+    """Makes the surface of a reply in a chat; all share what they learn about the server."""
+    state = ServerState()
+
+    def make(
+        chat: Chat,
+        *,
+        reply_to: int | None = None,
+        topic: int | None = None,
+        client: Bot = telegram_client,
+    ) -> TelegramSurface:
+        target = TelegramTarget(chat.id, topic, reply_to, chat.is_private, draft_id=11)
+        return TelegramSurface(client, target, state)
+
+    return make
 
 
 @dataclass
