@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import structlog
 from aiohttp import web
 
-from bot.turns.dispatcher import Dispatcher
 from bot.turns.services import Platform
 
 _log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS = 2.0
 """After connecting; they belong to missed messages and to replies taken up again."""
+
+if TYPE_CHECKING:
+    # It is handed in; importing it would load the database for an adapter alone.
+    from bot.turns.dispatcher import Dispatcher
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -32,8 +33,11 @@ from bot.reply.pacing import Urgency
 from bot.reply.rate_limiter import ChatLimiter
 from bot.reply.render import Page, Phase, ReplyState, contents, is_countdown
 from bot.reply.surface import Content, Limits, Surface
-from bot.storage.segments import SegmentStore
 from bot.support import Backoff
+
+if TYPE_CHECKING:
+    # It is handed in; importing it would load the database for who shows replies without one.
+    from bot.storage.segments import SegmentStore
 
 log = structlog.get_logger(__name__)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,7 +16,10 @@ from bot.errors import DeliveryUnknown, SurfaceError
 from bot.models import Segment
 from bot.reply.rate_limiter import Creations
 from bot.reply.surface import Anchor, Content, Receipt, Search, Surface
-from bot.storage.segments import SegmentStore
+
+if TYPE_CHECKING:
+    # It is handed in; importing it would load the database for who shows replies without one.
+    from bot.storage.segments import SegmentStore
 
 log = structlog.get_logger(__name__)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bot.errors import SurfaceError
 from bot.i18n import Words
-from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
 from bot.models import Address, Attachment, ChannelKey, Person, Turn
 from bot.provider.responses import Response
 from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Surface
-from bot.storage import Storage
 from bot.turns.settings import ChannelSettings
+
+if TYPE_CHECKING:
+    # The adapters need `Platform` only; importing these would load the database for them.
+    from bot.image.worker import PictureWorker
+    from bot.storage import Storage
 
 
 class Provider(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import LRUCache
 
@@ -19,8 +19,10 @@ from bot.models import (
     Notice,
     Person,
 )
-from bot.storage import ChannelStore
 from bot.turns.commands import CommandError, ShowSettings
+
+if TYPE_CHECKING:
+    from bot.storage import ChannelStore
 
 _MAX_PERSONA_CHARS: Final = 2000
 """Each question carries it along."""

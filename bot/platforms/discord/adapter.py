@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import discord
@@ -27,7 +27,10 @@ from bot.platforms.discord.handlers import Handlers
 from bot.platforms.discord.parsing import PLATFORM
 from bot.platforms.discord.surface import DiscordSurface
 from bot.support import Backoff, skipped_when_broken
-from bot.turns.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    # It is handed in; importing it here would load all that it works with, the database too.
+    from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import discord
 import structlog
@@ -18,7 +18,10 @@ import structlog
 from bot.platforms.discord.errors import NO_ANSWER
 from bot.platforms.discord.parsing import PLATFORM, is_addressed
 from bot.support import skipped_when_broken
-from bot.turns.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    # It is handed in; importing it here would load all that it works with, the database too.
+    from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 

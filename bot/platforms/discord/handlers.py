@@ -12,7 +12,7 @@ import time
 from asyncio import timeout
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import discord
 import structlog
@@ -30,7 +30,10 @@ from bot.platforms.discord.errors import NO_ANSWER
 from bot.support import BackgroundTasks
 from bot.turns import answers
 from bot.turns.commands import Command, CommandError, Retry, imagine
-from bot.turns.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    # It is handed in; importing it here would load all that it works with, the database too.
+    from bot.turns.dispatcher import Dispatcher
 
 log = structlog.get_logger(__name__)
 
