@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.models import Segment
+from bot.models import Person, Segment
 from bot.storage import Storage
 from bot.storage.__main__ import differences, main
 from bot.storage.database import file_of, open_for_migration, parse
@@ -174,6 +174,17 @@ async def test_oldest_database_is_migrated_with_its_rows(blank: str, tmp_path: P
         assert await storage.turns.accept(a_turn("1", turn.channel))
         await storage.segments.begin("t1", 1, {"after": "12"}, "e")
     assert differences(parse(blank)) == []
+
+
+async def test_what_was_stored_twice_can_be_forgotten(path: Path, tmp_path: Path) -> None:
+    """Migrations overwrite what they drop, so that no second copy outlives `/forget`."""
+    migrate(parse(path), migrations_up_to("0001", tmp_path / "oldest"))
+    url = f"sqlite:///{path}"
+    execute(url, OLDEST_ROWS.replace("Why?", "HUSH " * 50).replace("So.", "HUSH " * 50))
+    async with Storage.open(path, NO_PICTURES) as storage:
+        await storage.records.forget_person(Person("telegram", "42", "Ann"))
+    kept = [file.name for file in path.parent.iterdir() if b"HUSH" in file.read_bytes()]
+    assert kept == ["janus.sqlite3.0001.backup"]
 
 
 async def test_notes_leave_the_text_of_answers(blank: str, tmp_path: Path) -> None:

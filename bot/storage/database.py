@@ -38,11 +38,11 @@ from bot.storage.errors import translated
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
-_BUSY_MS = 5_000
-"""How long a write waits for another process, for example a backup of the operator."""
-_STARTING_MS = 60_000
+_BUSY_TIMEOUT_MS = 5_000
+"""How long a write waits for another process, for example the operator's backup."""
+_STARTING_TIMEOUT_MS = 60_000
 """The same while starting: another process may be migrating."""
-_READERS = 4
+_MAX_READERS = 4
 """Connections that only read; each is a thread with SQLite, and a query takes a millisecond."""
 
 _SERVER = {
@@ -52,6 +52,8 @@ _SERVER = {
 }
 _MIGRATION_LOCK = 0x6A616E7573
 """Any number that no other program is likely to lock in the same database; "janus" in ASCII."""
+
+_OVERWRITE_DELETED = "PRAGMA secure_delete=ON"
 
 _DURABLE = "janus_durable"
 """Execution option of a write: its commit returns only when the disk has it."""
@@ -175,30 +177,32 @@ def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
             writer = create_async_engine(
                 url,
                 connect_args=_server_arguments(url),
-                pool_size=_READERS + 1,
+                pool_size=_MAX_READERS + 1,
                 max_overflow=0,
                 pool_pre_ping=True,  # the server may have been restarted since the last statement
             )
         except ModuleNotFoundError as error:
             raise _driver_missing(error) from error
-        _prepare_server(writer.sync_engine, f"SET lock_timeout={_BUSY_MS}")
+        _prepare_server(writer.sync_engine, f"SET lock_timeout={_BUSY_TIMEOUT_MS}")
         _flush_on_a_server(writer.sync_engine)
         return writer.execution_options(isolation_level="AUTOCOMMIT"), writer
     reader = create_async_engine(
         url,
-        pool_size=_READERS,
+        pool_size=_MAX_READERS,
         max_overflow=0,
         # Every read is one statement: no transaction has to be opened and given up for it.
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
     )
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
-    _prepare_sqlite(reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_MS}", "PRAGMA query_only=ON")
+    _prepare_sqlite(
+        reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}", "PRAGMA query_only=ON"
+    )
     _prepare_sqlite(
         writer.sync_engine,
-        f"PRAGMA busy_timeout={_BUSY_MS}",
+        f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
         "PRAGMA foreign_keys=ON",
-        "PRAGMA secure_delete=ON",  # what is deleted is overwritten
+        _OVERWRITE_DELETED,
     )
     _begin_at_once(writer.sync_engine)
     _release_when_cancelled(writer.sync_engine)
@@ -218,15 +222,20 @@ def open_for_migration(url: URL) -> Engine:
             engine = create_engine(url, poolclass=NullPool, connect_args=_server_arguments(url))
         except ModuleNotFoundError as error:
             raise _driver_missing(error) from error
-        _prepare_server(engine, f"SET lock_timeout={_STARTING_MS}")
+        _prepare_server(engine, f"SET lock_timeout={_STARTING_TIMEOUT_MS}")
         return engine
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
-    _prepare_sqlite(engine, f"PRAGMA busy_timeout={_STARTING_MS}", "PRAGMA foreign_keys=OFF")
+    _prepare_sqlite(
+        engine,
+        f"PRAGMA busy_timeout={_STARTING_TIMEOUT_MS}",
+        "PRAGMA foreign_keys=OFF",
+        _OVERWRITE_DELETED,  # the rows of a table that is dropped, too
+    )
     _begin_at_once(engine)
     return engine
 
 
-def one_at_a_time(connection: Connection) -> None:
+def lock_migrations(connection: Connection) -> None:
     """Keep other processes from migrating until the transaction ends; wait for one that does."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
@@ -234,10 +243,17 @@ def one_at_a_time(connection: Connection) -> None:
 
 
 def write_ahead(engine: Engine) -> None:
-    """Let readers and the writer of an SQLite file not wait for each other; kept in the file."""
+    """Give an SQLite file a write-ahead log: readers and the writer do not wait for each other.
+
+    The file remembers it.
+    """
     # Unlike everything else, the change of mode does not wait for other processes by itself.
     for attempt in stamina.retry_context(
-        on=_is_busy, attempts=None, timeout=_STARTING_MS / 1000, wait_initial=0.05, wait_max=0.5
+        on=_is_busy,
+        attempts=None,
+        timeout=_STARTING_TIMEOUT_MS / 1000,
+        wait_initial=0.05,
+        wait_max=0.5,
     ):
         with attempt, closing(engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode=WAL")

@@ -20,19 +20,19 @@ from sqlalchemy import URL, Connection, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from bot.errors import SchemaTooNew, StorageError
-from bot.storage.database import file_of, one_at_a_time, open_for_migration, write_ahead
+from bot.storage.database import file_of, lock_migrations, open_for_migration, write_ahead
 from bot.storage.errors import translated
 from bot.storage.schema import metadata
 from bot.support import sync_folder
 
 log = structlog.get_logger(__name__)
 
-_one_at_a_time = threading.Lock()
+_alembic_lock = threading.Lock()
 """Held while Alembic runs: `alembic.op` stands for one migration of the whole process."""
 
 _CHECK_TIMEOUT_SECONDS = 2.0
-"""For the check of a file. 100,000 messages (140 MB) take about a third of a second on a machine of
-these days; what is not looked at by then is found damaged when it is read."""
+"""For the check of a file; 140 MB take about a third of a second on today's machines. Damage that
+is not found by then is found when it is read."""
 
 
 def migrations_folder() -> Path:
@@ -67,13 +67,13 @@ def migrate(url: URL, folder: Path | None = None) -> None:
         StorageError: damaged, locked, full, out of reach, or not a database of this program.
     """
     known = revisions(folder)
-    with translated(), _one_at_a_time:
+    with translated(), _alembic_lock:
         file = file_of(url)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
         engine = open_for_migration(url)
         with engine.begin() as connection:
-            one_at_a_time(connection)
+            lock_migrations(connection)
             if file is not None:
                 check_integrity(connection)
             else:

@@ -157,7 +157,7 @@ class RecordStore:
 
 
 def _of_person(person: Person) -> ColumnElement[bool]:
-    """Which turns are a person's, whatever name it had then."""
+    """Which turns are a person's, whatever name they had then."""
     return (turns.c.person_platform == person.platform) & (turns.c.person_id == person.id)
 
 
