@@ -22,7 +22,7 @@ import pytest
 import pytest_asyncio
 from PIL import Image, ImageDraw
 
-from tests.servers.space import END, running_space, space_process
+from tests.servers.space import END_TIMEOUT_SECONDS, running_space, space_process
 
 pytestmark = pytest.mark.timeout(360)  # includes the start of a Space on a busy machine
 
@@ -317,7 +317,7 @@ async def test_sigterm_ends_it_soon_and_leaves_no_files(tmp_path: Path) -> None:
             with contextlib.suppress(aiohttp.ClientPayloadError):  # the stream ends under us
                 async for event in stream:
                     assert event["msg"] != "process_completed" or not event["success"]
-            async with asyncio.timeout(END):
+            async with asyncio.timeout(END_TIMEOUT_SECONDS):
                 assert await space.process.wait() == 0
     assert not list(tmp_path.glob("janus-space-*"))
 
@@ -327,7 +327,7 @@ async def test_ends_with_whoever_started_it() -> None:
     async with space_process() as space:
         assert space.process.stdin is not None
         space.process.stdin.close()
-        async with asyncio.timeout(END):
+        async with asyncio.timeout(END_TIMEOUT_SECONDS):
             assert await space.process.wait() == 0
 
 
@@ -349,7 +349,7 @@ async def test_says_that_the_port_is_taken() -> None:
 
 async def test_importing_the_server_imports_no_gradio() -> None:
     """The command line may import it without waiting for Gradio."""
-    code = "import sys, bot.space.server, bot.space.sketch; sys.exit('gradio' in sys.modules)"
+    code = "import sys, bot.space.server, bot.space.stand_in; sys.exit('gradio' in sys.modules)"
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", code, cwd=Path(__file__).parents[1], stderr=errors

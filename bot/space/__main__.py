@@ -15,7 +15,7 @@ import typer
 
 from bot.errors import BotError, ConfigError
 from bot.space.server import serve
-from bot.space.sketch import STEP_DELAY, SketchEngine
+from bot.space.stand_in import STEP_DELAY_SECONDS, StandIn
 
 
 def main(
@@ -23,7 +23,7 @@ def main(
     port: Annotated[int, typer.Option(help="0 for any free one.", min=0, max=65535)] = 7860,
     step_delay: Annotated[
         float, typer.Option(help="Seconds that each step of the work takes at least.", min=0)
-    ] = STEP_DELAY,
+    ] = STEP_DELAY_SECONDS,
     queue_size: Annotated[
         int, typer.Option(help="Requests that may wait; 0 for no limit.", min=0)
     ] = 32,
@@ -40,7 +40,7 @@ def main(
         threading.Thread(target=_end_with_input, daemon=True).start()
     try:
         serve(
-            SketchEngine(step_delay=step_delay),
+            StandIn(step_delay=step_delay),
             host=host,
             port=port,
             queue_size=queue_size,
@@ -49,8 +49,8 @@ def main(
     except BotError as error:
         typer.echo(str(error), err=True)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-    # All is closed and removed. What is left is taking Gradio's modules apart, which takes seconds
-    # on a busy machine and serves nobody.
+    # Everything is closed and removed. All that is left is to take Gradio's modules apart, which
+    # takes seconds on a busy machine and serves nobody.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

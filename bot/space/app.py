@@ -1,55 +1,122 @@
-"""The Gradio app with the user interface and the API of the Space deepseek-ai/Janus-Pro-7B.
+"""The Gradio app with the page and the API of the Space deepseek-ai/Janus-Pro-7B.
 
 The order in which components and listeners are made is part of the API: Gradio numbers both, and
 older clients call function 2 with trigger 10 and function 3 with trigger 20. So the layout below
 follows the Space's own, although nothing else here does.
+
+Gradio's own `launch` looks for a free port by itself and cannot be given port 0, so the app is
+mounted on FastAPI and served by uvicorn, both of which Gradio brings along.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import uvicorn
+from fastapi import FastAPI
 from gradio.components import Component
 from PIL import Image, ImageDraw
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.errors import BadInput, BotError, ImageTooLarge, ImageUnreadable
-from bot.space.engine import MAX_SEED, MAX_TEXT, Engine
+from bot.space.engine import MAX_SEED, MAX_TEXT_CHARS, Engine
 
 MAX_PIXELS = 50_000_000
 """Of a picture; decoded it takes three bytes for each."""
-MAX_UPLOAD = "32mb"
-KEEP_FILES = 3600
-"""Seconds that a picture can be downloaded; older ones are looked for every ten minutes."""
+MAX_UPLOAD_BYTES = 32 * 2**20
+_KEEP_FILES_SECONDS = 3600  # a picture can be downloaded; older ones are removed every ten minutes
+_SHUTDOWN_TIMEOUT_SECONDS = 1  # for open event streams, most of which would go on for ever
+
+_CONTENT_SECURITY_POLICY = (
+    # Gradio's page compiles its translations and styles itself while it loads.
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+)
 
 
 class SpaceStopping(BotError):
     """The Space ends, and the running work with it."""
 
 
-def build(
-    engine: Engine,
-    *,
-    queue_size: int = 32,
-    concurrency: int = 1,
-    stopping: Callable[[], bool] = lambda: False,
-) -> gr.Blocks:
-    """The app, not yet served.
+class Server(uvicorn.Server):
+    """Tells when it is ready. SIGINT and SIGTERM end it, and are raised again afterwards."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def server(
+    engine: Engine, ready: Callable[[], None], *, queue_size: int = 32, concurrency: int = 1
+) -> Server:
+    """A server for the app, not yet running.
 
     Args:
         engine: answers and draws.
+        ready: called once requests are answered.
         queue_size: requests that may wait; further ones are refused with 503. 0 for no limit.
         concurrency: calls of each function that run at the same time.
-        stopping: asked between two steps of work; true ends the work.
     """
+    outer = FastAPI(openapi_url=None)
+    config = uvicorn.Config(
+        _OwnSourcesOnly(outer),
+        log_level="warning",
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_SECONDS,
+        server_header=False,
+    )
+    made = Server(config, ready)
+    blocks = _blocks(engine, lambda: made.should_exit)
+    blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
+    gr.mount_gradio_app(
+        outer,
+        blocks,
+        path="/",
+        show_error=False,  # as on the Space: only texts that are meant for people leave
+        max_file_size=MAX_UPLOAD_BYTES,
+        run_history=False,
+        footer_links=["api"],
+        theme=gr.themes.Default(
+            # Plain names: the default ones would be fetched from a font service.
+            font=["system-ui", "sans-serif"],
+            font_mono=["ui-monospace", "monospace"],
+        ),
+    )
+    return made
+
+
+class _OwnSourcesOnly:
+    """Forbids the page to load anything from another host."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["content-security-policy"] = _CONTENT_SECURITY_POLICY
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+def _blocks(engine: Engine, stopping: Callable[[], bool]) -> gr.Blocks:
+    """The page and its functions; `stopping` is asked between two steps of work and ends it."""
     with gr.Blocks(
         title="Janus-Pro-7B",
         analytics_enabled=False,
-        delete_cache=(KEEP_FILES // 6, KEEP_FILES),
+        delete_cache=(_KEEP_FILES_SECONDS // 6, _KEEP_FILES_SECONDS),
     ) as made:
         understanding = _understanding()
         generation = _generation()
@@ -57,7 +124,6 @@ def build(
         understanding.listen(_understand_with(engine, stopping))
         generation.listen(_generate_with(engine, stopping))
     blocks: gr.Blocks = made
-    blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
     return blocks
 
 
@@ -122,7 +188,7 @@ def _understand_with(engine: Engine, stopping: Callable[[], bool]) -> Callable[.
     ) -> Iterator[str]:
         progress((0, 1), desc="Looking")
         answer = ""
-        with _sentences():
+        with _errors_shown():
             pieces = engine.describe(
                 _readable(image),
                 _bounded(question),
@@ -156,7 +222,7 @@ def _generate_with(
                 raise SpaceStopping("The Space is stopping.")
             progress((done, total), desc=what, unit="steps")
 
-        with _sentences():
+        with _errors_shown():
             return engine.draw(
                 _bounded(prompt),
                 # The form calls its seed optional: an emptied field asks for any.
@@ -170,8 +236,8 @@ def _generate_with(
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
-    """Show people why it failed; Gradio sends the text of its own errors only."""
+def _errors_shown() -> Iterator[None]:
+    """Show people why a call failed: Gradio passes on the text of its own errors only."""
     try:
         yield
     except BotError as error:
@@ -179,7 +245,7 @@ def _sentences() -> Iterator[None]:
 
 
 def _readable(image: Image.Image | None) -> Image.Image | None:
-    """The picture as RGB. Gradio has read its header only."""
+    """The picture as RGB; so far Gradio has read only its header."""
     if image is None:
         return None
     width, height = image.size
@@ -194,8 +260,8 @@ def _readable(image: Image.Image | None) -> Image.Image | None:
 
 
 def _bounded(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise BadInput(f"The text has {len(text):,} characters; {MAX_TEXT:,} are the most.")
+    if len(text) > MAX_TEXT_CHARS:
+        raise BadInput(f"The text has {len(text):,} characters; {MAX_TEXT_CHARS:,} are the most.")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Runs a Space in this process until it is told to end.
+"""Runs a Space in this process until it is told to end: its socket, signals and temporary folder.
 
 Importing this module is cheap: Gradio is imported by `serve`, after its environment is set.
 """
@@ -20,16 +20,16 @@ from bot.space.engine import Engine
 READY = "space ready: "
 """Begins the one line on standard output; the rest of the line is the URL."""
 
-ENVIRONMENT = {
+_ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
 }
-"""Nobody is told that this Space runs. Read by the libraries when they are imported."""
+"""Keeps the libraries, which read it when they are imported, from reporting to anybody."""
 
 
 def announce(url: str) -> None:
-    """Print the line that programs which start this one wait for."""
+    """Print the line for which a program that starts this one waits."""
     print(f"{READY}{url}", flush=True)  # noqa: T201 - this line is the interface
 
 
@@ -61,21 +61,18 @@ def serve(
     with (
         _ended_by_signals(),
         tempfile.TemporaryDirectory(prefix="janus-space-") as folder,
-        _environment({**ENVIRONMENT, "GRADIO_TEMP_DIR": folder}),
+        _environment({**_ENVIRONMENT, "GRADIO_TEMP_DIR": folder}),
         _listening(host, port) as listener,
     ):
         try:
-            from bot.space import app, hosting  # noqa: PLC0415 - reads the environment set above
+            from bot.space import app  # noqa: PLC0415 - reads the environment set above
         except ModuleNotFoundError as error:
             raise ConfigError(
                 f"Supervisor a Space needs {error.name}: pip install 'janus-bot[space]'"
             ) from error
         url = _url(host, listener.getsockname()[1])
-        server = hosting.server(
-            lambda stopping: app.build(
-                engine, queue_size=queue_size, concurrency=concurrency, stopping=stopping
-            ),
-            lambda: ready(url),
+        server = app.server(
+            engine, lambda: ready(url), queue_size=queue_size, concurrency=concurrency
         )
         server.run(sockets=[listener])
 
@@ -89,7 +86,7 @@ def _ended_by_signals() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
-        for number in numbers:  # another one must not break the cleaning up
+        for number in numbers:  # a second one must not interrupt the cleaning up
             signal.signal(number, signal.SIG_IGN)
         raise _Ended
 
@@ -103,12 +100,11 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 class _Ended(BaseException):
-    """A signal asked for the end. No failure, so no handler for failures may see it."""
+    """A signal asked for the end; not an `Exception`, because no handler of failures may see it."""
 
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from bot.space.sketch import SketchEngine
+from bot.space.stand_in import StandIn
 from tests.e2e.running_bot import running_bot
 from tests.e2e.test_browser import ARGUMENTS, CHROMIUM
 
@@ -28,7 +28,7 @@ WAIT_MS = 90_000
 def a_photo(folder: Path) -> Path:
     """A picture to ask about, drawn by the stand-in's own engine."""
     path = folder / "mountains.png"
-    drawn = SketchEngine(step_delay=0).draw(
+    drawn = StandIn(step_delay=0).draw(
         "a lake in the mountains", seed=3, guidance=5, temperature=1, report=lambda *_: None
     )
     drawn[0].save(path)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bot.space.server import READY
 
-START = 240
-"""Seconds that a start may take: Gradio's import alone takes twenty on a busy machine."""
-END = 30
-"""Seconds that an end may take before the process is killed and the test fails."""
+START_TIMEOUT_SECONDS = 240
+"""Of a start: Gradio's import alone takes twenty on a busy machine."""
+END_TIMEOUT_SECONDS = 30
+"""Of an end, before the process is killed and the test fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ async def space_process(
 async def running_space(
     *, step_delay: float = 0.0, queue_size: int = 32, concurrency: int = 1, port: int = 0
 ) -> AsyncIterator[str]:
-    """The same, for who only needs the URL."""
+    """A Space of which only the URL matters."""
     async with space_process(
         step_delay=step_delay, queue_size=queue_size, concurrency=concurrency, port=port
     ) as space:
@@ -88,7 +88,7 @@ async def running_space(
 async def _ready(process: asyncio.subprocess.Process) -> str | None:
     assert process.stdout is not None
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(START):
+        async with asyncio.timeout(START_TIMEOUT_SECONDS):
             async for line in process.stdout:
                 if line.startswith(READY.encode()):
                     return line.decode().removeprefix(READY).strip()
@@ -102,7 +102,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
     try:
-        async with asyncio.timeout(END):
+        async with asyncio.timeout(END_TIMEOUT_SECONDS):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -1,4 +1,4 @@
-"""The engine without a model: what it says about pictures, and what it draws."""
+"""The engine without a model: what it says about pictures, and how it reports while it draws."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
-from bot.space.drawing import scene, subjects
-from bot.space.drawing.compose import COUNT, Request, paint
-from bot.space.drawing.palette import PALETTES
-from bot.space.drawing.pen import SIZE, Pen
-from bot.space.drawing.places import PLACES
-from bot.space.measure import measure, name
-from bot.space.sketch import SketchEngine, answer, last_question, pieces
+from bot.space.drawing import COUNT, SIDE_PIXELS
+from bot.space.stand_in import StandIn, answer, colour_name, last_question, measure, pieces
 
 
 def two_colours(width: int = 200, height: int = 100) -> Image.Image:
@@ -31,7 +26,7 @@ def seeded(seed: int) -> random.Random:
 
 
 def describe(image: Image.Image | None, question: str) -> str:
-    engine = SketchEngine(step_delay=0)
+    engine = StandIn(step_delay=0)
     return "".join(engine.describe(image, question, seed=1, top_p=1.0, temperature=0.1))
 
 
@@ -70,7 +65,7 @@ def test_names_colours_in_plain_words(rgb: tuple[int, int, int], word: str) -> N
 @given(st.floats(0, 360), st.floats(0, 1), st.floats(0, 1))
 def test_every_colour_has_a_name(hue: float, saturation: float, value: float) -> None:
     """No corner of the colour space is without a word."""
-    assert re.fullmatch(r"[a-z]+( [a-z]+)?", name(hue, saturation, value))
+    assert re.fullmatch(r"[a-z]+( [a-z]+)?", colour_name(hue, saturation, value))
 
 
 def test_brightness_contrast_detail_and_symmetry_tell_pictures_apart() -> None:
@@ -148,73 +143,19 @@ def test_pieces_joined_are_the_text(text: str) -> None:
     assert "".join(pieces(text)) == text.lstrip()
 
 
-@given(st.text())
-def test_any_prompt_can_be_read(prompt: str) -> None:
-    """Words that mean nothing to it make an abstract picture, never an error."""
-    wanted = scene.read(prompt)
-    assert wanted.place is None or wanted.place in PLACES
-    assert wanted.time is None or wanted.time in PALETTES
-
-
-def test_reads_subject_place_time_and_colour() -> None:
-    """The words of a prompt decide what is drawn."""
-    wanted = scene.read("A Red FOX in the snow, at night, in the rain")
-    assert (wanted.subject, wanted.place, wanted.time) == ("fox", "snow", "night")
-    assert wanted.colour == scene.COLOURS["red"]
-    assert wanted.rain
-    assert scene.read("a fine abstraction") == scene.Scene(None, None, None, None, rain=False)
-
-
-@pytest.mark.parametrize("subject", scene.SUBJECTS)
-def test_every_subject_is_drawn_in_its_colour(subject: str) -> None:
-    """Each subject leaves marks on the canvas, and a named colour changes them."""
-    canvases = []
-    for colour in (None, (20, 200, 120)):
-        canvas = Image.new("RGB", (96, 96), "white")
-        wanted = scene.Scene("meadow", None, subject, colour, rain=False)
-        subjects.alone(Pen(canvas, 48, 90, 80), wanted, PALETTES["day"][0])
-        canvases.append(canvas.tobytes())
-    blank = Image.new("RGB", (96, 96), "white").tobytes()
-    assert len({blank, *canvases}) == 3
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_every_place_has_ground_to_stand_on(place: str) -> None:
-    """Each place covers the lower edge and names a height within the canvas."""
-    canvas = Image.new("RGB", (96, 96), (255, 0, 255))
-    ground = PLACES[place](Pen(canvas, scale=96), PALETTES["dawn"][0], seeded(5))
-    assert 0.5 < ground < 1
-    lowest = canvas.crop((0, 94, 96, 95)).getcolors(96) or []
-    assert (255, 0, 255) not in [colour for _, colour in lowest]
-
-
-def test_the_same_request_gives_the_same_bytes() -> None:
-    """Everything in a request matters, and nothing else does."""
-    base = Request("a cat by the sea", 7, 5.0, 1.0)
-    first = paint(base, 0)
-    assert (first.size, first.mode) == ((SIZE, SIZE), "RGB")
-    assert paint(Request("a cat by the sea", 7, 5.0, 1.0), 0).tobytes() == first.tobytes()
-    others = [
-        paint(base, 1),
-        paint(Request("a cat by the sea", 8, 5.0, 1.0), 0),
-        paint(Request("a cat by the sea", 7, 9.0, 1.0), 0),
-        paint(Request("a cat by the sea", 7, 5.0, 0.2), 0),
-    ]
-    assert len({first.tobytes(), *(other.tobytes() for other in others)}) == 5
-
-
 @pytest.mark.parametrize("prompt", ["a fox in the rain", "mountains", "nothing it knows"])
 def test_reports_progress_and_draws_five_different_pictures(prompt: str) -> None:
     """Progress rises to the end, and no picture repeats another."""
     reported: list[tuple[int, int]] = []
-    pictures = SketchEngine(step_delay=0).draw(
+    pictures = StandIn(step_delay=0).draw(
         prompt,
         seed=3,
         guidance=5,
         temperature=1,
         report=lambda done, total, _: reported.append((done, total)),
     )
-    assert len({picture.tobytes() for picture in pictures}) == COUNT
+    assert {(picture.size, picture.mode) for picture in pictures} == {((SIDE_PIXELS,) * 2, "RGB")}
+    assert len({picture.tobytes() for picture in pictures}) == COUNT == 5
     done = [step for step, _ in reported]
     assert done == sorted(set(done))
     assert reported[0][0] == 0
@@ -235,5 +176,5 @@ def test_drawing_ends_when_the_report_raises() -> None:
             raise HungUpError
 
     with pytest.raises(HungUpError):
-        SketchEngine(step_delay=0).draw("fox", seed=1, guidance=5, temperature=1, report=report)
+        StandIn(step_delay=0).draw("fox", seed=1, guidance=5, temperature=1, report=report)
     assert calls == [0, 1, 2]
