@@ -8,18 +8,19 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import structlog
-from aiohttp import web
 
 from bot.turns.services import Platform
+
+if TYPE_CHECKING:
+    # Importing them would load a web server and the database for an adapter that needs neither.
+    from aiohttp import web
+
+    from bot.turns.dispatcher import Dispatcher
 
 _log = structlog.get_logger(__name__)
 
 SETTLE_SECONDS = 2.0
 """After connecting; they belong to missed messages and to replies taken up again."""
-
-if TYPE_CHECKING:
-    # It is handed in; importing it would load the database for an adapter alone.
-    from bot.turns.dispatcher import Dispatcher
 
 
 @runtime_checkable
