@@ -39,6 +39,7 @@ def paint(
     if scene.place:
         # Times and arrangements go round at different speeds, so that they meet in every pair.
         time = scene.time or list(_TIMES)[(2 * index + seed // COUNT) % len(_TIMES)]
+        # The first colour is the subject's, if there is one; the next is the light's.
         light = _light(time, turn // 2).coloured(scene.colours[bool(scene.subject) :])
         _arrange(pen, rng, scene, light, list(_ARRANGEMENTS)[turn % COUNT], temperature)
     else:

@@ -29,7 +29,7 @@ def a_photo(folder: Path) -> Path:
     """A picture to ask about, drawn by the stand-in's own engine."""
     path = folder / "mountains.png"
     drawn = StandIn(step_delay=0).draw(
-        "a lake in the mountains", seed=3, guidance=5, temperature=1, report=lambda *_: None
+        "a house in the mountains", seed=3, guidance=5, temperature=1, report=lambda *_: None
     )
     drawn[0].save(path)
     return path
