@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 import structlog
@@ -20,7 +20,7 @@ from bot.i18n import Catalogue
 from bot.models import Address, Attachment, ChannelKey, Person
 from bot.platforms.adapter import run_when_connected
 from bot.platforms.telegram.client import PLATFORM, TelegramTarget, make_bot, trust_for
-from bot.platforms.telegram.errors import REFUSED
+from bot.platforms.telegram.errors import REFUSED, pause_after
 from bot.platforms.telegram.files import fetch
 from bot.platforms.telegram.handlers import Handlers
 from bot.platforms.telegram.inline import INLINE_UPDATES, Inline, InlineSurface, InlineTarget
@@ -46,6 +46,15 @@ NO_INLINE: Final = (
     "[telegram] inline is on, but not at @BotFather: send /setinline there, and /setinlinefeedback "
     "with 100%, or the bot never learns what people chose"
 )
+
+
+class _Opened(NamedTuple):
+    """What there is from `TelegramAdapter.open` on."""
+
+    bot: Bot
+    downloads: httpx.AsyncClient
+    notices: Notices
+    actions: ChatActions
 
 
 class TelegramAdapter:
@@ -85,10 +94,7 @@ class TelegramAdapter:
         self._language = language
         self._state = ServerState(remembers_pictures=inline)
         self._stack = AsyncExitStack()
-        self._bot: Bot | None = None
-        self._web: httpx.AsyncClient | None = None
-        self._notices: Notices | None = None
-        self._actions: ChatActions | None = None
+        self._open: _Opened | None = None
 
     @property
     def name(self) -> str:
@@ -100,9 +106,7 @@ class TelegramAdapter:
         return () if self._webhook is None else self._webhook.routes()
 
     async def open(self) -> None:
-        """Log in.
-
-        Waits for a server that cannot be reached, with pauses that grow to 30 s.
+        """Log in. Waits for a server that cannot be reached, with pauses that grow to 30 s.
 
         Raises:
             TokenRefused: malformed, or Telegram does not accept it.
@@ -110,20 +114,18 @@ class TelegramAdapter:
         if not _TOKEN.fullmatch(self._token):
             raise TokenRefused(REFUSED)
         trust = await asyncio.to_thread(trust_for, self._api_url)
-        self._bot = make_bot(self._token, self._api_url, trust)
-        self._stack.push_async_callback(self._bot.shutdown)
+        bot = make_bot(self._token, self._api_url, trust)
+        self._stack.push_async_callback(bot.shutdown)
         downloads = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
-        self._web = await self._stack.enter_async_context(downloads)
-        await self._log_in(self._bot)
-        self._notices = Notices(self._bot, self._state, self._timing)
-        self._actions = ChatActions(self._bot)
-        self._stack.push_async_callback(self._actions.close)
-        self._stack.push_async_callback(self._notices.close)
+        await self._stack.enter_async_context(downloads)
+        await self._log_in(bot)
+        notices, actions = Notices(bot, self._state, self._timing), ChatActions(bot)
+        self._stack.push_async_callback(actions.close)
+        self._stack.push_async_callback(notices.close)
+        self._open = _Opened(bot, downloads, notices, actions)
 
     async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
-        """Take messages in until cancelled; see `bot.platforms.adapter.Adapter.serve`.
-
-        Once connected, the commands are put into Telegram's menu.
+        """Take messages in until cancelled; once connected, publish the menu of commands.
 
         Raises:
             TokenRefused: Telegram does not accept the token any more.
@@ -132,11 +134,10 @@ class TelegramAdapter:
         Cancelling: what was committed is confirmed (two seconds at most), the rest is delivered
         again after the next start.
         """
-        bot = self._opened()
-        if self._notices is None:
-            raise RuntimeError("open() comes first")
+        opened = self._opened()
+        bot = opened.bot
         inline = Inline(bot, inbox, self._state) if self._inline else None
-        handlers = Handlers(bot, inbox, self._state, self._notices, inline)
+        handlers = Handlers(bot, inbox, self._state, opened.notices, inline)
         publish = partial(publish_commands, bot, self._catalogue)
         async with AsyncExitStack() as stack:
             if inline is not None:
@@ -151,7 +152,7 @@ class TelegramAdapter:
 
     async def advice(self) -> Sequence[str]:
         """What this account may not do: read all of a group, and be used inline."""
-        me = self._opened().bot
+        me = self._opened().bot.bot
         advice = () if me.can_read_all_group_messages else (PRIVACY_MODE,)
         return (*advice, NO_INLINE) if self._inline and not me.supports_inline_queries else advice
 
@@ -161,15 +162,15 @@ class TelegramAdapter:
 
     def surface(self, address: Address) -> TelegramSurface | InlineSurface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        bot = self._opened()
+        opened = self._opened()
         if (inline := InlineTarget.from_address(address)) is not None:
             words = self._catalogue.words(inline.language)
-            return InlineSurface(bot, inline, self._state, words)
+            return InlineSurface(opened.bot, inline, self._state, words)
         return TelegramSurface(
-            bot,
+            opened.bot,
             TelegramTarget.from_address(address),
             self._state,
-            self._actions,
+            opened.actions,
             folds=self._folds,
             words=self._catalogue.words(self._language),
         )
@@ -177,28 +178,22 @@ class TelegramAdapter:
     async def tell(self, person: Person, text: str) -> bool:
         """Write to a person in private, once; false if the person never wrote there."""
         try:
-            await self._opened().send_message(int(person.id), text)
+            await self._opened().bot.send_message(int(person.id), text)
         except TelegramError as error:
             _log.info("person not told", error=str(error))
             return False
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """The bytes of a file that somebody sent; Telegram itself hands out up to 20 MB.
-
-        Raises:
-            ImageTooLarge: more than `limit` bytes.
-            ImageUnreadable: Telegram does not have it any more, or cannot be reached now.
-        """
+        """The bytes of a file that somebody sent; see `files.fetch`."""
         del channel
-        if self._web is None:
-            raise RuntimeError("open() comes first")
-        return await fetch(self._opened(), self._web, attachment, limit)
+        opened = self._opened()
+        return await fetch(opened.bot, opened.downloads, attachment, limit)
 
-    def _opened(self) -> Bot:
-        if self._bot is None:
+    def _opened(self) -> _Opened:
+        if self._open is None:
             raise RuntimeError("open() comes first")
-        return self._bot
+        return self._open
 
     async def _log_in(self, bot: Bot) -> None:
         backoff = self._timing.backoff()
@@ -209,9 +204,7 @@ class TelegramAdapter:
             except InvalidToken:
                 refused = True
             except TelegramError as error:
-                pause = backoff.next()
-                _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
-                await asyncio.sleep(pause)
+                await asyncio.sleep(pause_after(error, backoff))
             else:
                 _log.info("telegram logged in", bot=bot.username)
                 return

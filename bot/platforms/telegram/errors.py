@@ -13,9 +13,11 @@ from datetime import timedelta
 from typing import Final
 
 import httpx
+import structlog
 from telegram.error import (
     BadRequest,
     ChatMigrated,
+    Conflict,
     Forbidden,
     InvalidToken,
     RetryAfter,
@@ -33,6 +35,9 @@ from bot.errors import (
     SurfaceForbidden,
     SurfaceUnavailable,
 )
+from bot.support import Backoff
+
+_log = structlog.get_logger(__name__)
 
 REFUSED: Final = (
     "Telegram does not accept the bot token. "
@@ -90,6 +95,18 @@ def seconds_to_wait(error: RetryAfter) -> float:
     """How long a flood wait lasts."""
     wait = error.retry_after
     return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+
+
+def pause_after(error: TelegramError, backoff: Backoff) -> float:
+    """Log trouble with receiving updates; returns the seconds to wait before the next try."""
+    what = "telegram cannot be reached"
+    pause = seconds_to_wait(error) if isinstance(error, RetryAfter) else backoff.next()
+    if isinstance(error, Conflict):  # only one program can have the updates
+        what = "another instance is running with this token"
+        if "webhook" in error.message.lower():
+            what = "another program receives this token's messages by webhook"
+    _log.warning(what, error=str(error), next_try=pause)
+    return pause
 
 
 def is_unknown_method(error: TelegramError) -> bool:

@@ -154,7 +154,7 @@ class Handlers:
         message, action = press
         pressed = query.message.message_id if query.message is not None else None
         notice = None
-        with skipped_when_broken(_log, "press skipped"):
+        with skipped_when_broken(_log, "press skipped", query=query.id):
             notice = await self._press(message, action, query)
         # Whatever went wrong: a press without an answer leaves the button spinning.
         listener = Listener(query.from_user.id, query.id)

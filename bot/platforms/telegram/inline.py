@@ -254,23 +254,14 @@ class InlineSurface:
         return self._receipt
 
     async def create(self, content: Content, nonce: str) -> Receipt:
-        """Show the beginning of a reply. Raises as `edit`, and for a second message as well.
-
-        Raises:
-            ContentRefused: it is a second message.
-        """
+        """Edit the message that is there; a second one is refused."""
         if not nonce.endswith("-0"):
             raise ContentRefused("A message of Telegram's inline mode cannot be followed by more.")
         await self.edit(self._receipt, content)
         return self._receipt
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Show other text, or pictures with the text as caption.
-
-        Raises:
-            DeliveryUnknown: repeating it is harmless.
-            MessageGone: a person deleted the message.
-        """
+        """Show other text, or the first picture with the text as caption."""
         del receipt
         if not content.files:
             await self._say(self._render(markdown(content)))

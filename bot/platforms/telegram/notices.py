@@ -92,15 +92,7 @@ class Notices:
         sent: Notice,
         refused: Notice,
     ) -> None:
-        """Send a notice to a private chat, and say in the chat where it was asked for that it is.
-
-        Args:
-            private: the private chat.
-            notice: what goes there.
-            here: where it was asked for.
-            sent: what to say `here` when it arrived.
-            refused: what to say `here` when that person never wrote to the bot.
-        """
+        """Send a notice to a private chat; `here`, where it was asked for, say what came of it."""
 
         async def both() -> None:
             arrived = await self._deliver(private, notice)
@@ -118,7 +110,7 @@ class Notices:
         """Answer a press: in a small window if it is short and private, else with a message.
 
         Args:
-            press: who pressed. It is answered in any case, or the button seems to be stuck.
+            press: answered in any case, or the button seems to be stuck.
             target: where a message goes.
             pressed: id of the message whose button was pressed, for notices that replace it.
             notice: what to say; `None` for nothing.

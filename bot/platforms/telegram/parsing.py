@@ -72,7 +72,7 @@ class ParsedMessage:
         command: what the person wants, or why it cannot be done.
         draws: the turn whose drawing the message gives a new prompt for; then the command is an
             `Ask` with that prompt.
-        stills: some of its pictures are only preview frames of what moves.
+        stills: some of its pictures are only preview frames of something that moves.
     """
 
     message: IncomingMessage
@@ -81,9 +81,7 @@ class ParsedMessage:
     stills: bool = False
 
 
-def parse_message(  # noqa: PLR0911 - one per case
-    messages: Sequence[Message], me: User
-) -> ParsedMessage | None:
+def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None:
     """Understand a message, or the items of an album as one message.
 
     Args:
@@ -97,27 +95,27 @@ def parse_message(  # noqa: PLR0911 - one per case
     first = messages[0]
     worded = next((item for item in messages if _text_of(item)), first)
     carries = any(item.effective_attachment for item in messages)
-    if _author(first) is None or first.is_automatic_forward or not (_text_of(worded) or carries):
+    author = _author(first)
+    if author is None or first.is_automatic_forward or not (_text_of(worded) or carries):
         return None
     if not _is_addressed(messages, worded, me):
         return None
+    message = _incoming(first, author)
     pictures = _pictures(messages)
     if carries and not pictures:
         # A voice or a file without words may be just a reaction: in a group, leave it at that.
         if not _text_of(worded) and not _is_private(first.chat):
             return None
-        return ParsedMessage(_incoming(first), CommandError("telegram-unreadable"))
-    command = _command(_without_mentions(worded, me))
-    if not isinstance(command, Ask):
-        return ParsedMessage(_incoming(first, pictures), command)
-    if (turn_id := turn_asked_about(first, me)) is not None:
-        return ParsedMessage(_incoming(first), command, draws=turn_id)
-    pictures = pictures or _answered_pictures(first, me)
-    return ParsedMessage(
-        _incoming(first, pictures),
-        Ask(_with_quote(command.question, first)),
-        stills=any(picture.still for picture in pictures),
-    )
+        return ParsedMessage(message, CommandError("telegram-unreadable"))
+    command, stills = _command(_without_mentions(worded, me)), False
+    if isinstance(command, Ask):
+        if (turn_id := turn_asked_about(first, me)) is not None:
+            return ParsedMessage(message, command, draws=turn_id)
+        command = Ask(_with_quote(command.question, first))
+        pictures = pictures or _answered_pictures(first, me)
+        stills = any(each.still for each in pictures)
+    message = replace(message, attachments=tuple(each.attachment for each in pictures))
+    return ParsedMessage(message, command, stills=stills)
 
 
 def _command(text: str) -> Command | CommandError:
@@ -139,10 +137,7 @@ def _with_quote(question: str, message: Message) -> str:
     return f"{quoted}\n\n{question}".rstrip()
 
 
-def _incoming(message: Message, pictures: Sequence[_Picture] = ()) -> IncomingMessage:
-    author = _author(message)
-    if author is None:
-        raise ValueError("nobody wrote this message")
+def _incoming(message: Message, author: Person) -> IncomingMessage:
     target = _target(message, message.message_id, message.message_id)
     answered = _answered(message)
     return IncomingMessage(
@@ -150,7 +145,6 @@ def _incoming(message: Message, pictures: Sequence[_Picture] = ()) -> IncomingMe
         person=author,
         message_id=str(message.message_id),
         address=target.to_address(),
-        attachments=tuple(picture.attachment for picture in pictures),
         reply_to=None if answered is None else str(answered.message_id),
     )
 

@@ -17,18 +17,16 @@ from typing import Final
 
 import structlog
 from telegram import Bot, Update
-from telegram.error import BadRequest, Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.errors import StorageError, TokenRefused
-from bot.platforms.telegram.errors import REFUSED, is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.errors import REFUSED, is_unknown_method, pause_after
 from bot.platforms.telegram.handlers import Handlers
 from bot.platforms.telegram.updates import Album, Albums, SerialQueue, Timing, queue_keys
 from bot.support import Backoff, skipped_when_broken
 
 _log = structlog.get_logger(__name__)
 
-_OTHER_WEBHOOK: Final = "another program receives this token's messages by webhook"
-_OTHER_POLLER: Final = "another instance is running with this token"
 _LAST_CONFIRMATION_TIMEOUT_SECONDS: Final = 2.0
 
 
@@ -97,18 +95,8 @@ class Polling:
             await self._poll()
         except InvalidToken:
             refused = True
-        except Conflict as error:
-            pause = backoff.next()
-            _log.warning(_other_receiver(error), next_try=pause)
-            return pause
-        except RetryAfter as error:
-            pause = seconds_to_wait(error)
-            _log.warning("telegram asks to wait", next_try=pause)
-            return pause
         except TelegramError as error:
-            pause = backoff.next()
-            _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
-            return pause
+            return pause_after(error, backoff)
         if refused:
             # Raised out here, the original is not chained: its text may quote the token.
             raise TokenRefused(REFUSED)
@@ -226,8 +214,3 @@ class Polling:
             with suppress(TelegramError, TimeoutError):
                 async with asyncio.timeout(_LAST_CONFIRMATION_TIMEOUT_SECONDS):
                     await self._bot.get_updates(offset, limit=1, timeout=0)
-
-
-def _other_receiver(error: Conflict) -> str:
-    """Who else takes the updates: only one can."""
-    return _OTHER_WEBHOOK if "webhook" in error.message.lower() else _OTHER_POLLER

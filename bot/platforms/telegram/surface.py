@@ -82,7 +82,7 @@ class TelegramSurface:
     Args:
         bot: initialised client.
         target: where the reply goes.
-        state: shared by all surfaces of the adapter.
+        state: shared by all of the adapter.
         actions: shows that the bot is at work where drafts do not; `None`: nothing does.
         folds: long answers are folded up until somebody opens them.
         words: the language of what the bot says to all of a chat.
@@ -147,9 +147,6 @@ class TelegramSurface:
         own, with text or with a caption, can be edited, and the edited one says what it answers.
         Known ones are left alone. Another reply's lost one may show this one's content until that
         one finds it.
-
-        Raises:
-            RateLimited, SurfaceUnavailable, SurfaceForbidden, DeliveryUnknown: look again later.
         """
         after: int = search.anchor["after"]
         last: int = search.anchor.get("last", after + MAX_PROBES)
@@ -188,9 +185,6 @@ class TelegramSurface:
         """Send the text with its buttons, or the pictures with the text as caption.
 
         Telegram knows no nonces: `find` tells whether a message is there.
-
-        Raises:
-            DeliveryUnknown: no answer came after the request left; it may be there.
         """
         del nonce
         self._show_action(content, before=True)
@@ -207,17 +201,12 @@ class TelegramSurface:
         return receipt.to_json()
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`).
-
-        Raises:
-            MessageGone: a person deleted it.
-            DeliveryUnknown: no answer came; repeating the edit is harmless.
-        """
+        """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`)."""
         await self._edit(TelegramReceipt.from_json(receipt), content)
         self._show_action(content)
 
     async def _edit(self, receipt: TelegramReceipt, content: Content) -> Message | bool:
-        """Edit; returns the message as it is then, if Telegram says that."""
+        """Returns the message as it is then, if Telegram says that."""
         with translated(Request.EDIT):
             match receipt.kind:
                 case "photos":
@@ -228,17 +217,12 @@ class TelegramSurface:
         return True
 
     async def delete(self, receipt: Receipt) -> None:
-        """Remove all its messages."""
         for message_id in TelegramReceipt.from_json(receipt).ids:
             with translated(Request.DELETE):
                 await self._chat.delete(message_id)
 
     async def preview(self, content: Content) -> None:
-        """Show a draft. It lasts about 30 s, and any real message in the chat removes it.
-
-        Raises:
-            PreviewUnsupported: a group, or a server that has no drafts.
-        """
+        """Show a draft. It lasts about 30 s, and any real message in the chat removes it."""
         if not self.limits.previews:
             raise PreviewUnsupported("This Telegram chat has no drafts.")
         with translated(Request.PREVIEW):

@@ -23,10 +23,10 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import web
 from telegram import Bot, Message, Update, WebhookInfo
-from telegram.error import BadRequest, InvalidToken, RetryAfter, TelegramError
+from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.errors import AdapterError, StorageError, TokenRefused
-from bot.platforms.telegram.errors import REFUSED, is_unknown_method, seconds_to_wait
+from bot.platforms.telegram.errors import REFUSED, is_unknown_method, pause_after
 from bot.platforms.telegram.handlers import Handlers
 from bot.platforms.telegram.updates import (
     Album,
@@ -138,13 +138,9 @@ class Webhook:
                 refusal = AdapterError(
                     "This Bot API server has no webhooks: leave [telegram] webhook_url empty."
                 )
-        except RetryAfter as error:
-            return seconds_to_wait(error)
         except TelegramError as error:
             if self._is_set or not isinstance(error, BadRequest):
-                pause = backoff.next()
-                _log.warning("telegram cannot be reached", error=str(error), next_try=pause)
-                return pause
+                return pause_after(error, backoff)
             refusal = AdapterError(
                 f"Telegram does not accept [telegram] webhook_url: {error.message}."
             )
