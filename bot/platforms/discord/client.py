@@ -39,11 +39,7 @@ _MAX_WAIT_SECONDS: Final = 3600.0
 
 
 class SessionStarts:
-    """Spaces the starts of sessions out; discord.py does as if nobody may start two at once.
-
-    Args:
-        clock: monotonic seconds.
-        sleep: as `asyncio.sleep`.
+    """Spaces the starts of sessions out; discord.py itself starts one shard after the other.
 
     Attributes:
         at_once: shards that may start together: those of different buckets, which are the
@@ -223,14 +219,14 @@ class BotClient(discord.AutoShardedClient):
                 await asyncio.gather(*standing, return_exceptions=True)
 
     async def close(self) -> None:
-        """As `discord.Client.close`; but a shard that failed closes the connections only."""
+        """Give everything back; but a shard that failed, which calls this too, only hangs up."""
         if self._receiving:
             await self.hang_up()
         else:
             await super().close()
 
     async def on_shard_connect(self, shard_id: int) -> None:
-        """READY arrived: a new session, so events may have been missed.
+        """A new session (READY), so events may have been missed.
 
         discord.py's own `on_ready` waits two seconds longer for servers, and fails if the client
         is closed meanwhile.

@@ -47,10 +47,7 @@ _KEY = "key"
 
 
 class Translator(app_commands.Translator):
-    """Finds what a command is called in the languages of the catalogue.
-
-    The words of commands and options stay the same in all of them.
-    """
+    """Finds descriptions and the names of menus; words that people type are never translated."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         # discord.py asks for every string in all of Discord's languages, thousands of times.
@@ -239,11 +236,10 @@ async def _known(tree: Tree, guild: discord.Object | None) -> list[Any] | None:
 
 
 async def _wanted(tree: Tree, guild: discord.Object | None) -> list[Any]:
-    commands = tree.get_commands(guild=guild)
     if tree.translator is None:
-        return _listed([command.to_dict(tree) for command in commands], guild)
-    translator = tree.translator
-    told = [await command.get_translated_payload(tree, translator) for command in commands]
+        raise RuntimeError("commands are told in all languages")
+    commands = tree.get_commands(guild=guild)
+    told = [await command.get_translated_payload(tree, tree.translator) for command in commands]
     return _listed(told, guild)
 
 

@@ -2,14 +2,15 @@
 
 There are two ways to the same message: the token of an interaction, and the bot's own. Both go
 through `discord.http.HTTPClient`, so that discord.py's rate limiting applies, with data instead of
-cached objects: after a restart there are none.
+cached objects: after a restart there are none. Whatever discord.py and aiohttp raise passes through
+untranslated (`bot.platforms.discord.errors`).
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 import discord
@@ -23,28 +24,6 @@ from bot.reply.surface import RateLimitInfo
 ORIGINAL: Final = "@original"
 """Discord's name for the first answer to an interaction, and for the message whose button was
 pressed once that press is acknowledged."""
-
-
-class Endpoint(Protocol):
-    """Makes, changes and removes messages.
-
-    A message that once was a container stays one for good.
-
-    Raises:
-        discord.DiscordException, aiohttp.ClientError, OSError: from any method, untranslated.
-    """
-
-    async def create(self, message: OutgoingMessage, nonce: str, *, first: bool) -> JsonObject:
-        """Make a message and return it; `first` if it takes the placeholder's place."""
-        ...
-
-    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
-        """Change a message; its files are those of `message` and no others."""
-        ...
-
-    async def delete(self, message_id: str) -> None:
-        """Remove a message."""
-        ...
 
 
 class ChannelEndpoint:
@@ -96,7 +75,10 @@ class ChannelEndpoint:
         return str(about) in wanted or str(follows) in wanted
 
     async def create(self, message: OutgoingMessage, nonce: str, *, first: bool) -> JsonObject:
-        """Send a message; Discord stores it once per nonce for some minutes."""
+        """Make a message and return it; Discord stores it once per nonce for some minutes.
+
+        The `first` takes the placeholder's place, if that is still there.
+        """
         if first and self._placeholder is not None:
             try:
                 return await self._patch(self._placeholder, message)
@@ -114,7 +96,10 @@ class ChannelEndpoint:
             return _message_in(await self._http.send_message(self._channel_id, params=body))
 
     async def edit(self, message_id: str, message: OutgoingMessage) -> None:
-        """Change a message of the bot, also one that an interaction made."""
+        """Change a message of the bot, also one that an interaction made.
+
+        Its files are those of `message` and no others. What once was a container stays one.
+        """
         await self._patch(message_id, message)
 
     async def delete(self, message_id: str) -> None:
@@ -145,15 +130,11 @@ class InteractionEndpoint:
     async def create(
         self, message: OutgoingMessage, nonce: str = "", *, first: bool, ephemeral: bool = False
     ) -> JsonObject:
-        """Fill the deferred answer in, or send a message after it.
+        """Fill the deferred answer in (`first`), or send a message after it.
 
-        Args:
-            message: what to show.
-            nonce: not known on these routes.
-            first: it takes the placeholder's place.
-            ephemeral: a message that follows is shown to nobody but who started the interaction.
+        One that follows may be `ephemeral`: only who started the interaction sees it.
         """
-        del nonce
+        del nonce  # not known on these routes
         if first:
             try:
                 return await self._patch(ORIGINAL, message)
@@ -187,6 +168,9 @@ class InteractionEndpoint:
         else:
             options["json"] = body.payload
         return _message_in(await self._http.request(route, **options))
+
+
+Endpoint: TypeAlias = ChannelEndpoint | InteractionEndpoint
 
 
 def _message_in(data: Any) -> JsonObject:

@@ -12,6 +12,7 @@ import time
 from asyncio import timeout
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import discord
@@ -79,7 +80,7 @@ class Handlers:
         self._client = client
         self._dispatcher = dispatcher
         self._catalogue = catalogue
-        self._age_restricted = age_restricted
+        self._check = partial(permissions.check, age_restricted=age_restricted)
         self._tasks = BackgroundTasks()
         self._threads: FIFOCache[int, None] = FIFOCache(_MAX_KNOWN_THREADS)
         self.interactions = InteractionHandlers(
@@ -149,13 +150,7 @@ class Handlers:
         allowed = permissions.of_message(message)
         try:
             command = parsing.command_in(message, self._me)
-            permissions.check(
-                command,
-                message.channel,
-                allowed,
-                age_restricted=self._age_restricted,
-                replies=True,
-            )
+            self._check(command, message.channel, allowed, replies=True)
         except CommandError as error:
             await self._refuse(message, error, allowed)
             return
@@ -233,7 +228,7 @@ class InteractionHandlers:
         self._dispatcher = dispatcher
         self._catalogue = catalogue
         self._tasks = tasks
-        self._age_restricted = age_restricted
+        self._check = partial(permissions.check, age_restricted=age_restricted)
         self._told: FIFOCache[tuple[int | None, int], None] = FIFOCache(_MAX_PEOPLE_TOLD)
 
     async def command(
@@ -352,13 +347,8 @@ class InteractionHandlers:
             await self.refuse(interaction, CommandError("discord-no-channel"))
             return True
         try:
-            permissions.check(
-                command,
-                interaction.channel,
-                permissions.of_interaction(interaction),
-                age_restricted=self._age_restricted,
-                replies=False,
-            )
+            allowed = permissions.of_interaction(interaction)
+            self._check(command, interaction.channel, allowed, replies=False)
         except CommandError as error:
             await self.refuse(interaction, error)
             return True
