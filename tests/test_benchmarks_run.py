@@ -2,7 +2,7 @@
 
 How fast this machine is proves nothing here. So an aim has to be reached only where a busy machine
 changes nothing: by counts, by what a clock decides that jumps, and by ratios so far below their aim
-that no load brings them there. Of all other figures the test asks that they are there, and possible.
+that no load brings them there. All other figures have to be there, and to be possible.
 """
 
 from __future__ import annotations
