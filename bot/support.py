@@ -127,7 +127,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     The folder is made if it is not there. While it is written the file has another name in the same
     folder, which begins with a dot and its own name; a process that dies leaves such a file behind.
-    Blocks for the disk, so in an event loop it belongs into a thread.
+    Blocks for the disk, so an event loop runs it in a thread.
 
     Args:
         path: replaced if it is there already.
