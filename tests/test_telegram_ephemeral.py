@@ -15,40 +15,40 @@ LONG = "What is stored about you: " + "much " * 60
 async def test_a_private_answer_to_a_command_is_for_one_person(telegram: TelegramServer) -> None:
     """The group never holds it."""
     ann, chat = telegram.person("Ann"), telegram.group()
-    telegram.world.whispers = "taken"
+    telegram.world.ephemeral = "taken"
     inbox = ScriptedInbox(notice=Notice("Only yours."))
     async with serving(telegram, inbox):
         telegram.say(chat, ann, "/privacy")
-        await telegram.wait_for(lambda: chat.whispered)
+        await telegram.wait_for(lambda: chat.ephemeral)
         inbox.notice = Notice("For all.", private=False)
         telegram.say(chat, ann, "/stats")
         await telegram.wait_for(lambda: telegram.replies(chat))
-    assert chat.whispered == [(ann["id"], "Only yours.")]
+    assert chat.ephemeral == [(ann["id"], "Only yours.")]
     assert [message["text"] for message in telegram.replies(chat)] == ["For all."]
 
 
 async def test_a_long_answer_to_a_press_is_for_one_person(telegram: TelegramServer) -> None:
     """Telegram is told which press it answers."""
     ann, chat = telegram.person("Ann"), telegram.group()
-    telegram.world.whispers = "taken"
+    telegram.world.ephemeral = "taken"
     inbox = ScriptedInbox()
     inbox.press_notices.append(Notice(LONG))
     async with serving(telegram, inbox) as adapter:
         message = await shown(telegram, adapter, chat)
         query = telegram.press(ann, message, "again:abcdefghjk:")
-        await telegram.wait_for(lambda: chat.whispered)
+        await telegram.wait_for(lambda: chat.ephemeral)
     aim = telegram.called("sendMessage")[-1].params["ephemeral_message_parameters"]
     assert aim == {"receiver_user_id": ann["id"], "callback_query_id": query}
     assert len(telegram.replies(chat)) == 1
 
 
-@pytest.mark.parametrize("whispers", [None, "refused"])
+@pytest.mark.parametrize("ephemeral", [None, "refused"])
 async def test_where_that_is_not_possible_everybody_sees_it(
-    telegram: TelegramServer, whispers: str | None
+    telegram: TelegramServer, ephemeral: str | None
 ) -> None:
     """An older server, and one that refuses: each notice once, and no second try."""
     ann, chat = telegram.person("Ann"), telegram.group()
-    telegram.world.whispers = whispers
+    telegram.world.ephemeral = ephemeral
     inbox = ScriptedInbox()
     async with serving(telegram, inbox):
         for text in ("One.", "Two."):
@@ -65,7 +65,7 @@ async def test_a_private_chat_needs_none_of_this(telegram: TelegramServer) -> No
     """There is nobody else."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    telegram.world.whispers = "taken"
+    telegram.world.ephemeral = "taken"
     async with serving(telegram, ScriptedInbox(notice=Notice("Yours."))):
         telegram.say(chat, ann, "/privacy")
         await telegram.wait_for(lambda: telegram.replies(chat))
@@ -75,13 +75,13 @@ async def test_a_private_chat_needs_none_of_this(telegram: TelegramServer) -> No
 async def test_trouble_is_no_reason_to_tell_all(telegram: TelegramServer) -> None:
     """After a limit or a fault it is said to one person all the same, and asked for again."""
     ann, chat = telegram.person("Ann"), telegram.group()
-    telegram.world.whispers = "taken"
+    telegram.world.ephemeral = "taken"
     telegram.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
     inbox = ScriptedInbox(notice=Notice("Only yours."))
     async with serving(telegram, inbox):
         telegram.say(chat, ann, "/privacy")
-        await telegram.wait_for(lambda: chat.whispered)
+        await telegram.wait_for(lambda: chat.ephemeral)
         telegram.say(chat, ann, "/privacy")
-        await telegram.wait_for(lambda: len(chat.whispered) == 2)
-    assert chat.whispered == [(ann["id"], "Only yours.")] * 2
+        await telegram.wait_for(lambda: len(chat.ephemeral) == 2)
+    assert chat.ephemeral == [(ann["id"], "Only yours.")] * 2
     assert telegram.replies(chat) == []

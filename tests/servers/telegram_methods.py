@@ -130,18 +130,18 @@ class Methods:
         if not text:
             raise bad_request("message text is empty")
         aim = call.params.get("ephemeral_message_parameters")
-        if aim is not None and self._world.whispers is not None:
-            return self._whisper(chat, text, aim)
+        if aim is not None and self._world.ephemeral is not None:
+            return self._send_ephemeral(chat, text, aim)
         return self._send(chat, call, text=text, entities=call.params.get("entities"))
 
-    def _whisper(self, chat: Chat, text: str, aim: Json) -> Json:
+    def _send_ephemeral(self, chat: Chat, text: str, aim: Json) -> Json:
         """A message for one person, which the chat does not hold."""
-        if chat.is_private or self._world.whispers == "refused":
+        if chat.is_private or self._world.ephemeral == "refused":
             raise bad_request("EPHEMERAL_MESSAGE_NOT_ALLOWED")
-        chat.whispered.append((aim["receiver_user_id"], text))
+        chat.ephemeral.append((aim["receiver_user_id"], text))
         return {
             "message_id": 0,
-            "ephemeral_message_id": len(chat.whispered),
+            "ephemeral_message_id": len(chat.ephemeral),
             "date": 1,
             "chat": chat.info,
             "text": text,

@@ -71,7 +71,7 @@ class Chat:
     """Topic id to the id of the service message that began it; they are the same."""
     moved_to: int | None = None
     administrators: set[int] = field(default_factory=set)
-    whispered: list[tuple[int, str]] = field(default_factory=list)
+    ephemeral: list[tuple[int, str]] = field(default_factory=list)
     """Messages that one person saw: who, and the text."""
     refusal: Refusal | None = None
     ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -99,7 +99,7 @@ class World:
             "can_read_all_group_messages": False,
             "supports_inline_queries": False,
         }
-        self.whispers: str | None = None
+        self.ephemeral: str | None = None
         """Messages for one person of a group are `"taken"`, `"refused"`, or unknown here."""
         self.chats: dict[int, Chat] = {}
         self.files: dict[str, Stored] = {}

@@ -68,7 +68,7 @@ class TelegramAdapter:
         hook: how Telegram delivers updates; `None`: they are fetched by long polling.
         folds: long answers are quotes that show their first lines until somebody opens them.
         inline: people may use the bot in any chat by its name.
-        language: tag of the one for what concerns nobody in particular.
+        language: tag of the one to speak where no particular person is addressed.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default

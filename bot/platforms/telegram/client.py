@@ -1,7 +1,7 @@
 """The Bot API client: how it is made, where a reply goes, and the requests that bring it there.
 
-It is the one of python-telegram-bot, with bounds that suit a bot that streams. Failures are the
-client library's own; `errors` says what they mean.
+It is python-telegram-bot's, with timeouts and connections that suit a bot that streams. Failures
+are the library's own; `errors` says what they mean.
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ def _readable(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def trust_for(api_url: str) -> ssl.SSLContext:
-    """Whose certificates to believe; blocks for a moment to read them.
+    """Which certificates to trust; blocks for a moment to read them.
 
-    A server without TLS needs none, and the empty context believes nobody.
+    A server without TLS needs none, and the empty context trusts nobody.
     """
     if api_url.startswith("https:"):
         return httpx.create_ssl_context()

@@ -110,7 +110,7 @@ def pause_after(error: TelegramError, backoff: Backoff) -> float:
 
 
 def is_unknown_method(error: TelegramError) -> bool:
-    """Whether this server has no such method. A refused token is 401 and not meant."""
+    """Whether this server has no such method; not whether it refused the token, which is a 401."""
     text = error.message.lower()
     if isinstance(error, InvalidToken):
         return text.startswith("not found")
@@ -139,9 +139,9 @@ def is_without_drafts(error: BadRequest) -> bool:
 
 @contextmanager
 def translated(request: Request) -> Iterator[None]:
-    """Turn every `TelegramError` into a `SurfaceError`, or into success where nothing is left.
+    """Turn every `TelegramError` into a `SurfaceError`, or into success if nothing is left to do.
 
-    A group that moved (`ChatMigrated`) passes: who sends knows where to.
+    `ChatMigrated` passes: whoever sends knows how to follow a group that moved.
     """
     try:
         yield
@@ -154,7 +154,7 @@ def translated(request: Request) -> Iterator[None]:
 
 
 def surface_error(error: TelegramError, request: Request) -> SurfaceError | None:
-    """What a failure means for a reply; `None` if what was wanted is so already."""
+    """What a failure means for a reply; `None` if the chat is already as it was meant to be."""
     match error:
         case RetryAfter():
             return RateLimited(seconds_to_wait(error))
@@ -187,7 +187,7 @@ def _bad_request(error: BadRequest, request: Request) -> SurfaceError | None:
 
 
 def _unanswered(error: TelegramError, request: Request) -> SurfaceError:
-    """No answer, or none that can be read, or a 5xx: whatever left may have been carried out."""
+    """No answer, an unreadable one, or a 5xx: the request may have been carried out anyway."""
     never_sent = isinstance(error.__cause__, _NEVER_SENT)
     if not never_sent and request in {Request.CREATE, Request.EDIT}:
         return DeliveryUnknown("Telegram did not answer; the message may be there.")

@@ -1,4 +1,4 @@
-"""Files: those that people send are fetched, and pictures are made such as Telegram takes them."""
+"""Fetches the files that people send, and puts pictures into a format that Telegram takes."""
 
 from __future__ import annotations
 

@@ -187,13 +187,13 @@ class Handlers:
         return replace(message, moderator=await self._admins.has(message))
 
     def _answer(self, message: IncomingMessage, notice: Notice) -> None:
-        """Answer a message; Telegram knows nobody to tell alone where a channel wrote it."""
+        """Answer a message; if a channel wrote it, there is nobody to whom to say it alone."""
         person = message.person.id
         listener = Listener(int(person)) if person.isdecimal() else None
         self._notices.say(TelegramTarget.from_address(message.address), notice, listener)
 
     async def _send_privately(self, message: IncomingMessage, notice: Notice) -> None:
-        """Everything that a chat ever said is for whoever asked, and not for the chat."""
+        """An export goes to the person who asked for it, not to everybody in the chat."""
         words = await self._dispatcher.words(message)
         here = TelegramTarget.from_address(message.address)
         if here.private or not message.person.id.isdecimal():
@@ -216,7 +216,7 @@ class Handlers:
 
 
 def _log_membership(change: ChatMemberUpdated) -> None:
-    """Blocked, removed, let in: nothing is to be done, but good to know."""
+    """Blocked, removed or added: there is nothing to do, but it is good to know."""
     status = change.new_chat_member.status
     what = "bot removed from chat" if status in _LEFT else "bot added to chat"
     _log.info(what, chat=change.chat.id, status=status)

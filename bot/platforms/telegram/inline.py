@@ -160,7 +160,7 @@ class Inline:
 
 
 def _again(prompt: str) -> InlineKeyboardMarkup:
-    """The button under a message of inline mode: whoever presses it types the prompt on.
+    """The button under a message of inline mode: it puts the prompt into one's own input field.
 
     Telegram tells which message a result became only if it has a keyboard.
     """

@@ -175,7 +175,7 @@ class Notices:
                 lambda chat: self._send_ephemeral(chat, chat.render(notice.text), listener),
             )
             if said or listener.occasion not in refused:
-                return  # not said is given up here: it is not for all to read
+                return  # if it was not said, it stays unsaid: the group must not read it
         await self._deliver(target, notice)
 
     async def _send_ephemeral(

@@ -95,7 +95,7 @@ class Webhook:
         Args:
             bot: initialised client.
             handlers: commit updates.
-            ready: called with true once Telegram delivers here, with false while nobody knows.
+            ready: called with true once Telegram delivers here, with false while that is unknown.
 
         Raises:
             AdapterError: Telegram does not accept the address, or not the token any more.
