@@ -1,9 +1,11 @@
-"""How long does the bot take to start, beside a bare script with the same two client libraries?
+"""How long does the bot take to start, and what does it weigh at rest?
 
     python benchmarks/start.py [ROUNDS] [--quick]
 
-Both log in to the same local servers, in turn. Ready is when the gateway session stands and the
-first poll for updates arrived.
+Beside it runs a bare script with the same two client libraries. Both log in to the same local
+servers, in turn. Ready is when the gateway session stands and the first poll for updates arrived; at
+rest is five seconds later, when nothing has happened since. Last come the bot's ten costliest
+imports.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from _support import Figure, spread, verdict
@@ -25,18 +30,36 @@ from tests.servers.discord import DiscordServer
 from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
 from tests.servers.telegram import TelegramServer
 
-AIM = 1.5
-LONGEST = 180.0
+MAX_START_RATIO, MAX_MEMORY_RATIO = 1.0, 1.6
+START_TIMEOUT_SECONDS = 180.0
+REST_SECONDS = 5.0
+IMPORTS_SHOWN = 10
 ROOT = Path(__file__).parents[1]
+_IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s*([\w.]+)")
 
 
-async def start(
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One process.
+
+    Attributes:
+        seconds: from its start until it was connected to both platforms.
+        megabytes: its share of memory (PSS) at rest.
+        log: what it wrote to standard error.
+    """
+
+    seconds: float
+    megabytes: float
+    log: str
+
+
+async def run(
     telegram: TelegramServer,
     discord: DiscordServer,
     command: list[str],
     environment: Mapping[str, str],
-) -> float:
-    """Seconds from the start of a process until it is connected to both; then it is killed.
+) -> Run:
+    """Start a process, let it come to rest, and kill it.
 
     Raises:
         RuntimeError: it ended instead, or took too long; with what it wrote.
@@ -44,8 +67,10 @@ async def start(
     polls = len(telegram.called("getUpdates"))
 
     async def ready() -> None:
-        await discord.wait_for(lambda: discord.gateway.live, LONGEST)
-        await telegram.wait_for(lambda: len(telegram.called("getUpdates")) > polls, LONGEST)
+        await discord.wait_for(lambda: discord.gateway.live, START_TIMEOUT_SECONDS)
+        await telegram.wait_for(
+            lambda: len(telegram.called("getUpdates")) > polls, START_TIMEOUT_SECONDS
+        )
 
     with tempfile.TemporaryFile() as errors:
         begun = time.perf_counter()
@@ -58,24 +83,42 @@ async def start(
         ]
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            took = time.perf_counter() - begun
-            if waits[0] not in done or waits[0].exception() is not None:
-                errors.seek(0)
-                raise RuntimeError(errors.read().decode(errors="replace") or "no word in time")
-            return took
+            seconds = time.perf_counter() - begun
+            connected = waits[0] in done and waits[0].exception() is None
+            if connected:
+                await asyncio.sleep(REST_SECONDS)
+            errors.seek(0)
+            log = errors.read().decode(errors="replace")
+            if not connected:
+                raise RuntimeError(log or "no word in time")
+            return Run(seconds, memory_megabytes(process.pid), log)
         finally:
             waits[0].cancel()
             if process.returncode is None:
                 process.kill()
             await process.wait()
             await asyncio.gather(*waits, return_exceptions=True)
-            await discord.wait_for(lambda: not discord.gateway.live, LONGEST)
+            await discord.wait_for(lambda: not discord.gateway.live, START_TIMEOUT_SECONDS)
+
+
+def memory_megabytes(pid: int) -> float:
+    """What a process keeps in memory: pages that it shares with others count in equal shares."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    return int(rollup.partition("Pss:")[2].split()[0]) * 1024 / 1e6
+
+
+def costliest_imports(log: str) -> list[tuple[str, float]]:
+    """Top-level packages by the milliseconds of all their modules, from `python -X importtime`."""
+    costs: Counter[str] = Counter()
+    for microseconds, module in _IMPORT.findall(log):
+        costs[module.partition(".")[0]] += int(microseconds)
+    return [(name, cost / 1e3) for name, cost in costs.most_common(IMPORTS_SHOWN)]
 
 
 async def measure(rounds: int) -> int:
-    """Print the times and their ratio; 1 if the aim was missed."""
-    ours: list[float] = []
-    bare: list[float] = []
+    """Print the figures and their ratios; 1 if an aim was missed."""
+    ours: list[Run] = []
+    bare: list[Run] = []
     async with TelegramServer() as telegram, DiscordServer() as discord:
         discord.guild()
         with tempfile.TemporaryDirectory() as folder:
@@ -94,25 +137,47 @@ async def measure(rounds: int) -> int:
             }
             shared = {**os.environ, "PYTHONPATH": str(ROOT)}
             own = shared | {f"JANUS_BOT_{name}": value for name, value in settings.items()}
-            for number in range(-1, rounds):  # the first round fills the disk's caches
-                took = await start(telegram, discord, ["-m", "bot", "run"], own)
-                took_bare = await start(telegram, discord, script, shared)
-                if number >= 0:
-                    ours.append(took)
-                    bare.append(took_bare)
-                    print(f"janus-bot {took:.2f} s, bare {took_bare:.2f} s", flush=True)
-    print(f"janus-bot: {spread(ours, 's', 1)}\nbare:      {spread(bare, 's', 1)}")
+            for number in range(
+                -1, rounds
+            ):  # the first round migrates, and fills the disk's caches
+                ours.append(await run(telegram, discord, ["-m", "bot", "run"], own))
+                bare.append(await run(telegram, discord, script, shared))
+                print(
+                    f"janus-bot {ours[-1].seconds:.2f} s, {ours[-1].megabytes:.0f} MB; "
+                    f"bare {bare[-1].seconds:.2f} s, {bare[-1].megabytes:.0f} MB"
+                    + (" (not counted)" if number < 0 else ""),
+                    flush=True,
+                )
+            traced = await run(telegram, discord, ["-X", "importtime", "-m", "bot", "run"], own)
+    return report(ours[1:], bare[1:], traced.log)
+
+
+def report(ours: list[Run], bare: list[Run], import_log: str) -> int:
+    """Print the figures; 1 if an aim was missed."""
+    seconds = [[each.seconds for each in runs] for runs in (ours, bare)]
+    megabytes = [[each.megabytes for each in runs] for runs in (ours, bare)]
+    print(f"janus-bot: {spread(seconds[0], 's', 1)}\nbare:      {spread(seconds[1], 's', 1)}")
     figures = [
         Figure(
             "start, ratio of the medians",
-            statistics.median(ours) / statistics.median(bare),
-            AIM,
+            statistics.median(seconds[0]) / statistics.median(seconds[1]),
+            MAX_START_RATIO,
             "",
         ),
-        Figure("start, ratio of the best", min(ours) / min(bare), AIM, ""),
+        Figure(
+            "memory at rest, ratio of the medians",
+            statistics.median(megabytes[0]) / statistics.median(megabytes[1]),
+            MAX_MEMORY_RATIO,
+            "",
+            f"{statistics.median(megabytes[0]):.0f} MB beside "
+            f"{statistics.median(megabytes[1]):.0f} MB",
+        ),
     ]
     print(*figures, sep="\n")
-    return verdict(figures[:1])
+    print("\nthe costliest imports (with -X importtime, which makes all of them slower):")
+    for name, milliseconds in costliest_imports(import_log):
+        print(f"  {name:<28} {milliseconds:>7.1f} ms")
+    return verdict(figures)
 
 
 if __name__ == "__main__":

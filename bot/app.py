@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,6 @@ from bot.i18n import Catalogue
 from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
 from bot.platforms.adapter import Adapter, Served
-from bot.platforms.web.adapter import WebAdapter
 from bot.provider import Spaces
 from bot.reply.rate_limiter import RateLimiter
 from bot.supervisor import Supervisor
@@ -101,11 +100,7 @@ class App:
                 worker = await stack.enter_async_context(PictureWorker())
                 spaces = await stack.enter_async_context(open_spaces(config))
                 catalogue = Catalogue()
-                self._build_adapters(stack, Transcripts(storage), catalogue)
-                web = self._adapters.get("web")
-                if isinstance(web, WebAdapter):
-                    await web.open()  # first, because without its port there is nothing to serve
-                    self._announce(web.url)
+                await self._build_adapters(stack, Transcripts(storage), catalogue)
                 services = Services(
                     storage=storage,
                     picture_worker=worker,
@@ -122,37 +117,49 @@ class App:
                 refused = await self._serve(services, spaces)
         return 1 if refused else 0
 
-    def _build_adapters(
+    async def _build_adapters(
         self, stack: AsyncExitStack, transcripts: Transcripts, catalogue: Catalogue
     ) -> None:
-        config = self._config
-        adapters: list[Adapter] = []
-        chats = chat_adapters(config, catalogue)
-        if config.http.enabled:
-            adapters.append(
-                WebAdapter(
-                    transcripts=transcripts,
-                    health=lambda: dict(self._connected),
-                    metrics=self._metrics.exposition,
-                    folder=config.bot.data_dir / "uploads",
-                    host=config.http.host,
-                    port=config.http.port,
-                    access_token=config.http.access_token.get_secret_value(),
-                    stand_in=self._stand_in,
-                    catalogue=catalogue,
-                    language=config.bot.language,
-                    extra=[
-                        route
-                        for adapter in chats
-                        if isinstance(adapter, Served)
-                        for route in adapter.routes()
-                    ],
-                )
-            )
-        adapters += chats
-        self._adapters = {adapter.name: adapter for adapter in adapters}
+        adapters = list(chat_adapters(self._config, catalogue))
         for adapter in adapters:
             stack.push_async_callback(adapter.close)
+        if self._config.http.enabled:
+            adapters.insert(0, await self._open_web(stack, transcripts, catalogue, adapters))
+        self._adapters = {adapter.name: adapter for adapter in adapters}
+
+    async def _open_web(
+        self,
+        stack: AsyncExitStack,
+        transcripts: Transcripts,
+        catalogue: Catalogue,
+        others: Sequence[Adapter],
+    ) -> Adapter:
+        """The web chat, open already: without its port there is nothing to serve."""
+        from bot.platforms.web.adapter import WebAdapter  # noqa: PLC0415 - not all bots serve HTTP
+
+        config = self._config
+        web = WebAdapter(
+            transcripts=transcripts,
+            health=lambda: dict(self._connected),
+            metrics=self._metrics.exposition,
+            folder=config.bot.data_dir / "uploads",
+            host=config.http.host,
+            port=config.http.port,
+            access_token=config.http.access_token.get_secret_value(),
+            stand_in=self._stand_in,
+            catalogue=catalogue,
+            language=config.bot.language,
+            extra=[
+                route
+                for adapter in others
+                if isinstance(adapter, Served)
+                for route in adapter.routes()
+            ],
+        )
+        stack.push_async_callback(web.close)
+        await web.open()
+        self._announce(web.url)
+        return web
 
     async def _serve(self, services: Services, spaces: Spaces) -> bool:
         """Serve until asked to stop; returns whether a platform refused the bot."""

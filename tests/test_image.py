@@ -416,7 +416,7 @@ async def test_who_gives_up_ends_the_process() -> None:
     process = worker._process
     await asyncio.gather(task, return_exceptions=True)
     assert process.returncode is not None
-    assert await worker.normalise(SAMPLES["PNG"])
+    assert (await worker.normalise(SAMPLES["PNG"])).data
     await worker.close()
 
 

@@ -13,7 +13,6 @@ from bot.actions import Action, Verb, under_drawing
 from bot.errors import StorageError
 from bot.files import Recipe, suffix_of
 from bot.i18n import Words, code, literal
-from bot.image.png_metadata import png_with_recipe
 from bot.models import (
     MAX_GUIDANCE,
     MIN_GUIDANCE,
@@ -310,6 +309,8 @@ class Dispatcher:
         except KeyError:
             return Notice(words("press-picture-gone"))
         if file.recipe is not None:
+            from bot.image.png_metadata import png_with_recipe  # noqa: PLC0415 - loads Pillow
+
             file = await asyncio.to_thread(png_with_recipe, file)
         name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
         file = file.described(name, "")

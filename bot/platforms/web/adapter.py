@@ -9,7 +9,6 @@ from pathlib import Path
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.errors import AdapterError
 from bot.i18n import Catalogue
@@ -202,6 +201,8 @@ class WebAdapter:
         )
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
+        from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - few look
+
         return web.Response(
             body=self._metrics(),
             headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
