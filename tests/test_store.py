@@ -434,12 +434,13 @@ async def test_export_is_everything_but_secrets(storage: Storage) -> None:
 
 async def test_damaged_row_is_named(storage: Storage) -> None:
     """A turn that somebody changed by hand is an error that names it."""
-    turn = a_turn("1")
-    await storage.turns.accept(turn)
+    turn = await answered(storage, a_turn("1"))
     async with storage.database.write() as connection:
         await connection.execute(update(turns).values(command={"kind": "sing"}))
     with pytest.raises(StorageError, match=turn.id):
         await storage.turns.newest(HERE)
+    with pytest.raises(StorageError, match=turn.id):
+        await storage.turns.lineage(turn.id, 2)
 
 
 KILLED = """

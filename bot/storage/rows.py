@@ -14,12 +14,14 @@ from bot.models import (
     Ask,
     Attachment,
     ChannelKey,
+    Exchange,
     Imagine,
     JsonObject,
     Person,
     Turn,
     TurnState,
 )
+from bot.storage.schema import storable
 
 
 def turn_to_row(turn: Turn) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
                 row["person_name"],
                 row["person_language"],
             ),
-            command=command_from_json(row["command"]),
+            command=_command_from_json(row["command"]),
             address=Address(**row["address"]),
             seed=row["seed"],
             accepted_at=row["accepted_at"],
@@ -90,13 +92,44 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
             state=TurnState(row["state"]),
             attempts=row["attempts"],
             pictures=tuple(row["pictures"]),
-            answer=answer_from_json(row["answer"]),
+            answer=_answer_from_json(row["answer"]),
             parked_until=row["parked_until"],
             server=row["server"],
             parent=row["parent"],
         )
     except (TypeError, ValueError, KeyError) as error:
-        raise StorageError(f"Turn {row['id']} in the database cannot be read: {error}.") from error
+        raise _unreadable(row["id"], error) from error
+
+
+def exchange_from_row(row: Mapping[Any, Any]) -> Exchange | None:
+    """A turn as history, from its id, `person_name`, `command`, `pictures` and `answer`.
+
+    Returns:
+        `None` if the turn did not end well.
+
+    Raises:
+        StorageError: the row does not hold a turn; somebody else changed it.
+    """
+    try:
+        answer = _answer_from_json(row["answer"])
+        if answer is None or answer.outcome is not TurnState.DONE:
+            return None
+        match _command_from_json(row["command"]):
+            case Ask(question=asked):
+                said = answer.text
+            case Imagine(prompt=asked):
+                said = ""  # what the bot writes beside pictures is no part of the conversation
+            case other:
+                assert_never(other)
+        pictures = (*row["pictures"], *answer.pictures)
+        # Providers write UTF-8 as well, so they cannot take everything that JSON can.
+        return Exchange(row["id"], row["person_name"], storable(asked), storable(said), pictures)
+    except (TypeError, ValueError, KeyError) as error:
+        raise _unreadable(row["id"], error) from error
+
+
+def _unreadable(turn_id: str, error: Exception) -> StorageError:
+    return StorageError(f"Turn {turn_id} in the database cannot be read: {error}.")
 
 
 def command_to_json(command: Ask | Imagine) -> JsonObject:
@@ -110,7 +143,7 @@ def command_to_json(command: Ask | Imagine) -> JsonObject:
             assert_never(command)
 
 
-def command_from_json(data: JsonObject) -> Ask | Imagine:
+def _command_from_json(data: JsonObject) -> Ask | Imagine:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data["kind"]:
         case "ask":
@@ -133,7 +166,7 @@ def answer_to_json(answer: Answer | None) -> JsonObject | None:
     }
 
 
-def answer_from_json(data: JsonObject | None) -> Answer | None:
+def _answer_from_json(data: JsonObject | None) -> Answer | None:
     if data is None:
         return None
     return Answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, assert_never
+from typing import Any
 
 from sqlalchemy import (
     Insert,
@@ -21,18 +21,17 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import StorageError
-from bot.models import FINAL, Ask, ChannelKey, Exchange, Imagine, Person, Turn, TurnState
+from bot.models import FINAL, ChannelKey, Exchange, Person, Turn, TurnState
 from bot.provider.responses import JsonConversation
 from bot.storage.database import Database, insert
 from bot.storage.rows import (
-    answer_from_json,
-    command_from_json,
+    exchange_from_row,
     progress_to_row,
     request_to_row,
     turn_from_row,
     turn_to_row,
 )
-from bot.storage.schema import channels, reply_messages, storable, turn_pictures, turns
+from bot.storage.schema import channels, reply_messages, turn_pictures, turns
 
 _UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
 _ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))
@@ -210,8 +209,8 @@ class TurnStore:
             return []
         where = {"from_turn": turn_id, "steps": 2 * limit + _MAX_OTHERS}
         async with self._database.read() as connection:
-            rows = (await connection.execute(_LINE, where)).all()
-        found = [exchange for row in rows if (exchange := _exchange(row)) is not None]
+            rows = (await connection.execute(_LINE, where)).mappings().all()
+        found = [exchange for row in rows if (exchange := exchange_from_row(row)) is not None]
         return found[:limit][::-1]
 
     async def _turn(self, query: Select[Any]) -> Turn | None:
@@ -275,23 +274,6 @@ def _line() -> Select[Any]:
         .where(turns.c.answer.is_not(None))
         .order_by(line.c.depth)
     )
-
-
-def _exchange(row: Any) -> Exchange | None:
-    """A row of `_line` as history; `None` if the turn did not end well."""
-    answer = answer_from_json(row.answer)
-    if answer is None or answer.outcome is not TurnState.DONE:
-        return None
-    match command_from_json(row.command):
-        case Ask(question=asked):
-            said = answer.text
-        case Imagine(prompt=asked):
-            said = ""
-        case other:
-            assert_never(other)
-    pictures = (*row.pictures, *answer.pictures)
-    # Providers write UTF-8 as well, so they cannot take everything that JSON can.
-    return Exchange(row.id, row.person_name, storable(asked), storable(said), pictures)
 
 
 _EARLIER = turns.alias("earlier")
