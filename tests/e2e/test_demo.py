@@ -43,6 +43,10 @@ async def ask_and_imagine(page: Page, photo: Path) -> None:
     await page.fill("#text", "/imagine a red fox --seed 42")
     await page.press("#text", "Enter")
     await expect(page.locator("#conversation")).to_contain_text("seed 42 ·", timeout=WAIT_MS)
+    await five_pictures(page)
+
+
+async def five_pictures(page: Page) -> None:
     for number in range(1, 6):
         picture = page.get_by_alt_text(f"a red fox ({number} of 5)")
         await expect(picture).to_be_visible(timeout=WAIT_MS)
@@ -57,15 +61,17 @@ async def test_the_demo_answers_and_draws(tmp_path: Path) -> None:
         found = re.search(r"http://127\.0\.0\.1:\d+/", line)
         assert found, line
         page = await chromium.new_page(
-            viewport={"width": 1100, "height": 1000}, reduced_motion="reduce"
+            viewport={"width": 1100, "height": 960}, reduced_motion="reduce"
         )
         page.set_default_timeout(WAIT_MS)
         await page.goto(found[0])
         await ask_and_imagine(page, a_photo(tmp_path))
         await page.reload()
         await expect(page.locator("#conversation")).to_contain_text("seed 42 ·", timeout=WAIT_MS)
-        await expect(page.get_by_alt_text("a red fox (5 of 5)")).to_be_visible(timeout=WAIT_MS)
+        await five_pictures(page)
         if target := os.environ.get("SCREENSHOT"):
+            await page.mouse.move(500, 500)
+            await page.mouse.wheel(0, 10_000)
             await page.screenshot(path=tmp_path / "shot.png")
             shutil.copy(tmp_path / "shot.png", target)
         await chromium.close()
