@@ -18,6 +18,10 @@ from telegram import MessageEntity
 if TYPE_CHECKING:
     from telegramify_markdown.entity import MessageEntity as Rendering
 
+MAX_TEXT_UNITS: Final = 4096
+MAX_CAPTION_UNITS: Final = 1024
+"""Of a message, and of the text below a picture or file, after rendering (Bot API)."""
+
 _SHOWN: Final = frozenset(
     {
         "blockquote",

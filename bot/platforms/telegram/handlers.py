@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 from cachetools import TTLCache
-from telegram import Bot, CallbackQuery, ChatMember, ChatMemberUpdated, Message, Update
+from telegram import Bot, CallbackQuery, ChatMember, ChatMemberUpdated, Message, Update, User
 from telegram.error import TelegramError
 
 from bot.actions import Action, Verb
@@ -17,6 +17,7 @@ from bot.platforms.telegram.client import PLATFORM, TelegramTarget
 from bot.platforms.telegram.inline import Inline
 from bot.platforms.telegram.notices import Listener, Notices
 from bot.platforms.telegram.parsing import (
+    ParsedCallback,
     ParsedMessage,
     new_prompt_question,
     parse_callback,
@@ -96,7 +97,7 @@ class Handlers:
         command = await self._command(parsed)
         if isinstance(command, CommandError):
             words = await self._dispatcher.words(parsed.message)
-            self._answer(parsed.message, Notice(command.said_in(words)))
+            self._answer(parsed, Notice(command.said_in(words)))
         else:
             await self._carry_out(parsed, command)
 
@@ -124,8 +125,7 @@ class Handlers:
             return error
 
     async def _carry_out(self, parsed: ParsedMessage, command: Command) -> None:
-        message = parsed.message
-        target = TelegramTarget.from_address(message.address)
+        message, target = parsed.message, parsed.target
         if parsed.draws is not None:
             # Whoever answers must be who was asked.
             refused = await self._dispatcher.press(message, Action(Verb.EDIT, parsed.draws))
@@ -142,35 +142,30 @@ class Handlers:
         elif isinstance(command, Help):
             self._notices.help(target, notice)
         elif isinstance(command, Export) and notice.files:
-            await self._send_privately(message, notice)
+            await self._send_privately(parsed, notice)
         else:
-            self._answer(message, notice)
+            self._answer(parsed, notice)
 
     async def _pressed(self, query: CallbackQuery) -> None:
         press = parse_callback(query)
         if press is None:
             self._notices.acknowledge(query.id)
             return
-        message, action = press
-        pressed = query.message.message_id if query.message is not None else None
         notice = None
         with skipped_when_broken(_log, "press skipped", query=query.id):
-            notice = await self._press(message, action, query)
+            notice = await self._press(press, query.from_user)
         # Whatever went wrong: a press without an answer leaves the button spinning.
-        listener = Listener(query.from_user.id, query.id)
-        target = TelegramTarget.from_address(message.address)
-        self._notices.answer(listener, target, pressed, notice)
+        self._notices.answer(Listener(query.from_user.id, query.id), press.target, notice)
 
-    async def _press(
-        self, message: IncomingMessage, action: Action | None, query: CallbackQuery
-    ) -> Notice | None:
+    async def _press(self, press: ParsedCallback, user: User) -> Notice | None:
+        message, action = press.message, press.action
         if action is None:
             words = await self._dispatcher.words(message)
             return Notice(words("press-gone"))
         if action.verb in _MODERATING_VERBS:
             message = await self._with_rights(message)
         if action.verb is Verb.FORGET:
-            self._state.pictures.pop(query.from_user.id, None)
+            self._state.pictures.pop(user.id, None)
         notice = await self._dispatcher.press(message, action)
         if notice is not None or action.verb is not Verb.EDIT:
             return notice
@@ -178,29 +173,29 @@ class Handlers:
         drawing = await self._dispatcher.drawing(action.target)
         if drawing is None:
             return Notice(words("press-gone"))
-        target = TelegramTarget.from_address(message.address)
-        asked = None if target.private else query.from_user
-        self._notices.ask(target, *new_prompt_question(words, drawing, action.target, asked))
+        asked = None if press.target.private else user
+        question, field = new_prompt_question(words, drawing, action.target, asked)
+        self._notices.ask(press.target, question, field)
         return None
 
     async def _with_rights(self, message: IncomingMessage) -> IncomingMessage:
         return replace(message, moderator=await self._admins.has(message))
 
-    def _answer(self, message: IncomingMessage, notice: Notice) -> None:
+    def _answer(self, parsed: ParsedMessage, notice: Notice) -> None:
         """Answer a message; if a channel wrote it, there is nobody to whom to say it alone."""
-        person = message.person.id
+        person = parsed.message.person.id
         listener = Listener(int(person)) if person.isdecimal() else None
-        self._notices.say(TelegramTarget.from_address(message.address), notice, listener)
+        self._notices.say(parsed.target, notice, listener)
 
-    async def _send_privately(self, message: IncomingMessage, notice: Notice) -> None:
+    async def _send_privately(self, parsed: ParsedMessage, notice: Notice) -> None:
         """An export goes to the person who asked for it, not to everybody in the chat."""
-        words = await self._dispatcher.words(message)
-        here = TelegramTarget.from_address(message.address)
-        if here.private or not message.person.id.isdecimal():
+        words = await self._dispatcher.words(parsed.message)
+        person, here = parsed.message.person.id, parsed.target
+        if here.private or not person.isdecimal():
             self._notices.say(here, notice)
             return
         self._notices.send_privately(
-            TelegramTarget(int(message.person.id), private=True),
+            TelegramTarget(int(person), private=True),
             notice,
             here,
             sent=Notice(words("telegram-handed-over")),

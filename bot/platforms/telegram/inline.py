@@ -36,16 +36,18 @@ from bot.errors import ContentRefused, PreviewUnsupported, SurfaceError, Surface
 from bot.i18n import Words
 from bot.models import Address, ChannelKey, Imagine, IncomingMessage
 from bot.platforms.telegram.client import NO_LINK_PREVIEW, PLATFORM, ChatClient, TelegramTarget
-from bot.platforms.telegram.entities import Rendered, Renderer, render
+from bot.platforms.telegram.entities import (
+    MAX_CAPTION_UNITS,
+    MAX_TEXT_UNITS,
+    Rendered,
+    Renderer,
+    render,
+)
 from bot.platforms.telegram.errors import Request, translated
 from bot.platforms.telegram.parsing import person_of
 from bot.platforms.telegram.server_state import SentPicture, ServerState
-from bot.platforms.telegram.surface import (
-    GROUP_INTERVAL_SECONDS,
-    MAX_CAPTION_UNITS,
-    MAX_FILES,
-    MAX_TEXT_UNITS,
-)
+from bot.platforms.telegram.surface import GROUP_INTERVAL_SECONDS
+from bot.platforms.telegram.updates import MAX_ALBUM_ITEMS
 from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, Receipt, Search
 from bot.support import BackgroundTasks
@@ -234,7 +236,7 @@ class InlineSurface:
 
         Nobody knows which chat it is in, so the interval is that of a group.
         """
-        return Limits(MAX_TEXT_UNITS, MAX_CAPTION_UNITS, MAX_FILES, GROUP_INTERVAL_SECONDS)
+        return Limits(MAX_TEXT_UNITS, MAX_CAPTION_UNITS, MAX_ALBUM_ITEMS, GROUP_INTERVAL_SECONDS)
 
     @property
     def rate_limit_info(self) -> None:

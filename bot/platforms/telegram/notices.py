@@ -23,7 +23,7 @@ from bot.errors import (
 )
 from bot.models import Notice
 from bot.platforms.telegram.client import ChatClient, TelegramTarget
-from bot.platforms.telegram.entities import Rendered, render, utf16_length
+from bot.platforms.telegram.entities import MAX_CAPTION_UNITS, Rendered, render, utf16_length
 from bot.platforms.telegram.errors import Request, is_too_late, translated
 from bot.platforms.telegram.menus import keyboard
 from bot.platforms.telegram.server_state import ServerState
@@ -35,9 +35,8 @@ _log = structlog.get_logger(__name__)
 _MAX_TRIES: Final = 4
 _CLOSE_TIMEOUT_SECONDS: Final = 2.0
 """That notices on their way get when the adapter closes."""
-_MAX_CAPTION_UNITS: Final = 1024
 _MAX_ALERT_UNITS: Final = 200
-"""UTF-16 code units after rendering, below a file and in the answer to a press (Bot API)."""
+"""UTF-16 code units after rendering, in the answer to a press (Bot API)."""
 _EXAMPLE: Final = "example.png"
 
 
@@ -104,18 +103,17 @@ class Notices:
         """Send a question that opens a field for the answer."""
         self._tasks.start(self._send(target, lambda chat: chat.send_text(shown, field)))
 
-    def answer(
-        self, press: Listener, target: TelegramTarget, pressed: int | None, notice: Notice | None
-    ) -> None:
+    def answer(self, press: Listener, target: TelegramTarget, notice: Notice | None) -> None:
         """Answer a press: in a small window if it is short and private, else with a message.
 
+        Without a notice it is answered all the same, or the button would seem to be stuck.
+
         Args:
-            press: answered in any case, or the button seems to be stuck.
-            target: where a message goes.
-            pressed: id of the message whose button was pressed, for notices that replace it.
-            notice: what to say; `None` for nothing.
+            press: who pressed.
+            target: with the message whose button was pressed as the one to reply to.
+            notice: what to say.
         """
-        self._tasks.start(self._answer(press, target, pressed, notice))
+        self._tasks.start(self._answer(press, target, notice))
 
     def acknowledge(self, query_id: str) -> None:
         """Answer a press that means nothing, so that the button does not seem to be stuck."""
@@ -128,7 +126,7 @@ class Notices:
     async def _deliver(self, target: TelegramTarget, notice: Notice) -> bool:
         """Send a notice now; returns whether Telegram took all of it."""
         shown, markup = self._chat(target).render(notice.text), keyboard(notice.buttons)
-        if len(notice.files) == 1 and shown.length <= _MAX_CAPTION_UNITS:
+        if len(notice.files) == 1 and shown.length <= MAX_CAPTION_UNITS:
             (file,) = notice.files
             return await self._send(target, lambda chat: chat.send_file(file, shown, markup))
         sent = await self._send(target, lambda chat: chat.send_text(shown, markup))
@@ -139,7 +137,7 @@ class Notices:
 
     async def _help(self, target: TelegramTarget, notice: Notice) -> None:
         shown = self._chat(target).render(notice.text)
-        if shown.length > _MAX_CAPTION_UNITS or notice.buttons or notice.files:
+        if shown.length > MAX_CAPTION_UNITS or notice.buttons or notice.files:
             await self._deliver(target, notice)
             return
         known = self._state.example_file_id
@@ -155,14 +153,12 @@ class Notices:
             self._state.example_file_id = None  # perhaps the server does not have it any more
             await self._deliver(target, notice)
 
-    async def _answer(
-        self, press: Listener, target: TelegramTarget, pressed: int | None, notice: Notice | None
-    ) -> None:
+    async def _answer(self, press: Listener, target: TelegramTarget, notice: Notice | None) -> None:
         alert = "" if notice is None else _alert(notice)
         await self._acknowledge(press.query_id or "", alert)
         if notice is None or alert:
             return
-        if pressed is None or not notice.replaces or not await self._edit(target, pressed, notice):
+        if not notice.replaces or not await self._replace(target, notice):
             await self._say(target, notice, press)
 
     async def _say(self, target: TelegramTarget, notice: Notice, listener: Listener | None) -> None:
@@ -210,9 +206,13 @@ class Notices:
             if not is_too_late(error):
                 _log.warning("press not answered", error=str(error))
 
-    async def _edit(self, target: TelegramTarget, message_id: int, notice: Notice) -> bool:
+    async def _replace(self, target: TelegramTarget, notice: Notice) -> bool:
+        pressed = target.reply_to
+        if pressed is None:
+            return False
+
         async def edit(chat: ChatClient) -> None:
-            await chat.edit_text(message_id, chat.render(notice.text), keyboard(notice.buttons))
+            await chat.edit_text(pressed, chat.render(notice.text), keyboard(notice.buttons))
 
         return await self._send(target, edit, Request.EDIT)
 

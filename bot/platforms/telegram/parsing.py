@@ -69,6 +69,7 @@ class ParsedMessage:
 
     Attributes:
         message: what the core takes in.
+        target: where the reply goes.
         command: what the person wants, or why it cannot be done.
         draws: the turn whose drawing the message gives a new prompt for; then the command is an
             `Ask` with that prompt.
@@ -76,6 +77,7 @@ class ParsedMessage:
     """
 
     message: IncomingMessage
+    target: TelegramTarget
     command: Command | CommandError
     draws: str | None = None
     stills: bool = False
@@ -100,22 +102,23 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         return None
     if not _is_addressed(messages, worded, me):
         return None
-    message = _incoming(first, author)
+    target = _target(first, first.message_id, first.message_id)
+    message = _incoming(first, author, target)
     pictures = _pictures(messages)
     if carries and not pictures:
         # A voice or a file without words may be just a reaction: in a group, leave it at that.
         if not _text_of(worded) and not _is_private(first.chat):
             return None
-        return ParsedMessage(message, CommandError("telegram-unreadable"))
+        return ParsedMessage(message, target, CommandError("telegram-unreadable"))
     command, stills = _command(_without_mentions(worded, me)), False
     if isinstance(command, Ask):
         if (turn_id := turn_asked_about(first, me)) is not None:
-            return ParsedMessage(message, command, draws=turn_id)
+            return ParsedMessage(message, target, command, draws=turn_id)
         command = Ask(_with_quote(command.question, first))
         pictures = pictures or _answered_pictures(first, me)
         stills = any(each.still for each in pictures)
     message = replace(message, attachments=tuple(each.attachment for each in pictures))
-    return ParsedMessage(message, command, stills=stills)
+    return ParsedMessage(message, target, command, stills=stills)
 
 
 def _command(text: str) -> Command | CommandError:
@@ -137,8 +140,7 @@ def _with_quote(question: str, message: Message) -> str:
     return f"{quoted}\n\n{question}".rstrip()
 
 
-def _incoming(message: Message, author: Person) -> IncomingMessage:
-    target = _target(message, message.message_id, message.message_id)
+def _incoming(message: Message, author: Person, target: TelegramTarget) -> IncomingMessage:
     answered = _answered(message)
     return IncomingMessage(
         channel=target.channel,
@@ -322,13 +324,23 @@ def parse_deep_link(text: str) -> Command | None:
 # Callbacks: the press of a button.
 
 
-def parse_callback(query: CallbackQuery) -> tuple[IncomingMessage, Action | None] | None:
-    """Who pressed what, and where.
+@dataclass(frozen=True, slots=True)
+class ParsedCallback:
+    """The press of a button.
 
-    Returns:
-        The press, without an action if the button is of another version of the bot; `None` if it
-        was not under a message of a chat.
+    Attributes:
+        message: who pressed, and where.
+        target: where an answer goes: to the message with the button.
+        action: `None` if the button is of another version of the bot.
     """
+
+    message: IncomingMessage
+    target: TelegramTarget
+    action: Action | None
+
+
+def parse_callback(query: CallbackQuery) -> ParsedCallback | None:
+    """Who pressed what, and where; `None` if it was not under a message of a chat."""
     under = query.message
     if under is None or query.data is None:
         return None
@@ -347,9 +359,9 @@ def parse_callback(query: CallbackQuery) -> tuple[IncomingMessage, Action | None
         address=target.to_address(),
     )
     try:
-        return message, Action.parse(query.data)
+        return ParsedCallback(message, target, Action.parse(query.data))
     except ValueError:
-        return message, None
+        return ParsedCallback(message, target, None)
 
 
 # A new prompt for a drawing: the message that asks names the turn itself, so nothing has to be kept

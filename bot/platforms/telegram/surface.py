@@ -16,7 +16,13 @@ from telegram.error import BadRequest, RetryAfter, TelegramError
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
 from bot.i18n import Catalogue, Words
 from bot.platforms.telegram.client import ChatClient, TelegramTarget
-from bot.platforms.telegram.entities import Rendered, Renderer, folded
+from bot.platforms.telegram.entities import (
+    MAX_CAPTION_UNITS,
+    MAX_TEXT_UNITS,
+    Rendered,
+    Renderer,
+    folded,
+)
 from bot.platforms.telegram.errors import (
     Request,
     is_unknown_method,
@@ -27,17 +33,13 @@ from bot.platforms.telegram.errors import (
 )
 from bot.platforms.telegram.menus import keyboard
 from bot.platforms.telegram.server_state import ServerState
+from bot.platforms.telegram.updates import MAX_ALBUM_ITEMS
 from bot.reply.pacing import Bucket, Urgency
 from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Window
 
 _log = structlog.get_logger(__name__)
 
-MAX_TEXT_UNITS: Final = 4096
-MAX_CAPTION_UNITS: Final = 1024
-"""UTF-16 code units after rendering (Bot API)."""
-MAX_FILES: Final = 10
-"""Items of an album (Bot API)."""
 MAX_PROBES: Final = 20
 """Message ids that are looked at to find a message whose answer was lost. Telegram numbers those of
 a chat upwards, so it is among the first after the newest one known."""
@@ -116,7 +118,7 @@ class TelegramSurface:
         return Limits(
             MAX_TEXT_UNITS,
             MAX_CAPTION_UNITS,
-            MAX_FILES,
+            MAX_ALBUM_ITEMS,
             _DRAFT_INTERVAL_SECONDS if drafts else edits,
             previews=drafts,
             attach=False,
