@@ -298,7 +298,7 @@ async def test_a_shorter_second_try_leaves_no_old_message() -> None:
 
 async def test_a_countdown_moves_without_news(monkeypatch: pytest.MonkeyPatch) -> None:
     """An estimate gets smaller while the Space says nothing."""
-    monkeypatch.setattr(live_reply, "COUNTDOWN", 0.05)
+    monkeypatch.setattr(live_reply, "_COUNTDOWN_SECONDS", 0.05)
     surface = ScriptedSurface()
     async with replying(surface) as reply:
         reply.show(Reasoning(Stage.RUNNING, eta=9.5))

@@ -184,51 +184,51 @@ class LiveReply:
             self._settled.clear()
 
     async def _run(self) -> None:
+        """Bring the channel after the desired state until cancelled or lost."""
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         try:
-            await self._pursue()
+            while self._lost is None:
+                if self._next_step() is None:
+                    await self._rest()
+                elif await self._acquire_unless_last():
+                    step = self._next_step()  # the newest state, after the wait
+                    if step is not None:
+                        await self._perform(step, backoff)
         finally:
             self._settled.set()  # nobody waits for a task that ended
 
-    async def _pursue(self) -> None:
-        """Bring the channel after the desired state until cancelled or lost."""
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
-        while True:
-            step = self._next_step()
-            if step is None:
-                await self._rest()
-                continue
-            urgency = self._urgency()
-            if not await self._acquire_unless_last(urgency):
-                continue
-            step = self._next_step()  # the newest state, after the wait
-            if step is None:
-                continue
-            try:
-                await self._messages.perform(step)
-                backoff.reset()
-            except RateLimited as error:
-                log.warning("rate limited", retry_after=error.retry_after)
-                self._limiter.refused(error.retry_after)
-            except PreviewUnsupported:
-                log.info("drafts are not possible here; editing instead")
-            except (SurfaceUnavailable, DeliveryUnknown) as error:
-                pause = backoff.next()
-                log.warning("delivery delayed", reason=str(error), next_try=pause)
-                await asyncio.sleep(pause)
-            except SurfaceError as error:
-                self._lose(error)
-                return
-            else:
-                self._limiter.answered(self._left, self._surface.rate_limit_info)
+    async def _perform(self, step: Step, backoff: Backoff) -> None:
+        """Make one request; whether it is tried again is decided by the next look at the state."""
+        try:
+            await self._messages.perform(step)
+        except RateLimited as error:
+            log.warning("rate limited", retry_after=error.retry_after)
+            self._limiter.refused(error.retry_after)
+        except PreviewUnsupported:
+            log.info("drafts are not possible here; editing instead")
+        except (SurfaceUnavailable, DeliveryUnknown) as error:
+            pause = backoff.next()
+            log.warning("delivery delayed", reason=str(error), next_try=pause)
+            await asyncio.sleep(pause)
+        except SurfaceError as error:
+            level = log.info if isinstance(error, MessageGone) else log.warning
+            level("reply lost", reason=str(error), kind=type(error).__name__)
+            self._lost = error
+            self._settled.set()
+            self._on_lost(error)
+        else:
+            backoff.reset()
+            self._limiter.answered(self._left, self._surface.rate_limit_info)
 
-    async def _acquire_unless_last(self, urgency: Urgency) -> bool:
-        """Wait as `_acquire`; false if what is owed came meanwhile, which waits less."""
-        if urgency is not Urgency.PROGRESS:
-            await self._acquire(urgency)
+    async def _acquire_unless_last(self) -> bool:
+        """Wait until a request may leave; false if what is owed came meanwhile and waits less."""
+        if self._state.phase in _LAST or not self._messages.begun:
+            owed = self._state.phase in _LAST
+            await self._acquire(Urgency.FINAL if owed else Urgency.FIRST)
             return True
         try:
             async with asyncio.timeout(None) as self._pacing:
-                await self._acquire(urgency)
+                await self._acquire(Urgency.PROGRESS)
         except TimeoutError:
             return False
         finally:
@@ -236,14 +236,8 @@ class LiveReply:
         return True
 
     async def _acquire(self, urgency: Urgency) -> None:
-        """Wait until a request may leave."""
         age = self._clock() - self._began
         self._left = await self._limiter.acquire(urgency, self._surface.limits, age)
-
-    def _urgency(self) -> Urgency:
-        if self._state.phase in _LAST:
-            return Urgency.FINAL
-        return Urgency.PROGRESS if self._messages.begun else Urgency.FIRST
 
     async def _rest(self) -> None:
         """Wait for a new state, or until the one there looks different by itself."""
@@ -279,10 +273,3 @@ class LiveReply:
         wanted = contents(state, page, self._clock(), self._turn_id)
         self._laid_out = (made_of, wanted)
         return wanted
-
-    def _lose(self, error: SurfaceError) -> None:
-        level = log.info if isinstance(error, MessageGone) else log.warning
-        level("reply lost", reason=str(error), kind=type(error).__name__)
-        self._lost = error
-        self._settled.set()
-        self._on_lost(error)

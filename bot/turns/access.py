@@ -55,17 +55,13 @@ class Rules:
         """Whether the person may use the bot here."""
         if self.is_admin(message):
             return True
-        names = _names(message)
+        # A topic is in the channel of its group as well.
+        platform, ids = message.channel.platform, message.channel.ids
+        channels = {f"{platform}:channel:{':'.join(ids[: n + 1])}" for n in range(len(ids))}
+        roles = {f"{platform}:role:{role}" for role in message.roles}
+        server = {f"{platform}:server:{message.server}"} if message.server else set()
+        names = {str(message.person)} | channels | roles | server
         return not names & self.deny and (not self.allow or bool(names & self.allow))
-
-
-def _names(message: IncomingMessage) -> set[str]:
-    """All entries that a message matches. A topic is in the channel of its group as well."""
-    platform, ids = message.channel.platform, message.channel.ids
-    channels = {f"{platform}:channel:{':'.join(ids[: n + 1])}" for n in range(len(ids))}
-    roles = {f"{platform}:role:{role}" for role in message.roles}
-    server = {f"{platform}:server:{message.server}"} if message.server else set()
-    return {str(message.person)} | channels | roles | server
 
 
 @dataclass(frozen=True, slots=True)

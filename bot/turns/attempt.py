@@ -1,4 +1,4 @@
-"""One attempt at a turn: wait, fetch its pictures, ask the provider, and bring the answer to the channel."""
+"""One attempt at a turn: wait, fetch its pictures, ask the provider, deliver what it says."""
 
 from __future__ import annotations
 
@@ -182,7 +182,9 @@ class Attempt:
         if len(pictures) == _MAX_PICTURES < len(turn.attachments):
             left_out = self._words("answer-pictures-left-out", count=_MAX_PICTURES)
             self._say(f"\n\n{left_out}")
-        self._tell_what_is_forgotten(exchanges)
+        note = self._words("answer-history-left-out")
+        if self._left_out and not any(note in exchange.answer for exchange in exchanges):
+            self._say(f"\n\n{note}")  # once, while one of the answers that are told says so
         return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
 
     async def _asked_about(self, exchanges: Sequence[Exchange]) -> list[File]:
@@ -191,8 +193,14 @@ class Attempt:
         Raises:
             ImageUnreadable: one that came with it was removed since.
         """
+        stored = self._services.storage.pictures
         if self.turn.pictures:
-            return [await self._own_picture(key) for key in self.turn.pictures]
+            try:
+                return [self._files.get(key) or await stored.get(key) for key in self.turn.pictures]
+            except KeyError as error:
+                raise ImageUnreadable(
+                    "The picture is not stored here any more. Please send it again."
+                ) from error
         key = history.newest_picture(exchanges)
         if self.turn.reply_to is not None:
             storage = self._services.storage
@@ -206,22 +214,6 @@ class Attempt:
             return [await self._services.storage.pictures.get(key)]
         except KeyError:
             return []  # removed meanwhile: then the question is plain chat
-
-    async def _own_picture(self, key: str) -> File:
-        if key in self._files:
-            return self._files[key]
-        try:
-            return await self._services.storage.pictures.get(key)
-        except KeyError as error:
-            raise ImageUnreadable(
-                "The picture is not stored here any more. Please send it again."
-            ) from error
-
-    def _tell_what_is_forgotten(self, exchanges: Sequence[Exchange]) -> None:
-        """Say that history was cut, unless one of the answers that it still holds says so."""
-        note = self._words("answer-history-left-out")
-        if self._left_out and not any(note in exchange.answer for exchange in exchanges):
-            self._say(f"\n\n{note}")
 
     async def _imagine(self, command: Imagine) -> Answer:
         services, turn = self._services, self.turn

@@ -81,7 +81,12 @@ class Engine:
                 known = await stored.of_message(turn.channel, turn.message_id)
                 return None if known is not None else Notice(refused)
             if follows:
-                turn = replace(turn, parent=await self._parent(turn))
+                # The turn whose message is answered, else the channel's newest.
+                parent = None
+                if turn.reply_to is not None:
+                    parent = await stored.of_message(turn.channel, turn.reply_to)
+                parent = parent or await stored.newest(turn.channel)
+                turn = replace(turn, parent=parent.id if parent else None)
             if not await stored.accept(turn):
                 log.info("delivered again", channel=str(turn.channel), message=turn.message_id)
                 return None
@@ -214,16 +219,6 @@ class Engine:
             return True
         _, pending = await asyncio.wait(tasks, timeout=seconds)
         return not pending
-
-    async def _parent(self, turn: Turn) -> str | None:
-        """The turn whose message is answered, else the channel's newest."""
-        stored = self._services.storage.turns
-        found = None
-        if turn.reply_to is not None:
-            found = await stored.of_message(turn.channel, turn.reply_to)
-        if found is None:
-            found = await stored.newest(turn.channel)
-        return None if found is None else found.id
 
     async def _refusal(self, turn: Turn, words: Words) -> str | None:
         now = time.time()

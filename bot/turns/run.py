@@ -155,9 +155,18 @@ class TurnRun:
             if self.turn.answer is None:
                 self.turn = self.turn.to(TurnState.DELIVERING, answer=answer, parked_until=None)
                 await services.storage.turns.finish(self.turn, attempt.conversation)
-            await self._deliver(attempt, reply, answer)
+            if self._why is _Why.WITHDRAWN:
+                await reply.remove()
+                end = TurnState.CANCELLED
+            else:
+                end = await attempt.deliver(answer)
         finally:
             await reply.aclose()
+        self.turn = self.turn.to(end)
+        await services.storage.turns.save(self.turn)
+        seconds = time.time() - self.turn.accepted_at
+        log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
+        services.metrics.turn_ended(self.turn, end, seconds)
 
     def _lost(self, error: SurfaceError) -> None:
         log.info("reply cannot be finished", reason=str(error))
@@ -244,15 +253,3 @@ class TurnRun:
             self.turn = self.turn.to(TurnState.QUEUED)
             await self._services.storage.turns.save(self.turn)
         await (self._farewell or reply.suspend())
-
-    async def _deliver(self, attempt: Attempt, reply: LiveReply, answer: Answer) -> None:
-        if self._why is _Why.WITHDRAWN:
-            await reply.remove()
-            end = TurnState.CANCELLED
-        else:
-            end = await attempt.deliver(answer)
-        self.turn = self.turn.to(end)
-        await self._services.storage.turns.save(self.turn)
-        seconds = time.time() - self.turn.accepted_at
-        log.info("turn ended", state=end, seconds=round(seconds, 2), attempts=self.turn.attempts)
-        self._services.metrics.turn_ended(self.turn, end, seconds)

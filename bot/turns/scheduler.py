@@ -1,10 +1,10 @@
 """Who goes next: one turn at a time per channel, and fair turns for people at the Spaces.
 
-In a channel, turns go in the order in which they were accepted. For a slot at the Spaces, first come,
-first served would let one person with ten requests hold everybody up. So each person who waits gets
-one request, then the next person; a newcomer goes before those who had one already. A question takes
-seconds and a drawing of five pictures a minute, so questions go first, and after three of them one
-drawing.
+In a channel, turns go in the order in which they were accepted. For a slot at the Spaces, first
+come, first served would let one person with ten requests hold everybody up. So each person who waits
+gets one request, then the next person; a newcomer goes before those who had one already. A question
+takes seconds and a drawing of five pictures a minute, so questions go first, and after three of them
+one drawing.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ class QueueEntry:
 
         Cancelling: the place is kept; `leave` gives it up.
         """
-        while (ahead := self._ahead()).turns:
-            on_move(ahead)
+        key = str(self.turn.channel)
+        while before := list(self._queues[key])[: self._queues[key].index(self)]:
+            mine = sum(same_person(other.turn.person, self.turn.person) for other in before)
+            on_move(Ahead(len(before), mine))
             self._moved.clear()
             await self._moved.wait()
 
@@ -63,14 +65,6 @@ class QueueEntry:
     def rejoin(self) -> None:
         """Take the last place, after `leave`."""
         self._queues.setdefault(str(self.turn.channel), deque()).append(self)
-
-    def _ahead(self) -> Ahead:
-        before = list(itertools.takewhile(self._is_other, self._queues[str(self.turn.channel)]))
-        mine = sum(same_person(other.turn.person, self.turn.person) for other in before)
-        return Ahead(len(before), mine)
-
-    def _is_other(self, entry: QueueEntry) -> bool:
-        return entry is not self
 
 
 class ChannelQueues:

@@ -1,4 +1,4 @@
-"""How the bot works in a channel: the settings, what each may be, where they come from, and their menu."""
+"""How the bot works in a channel: settings, what each may be, where it comes from, the menu."""
 
 from __future__ import annotations
 
