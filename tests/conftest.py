@@ -7,15 +7,21 @@ import os
 from hypothesis import HealthCheck, settings
 
 from tests.servers.databases import blank, file_storage, storage, where
+from tests.servers.discord_running import discord, discord_bot, empty_discord
+from tests.servers.faulty_space import space
 from tests.servers.postgres import postgres_server
 from tests.servers.telegram_support import make_surface, telegram, telegram_client
 from tests.servers.web_bot import visitor, web, web_bot
 
 __all__ = [
     "blank",
+    "discord",
+    "discord_bot",
+    "empty_discord",
     "file_storage",
     "make_surface",
     "postgres_server",
+    "space",
     "storage",
     "telegram",
     "telegram_client",

@@ -37,7 +37,6 @@ from bot.provider.gradio.config import read_config
 from bot.provider.gradio.events import Completed, Generating
 from bot.provider.http import HttpClient, Timeouts, open_session
 from bot.provider.prompt import GENERATE, KNOWN_FUNCTIONS, UNDERSTAND
-from tests.connected_space import SOON, connected
 from tests.servers.faulty_space import (
     CLOSE,
     EVENT_ID,
@@ -53,6 +52,7 @@ from tests.servers.faulty_space import (
     says,
     streams,
 )
+from tests.servers.space_client import SOON, connected
 
 
 async def call(client: GradioClient) -> list[CallEvent]:

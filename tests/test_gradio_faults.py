@@ -42,7 +42,6 @@ from bot.provider.errors import function_error, http_error
 from bot.provider.gradio.config import read_config
 from bot.provider.http import Timeouts
 from bot.provider.prompt import KNOWN_FUNCTIONS, UNDERSTAND
-from tests.servers.asking import ask
 from tests.servers.faulty_space import (
     CLOSE,
     EVENT_ID,
@@ -54,13 +53,13 @@ from tests.servers.faulty_space import (
     config,
     event,
     failed,
-    faulty_space,
     firstly,
     gallery,
     only,
     reply,
     says,
 )
+from tests.servers.space_client import ask
 
 SOON = Timeouts(
     connect=30, answer=30, transfer=30, silence=30, generation=30, cancel=30, wake=0.05, poll=0.01
@@ -123,13 +122,6 @@ BODIES = [
 PATHS = ["/config", "/queue/join", "/queue/data", "/file=", "/upload", "/api/spaces", "/spaces/"]
 
 
-@pytest.fixture
-async def space() -> AsyncIterator[FaultySpace]:
-    """A Space that answers well wherever a test does not say otherwise."""
-    async with faulty_space(files={"/a.png": PNG}) as running:
-        yield running
-
-
 def raw(answer: bytes) -> Refuse:
     """Answer with these bytes, and hang up."""
 
@@ -175,7 +167,7 @@ def requests_for(path: str) -> dict[str, Any]:
 @pytest.mark.timeout(300)
 async def test_answers_that_are_no_http(space: FaultySpace, path: str) -> None:
     """Whatever bytes come from any address, an error of ours comes of it, or nothing at all."""
-    space.script = says(STARTS, completed(gallery("/a.png")), CLOSE)
+    space.script = says(STARTS, completed(gallery("/srv/cache/0.png")), CLOSE)
     if path == "/upload":
         space.config = config("4.44.1")
     for answer in RAW:
@@ -189,7 +181,7 @@ async def test_answers_that_are_no_http(space: FaultySpace, path: str) -> None:
 @pytest.mark.timeout(300)
 async def test_answers_that_are_not_what_they_should_be(space: FaultySpace, path: str) -> None:
     """Well-formed answers with something else in them."""
-    space.script = says(STARTS, completed(gallery("/a.png")), CLOSE)
+    space.script = says(STARTS, completed(gallery("/srv/cache/0.png")), CLOSE)
     if path == "/upload":
         space.config = config("4.44.1")
     for body in BODIES:

@@ -7,8 +7,8 @@ import pytest
 from bot.errors import GenerationFailed, ImageTooLarge
 from bot.provider.gradio.files import MAX_DATA_URL_BYTES, download, image_input
 from bot.provider.http import DataUrl
-from tests.connected_space import connected
 from tests.servers.faulty_space import PNG, config, faulty_space, firstly, only, reply
+from tests.servers.space_client import connected
 
 
 async def test_pictures_go_in_the_request_or_are_uploaded() -> None:

@@ -19,9 +19,9 @@ from bot.provider.gradio.files import MAX_DATA_URL_BYTES
 from bot.provider.http import HttpClient
 from bot.provider.prompt import GENERATE, KNOWN_FUNCTIONS
 from bot.provider.responses import Response, Stage
-from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import PNG
 from tests.servers.real_gradio import GRADIO_5, MAX_UPLOAD_BYTES, real_gradio
+from tests.servers.space_client import ask, text_of
 
 # A start takes most of the time, so one of each version serves the whole module.
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]

@@ -30,18 +30,14 @@ from bot.provider import (
 from bot.provider.http import Timeouts
 from bot.provider.huggingface import TOKEN_SECONDS, space_url, token_expires
 from bot.provider.responses import Stage
-from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply
+from tests.servers.space_client import (
+    SOON,
+    ask,
+    text_of,
+)
 
-SOON = Timeouts(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
 TOKEN = "hf_secret"
-
-
-@pytest.fixture
-async def space() -> AsyncIterator[FaultySpace]:
-    """A Space that answers everything well."""
-    async with faulty_space() as running:
-        yield running
 
 
 def on_hub(space: FaultySpace, **options: Any) -> DeepseekAI_JanusPro7b:

@@ -35,12 +35,12 @@ from bot.provider import (
     Text,
     open_session,
 )
-from bot.provider.http import Timeouts
 from bot.provider.prompt import DESCRIBE, NO_PICTURE
 from bot.provider.responses import Stage
-from tests.servers.asking import ask, text_of
 from tests.servers.faulty_space import (
     CLOSE,
+    DRAWN,
+    PICTURES,
     PNG,
     STARTS,
     FaultySpace,
@@ -48,23 +48,17 @@ from tests.servers.faulty_space import (
     config,
     event,
     failed,
-    faulty_space,
     gallery,
     only,
     says,
 )
+from tests.servers.space_client import (
+    SOON,
+    ask,
+    text_of,
+)
 
-SOON = Timeouts(answer=30, silence=30, cancel=30, wake=30, poll=0.01)
 TOKEN = "hf_secret"
-FILES = {f"/srv/cache/{number}.png": PNG + bytes([number]) for number in range(5)}
-DRAWN = says(STARTS, completed(gallery(*FILES)), CLOSE)
-
-
-@pytest.fixture
-async def space() -> AsyncIterator[FaultySpace]:
-    """A Space that answers everything well."""
-    async with faulty_space(files=FILES) as running:
-        yield running
 
 
 def provider(space: FaultySpace, **options: Any) -> DeepseekAI_JanusPro7b:
@@ -151,7 +145,7 @@ async def test_making_pictures(space: FaultySpace, model: str, options: dict[str
     *_, fetching, images = await ask(provider(space), model, seed=42, guidance=6, **options)
     assert fetching == Reasoning(Stage.FETCHING)
     assert isinstance(images, ImageResponse)
-    assert [image.data for image in images.images] == list(FILES.values())
+    assert [image.data for image in images.images] == list(PICTURES.values())
     assert {image.media_type for image in images.images} == {"image/png"}
     recipe = images.images[3].recipe
     assert recipe is not None

@@ -15,6 +15,7 @@ from bot.provider import DeepseekAI_JanusPro7b
 from bot.provider.prompt import GENERATE
 from tests.servers.faulty_space import (
     CLOSE,
+    PICTURES,
     PNG,
     STARTS,
     completed,
@@ -25,7 +26,6 @@ from tests.servers.faulty_space import (
 
 PAGE = (Path(__file__).parent.parent / "docs" / "provider.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-FILES = {f"/srv/cache/{number}.png": PNG + bytes([number]) for number in range(5)}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["chat", "pictures", "spaces"])
@@ -37,12 +37,12 @@ async def test_examples_run(
 ) -> None:
     """As they stand; only the addresses are those of a server here."""
     monkeypatch.chdir(tmp_path)
-    async with faulty_space(files=FILES) as space:
+    async with faulty_space(files=PICTURES) as space:
         monkeypatch.setattr(DeepseekAI_JanusPro7b, "api_url", space.url)
 
         def answer() -> AsyncIterator[bytes]:
             draws = space.joined[-1].body["fn_index"] == GENERATE.fn_index
-            output = gallery(*FILES) if draws else "An answer."
+            output = gallery(*PICTURES) if draws else "An answer."
             return says(STARTS, completed(output), CLOSE)()
 
         space.script = answer

@@ -26,7 +26,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def space() -> AsyncIterator[str]:
+async def space_url() -> AsyncIterator[str]:
     async with running_space() as url:
         yield url
 
@@ -53,10 +53,10 @@ async def janus(folder: Path, *arguments: str) -> Finished:
     return Finished(process.returncode, output.decode(), errors.decode())
 
 
-async def test_ask_prints_the_answer_and_nothing_else(space: str, tmp_path: Path) -> None:
+async def test_ask_prints_the_answer_and_nothing_else(space_url: str, tmp_path: Path) -> None:
     """A pipe gets the words; progress goes to standard error, a line each."""
     Image.new("RGB", (300, 200), "blue").save(tmp_path / "sea.png")
-    done = await janus(tmp_path, "ask", "What is it?", "--image", "sea.png", "--space", space)
+    done = await janus(tmp_path, "ask", "What is it?", "--image", "sea.png", "--space", space_url)
     assert done.code == 0, done.errors
     assert "300" in done.output
     assert "blue" in done.output
@@ -64,9 +64,9 @@ async def test_ask_prints_the_answer_and_nothing_else(space: str, tmp_path: Path
     assert "running" not in done.output
 
 
-async def test_imagine_saves_pictures_with_their_recipe(space: str, tmp_path: Path) -> None:
+async def test_imagine_saves_pictures_with_their_recipe(space_url: str, tmp_path: Path) -> None:
     """Five files; the same seed gives the same pictures beside the first ones, never over them."""
-    command = ("imagine", "A red fox!", "--seed", "42", "-o", "out", "--space", space)
+    command = ("imagine", "A red fox!", "--seed", "42", "-o", "out", "--space", space_url)
     first = await janus(tmp_path, *command)
     again = await janus(tmp_path, *command)
     assert (first.code, again.code) == (0, 0), first.errors + again.errors
@@ -115,10 +115,10 @@ async def test_a_broken_picture_is_refused_before_anything_is_sent(tmp_path: Pat
     assert "reached" not in done.errors
 
 
-async def test_doctor_tells_good_from_bad(space: str, tmp_path: Path) -> None:
+async def test_doctor_tells_good_from_bad(space_url: str, tmp_path: Path) -> None:
     """Exit code 0 with a Space that answers, 1 with one that does not."""
     config = tmp_path / "config.toml"
-    config.write_text(f'[[spaces]]\nurl = "{space}"\n')
+    config.write_text(f'[[spaces]]\nurl = "{space_url}"\n')
     good = await janus(tmp_path, "doctor")
     config.write_text(f'[[spaces]]\nurl = "{NOWHERE}"\n')
     bad = await janus(tmp_path, "doctor")

@@ -19,7 +19,6 @@ from tests.servers.faulty_space import (
     FaultySpace,
     completed,
     event,
-    faulty_space,
     says,
 )
 
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.timeout(400)
 
 WAIT = 120
 """Seconds that a command may take to start, on a busy machine."""
-
-
-@pytest.fixture
-async def space() -> AsyncIterator[FaultySpace]:
-    """A Space that answers everything well."""
-    async with faulty_space() as running:
-        yield running
 
 
 async def started(folder: Path, *arguments: str, terminal: int) -> asyncio.subprocess.Process:

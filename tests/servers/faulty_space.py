@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
 from aiohttp import web
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"
@@ -74,6 +75,10 @@ def gallery(*paths: str) -> list[dict[str, Any]]:
     return [{"image": {"path": path, "url": "http://elsewhere.invalid/x"}} for path in paths]
 
 
+PICTURES = {f"/srv/cache/{number}.png": PNG + bytes([number]) for number in range(5)}
+"""What a Space of Janus draws, by path."""
+
+
 class Cut(Exception):
     """Raised by a script: the server drops the connection here."""
 
@@ -92,6 +97,9 @@ def says(*chunks: bytes) -> Script:
             yield chunk
 
     return script
+
+
+DRAWN = says(STARTS, completed(gallery(*PICTURES)), CLOSE)
 
 
 @dataclass(slots=True)
@@ -252,6 +260,13 @@ async def faulty_space(**fields: Any) -> AsyncIterator[FaultySpace]:
         yield space
     finally:
         await runner.cleanup()
+
+
+@pytest.fixture
+async def space() -> AsyncIterator[FaultySpace]:
+    """A Space that answers well wherever a test does not say otherwise, and has `PICTURES`."""
+    async with faulty_space(files={**PICTURES}) as running:
+        yield running
 
 
 def reply(status: int, body: str = "", **headers: str) -> Refuse:

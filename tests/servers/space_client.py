@@ -1,16 +1,18 @@
-"""A server that stands in for a Space, and a client's way to it."""
+"""What the provider's tests do with a Space: connect to one, ask it, and look at what comes."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
 
+from bot.provider import DeepseekAI_JanusPro7b, Text
 from bot.provider.gradio.client import ConfigCache, GradioClient
 from bot.provider.http import HttpClient, Timeouts, open_session
 from bot.provider.prompt import KNOWN_FUNCTIONS
+from bot.provider.responses import Response
 from tests.servers.faulty_space import FaultySpace, faulty_space
 
 SOON = Timeouts(
@@ -28,3 +30,14 @@ async def connected(
         yield space, GradioClient(http, ConfigCache(KNOWN_FUNCTIONS))
         assert isinstance(session.connector, aiohttp.BaseConnector)
         assert not session.connector._acquired
+
+
+async def ask(made_by: DeepseekAI_JanusPro7b, *args: Any, **options: Any) -> list[Response]:
+    """All responses of one request."""
+    async with aclosing(made_by.create_async_generator(*args, **options)) as responses:
+        return [response async for response in responses]
+
+
+def text_of(responses: list[Response]) -> str:
+    """The whole answer."""
+    return "".join(response for response in responses if isinstance(response, Text))
