@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from bot.models import Ask, Person
 from bot.turns.commands import ShowRecipe, ShowSettings
 from bot.turns.settings import NAMES
 from tests.servers.discord import DiscordServer
-from tests.servers.discord_people import types
+from tests.servers.discord_people import ada, general, types
 from tests.servers.discord_running import Running, ScriptedInbox, registered, running
-from tests.servers.discord_world import EPHEMERAL, Channel, User
+from tests.servers.discord_world import EPHEMERAL, Channel
 
 PICTURE = ("fox.png", b"\x89PNG a fox")
 LONG = 120.0
@@ -23,30 +22,14 @@ pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 MANAGE_MESSAGES = 1 << 13
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as one:
-        one.channel(one.guild())
-        one.person("Ada")
-        yield one
-
-
-def general(server: DiscordServer) -> Channel:
-    return next(iter(server.channels.values()))
-
-
-def ada(server: DiscordServer) -> User:
-    return server.people[0]
-
-
 class TestLanguages:
     async def test_descriptions_are_translated_and_words_are_not(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """In each language of the catalogue, within Discord's lengths; `/imagine` everywhere."""
-        async with running(server):
-            await registered(server, "")
-        known = {one["name"]: one for one in server.rest.commands[""]}
+        async with running(discord):
+            await registered(discord, "")
+        known = {one["name"]: one for one in discord.rest.commands[""]}
         russian = Catalogue().words("ru")
         imagine = known["imagine"]
         assert imagine["description_localizations"] == {"ru": russian("command-imagine")}
@@ -71,36 +54,42 @@ class TestLanguages:
         for name in ("title", "prompt"):
             assert len(words(f"discord-form-{name}")) <= 45
 
-    async def test_a_translation_that_changed_is_registered(self, server: DiscordServer) -> None:
+    async def test_a_translation_that_changed_is_registered(self, discord: DiscordServer) -> None:
         """What Discord has is compared with its languages."""
-        async with running(server):
-            await registered(server, "")
-        server.rest.commands[""][0]["description_localizations"] = {"ru": "old words"}
-        async with running(server):
-            await registered(server, "", "")
+        async with running(discord):
+            await registered(discord, "")
+        discord.rest.commands[""][0]["description_localizations"] = {"ru": "old words"}
+        async with running(discord):
+            await registered(discord, "", "")
 
 
 class TestSuggestions:
     @staticmethod
-    async def suggested(server: DiscordServer, command: str, option: str, **given: str) -> Any:
-        one = await types(server, ada(server), general(server), command, option, **given)
-        await server.wait_for(lambda: one.answer, LONG)
+    async def suggested(discord: DiscordServer, command: str, option: str, **given: str) -> Any:
+        one = await types(discord, ada(discord), general(discord), command, option, **given)
+        await discord.wait_for(lambda: one.answer, LONG)
         assert one.answer is not None
         assert one.answer["type"] == 8
         return [each["value"] for each in one.answer["data"]["choices"]]
 
-    async def test_recent_prompts(self, server: DiscordServer) -> None:
+    async def test_recent_prompts(self, discord: DiscordServer) -> None:
         """Those that begin as typed and that Discord can take: 25 of 100 characters."""
-        async with running(server) as bot:
-            bot.inbox.prompts = ["a red fox", "an owl", "a" * 101, "a\nb", *map(str, range(40))]
-            assert await self.suggested(server, "imagine", "prompt", prompt="a") == [
+        async with running(discord) as discord_bot:
+            discord_bot.inbox.prompts = [
+                "a red fox",
+                "an owl",
+                "a" * 101,
+                "a\nb",
+                *map(str, range(40)),
+            ]
+            assert await self.suggested(discord, "imagine", "prompt", prompt="a") == [
                 "a red fox",
                 "an owl",
             ]
-            assert len(await self.suggested(server, "imagine", "prompt", prompt="")) == 25
+            assert len(await self.suggested(discord, "imagine", "prompt", prompt="")) == 25
 
     async def test_a_database_that_cannot_be_read_suggests_nothing(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """The command itself still works."""
 
@@ -108,17 +97,19 @@ class TestSuggestions:
             async def recent_prompts(self, person: Person, beginning: str) -> list[str]:
                 raise StorageError(f"nothing known of {person} and {beginning}")
 
-        async with running(server, Broken(server)):
-            assert await self.suggested(server, "imagine", "prompt", prompt="a") == []
+        async with running(discord, Broken(discord)):
+            assert await self.suggested(discord, "imagine", "prompt", prompt="a") == []
 
-    async def test_values_of_a_setting(self, server: DiscordServer) -> None:
+    async def test_values_of_a_setting(self, discord: DiscordServer) -> None:
         """The usual ones of the setting that is given; free text stays possible."""
-        async with running(server):
+        async with running(discord):
             suggested = await self.suggested(
-                server, "settings", "value", name="changers", value="e"
+                discord, "settings", "value", name="changers", value="e"
             )
             assert suggested == ["everyone"]
-            languages = await self.suggested(server, "settings", "value", name="language", value="")
+            languages = await self.suggested(
+                discord, "settings", "value", name="language", value=""
+            )
             assert languages == list(Catalogue().languages)
 
 
@@ -132,114 +123,114 @@ class TestSuggestions:
     ],
 )
 async def test_settings(
-    server: DiscordServer, options: dict[str, Any], expected: ShowSettings
+    discord: DiscordServer, options: dict[str, Any], expected: ShowSettings
 ) -> None:
     """One, with a value, or for the whole server; answered to one person."""
-    async with running(server) as bot:
-        run = await server.runs(ada(server), general(server), "settings", **options)
-        await server.wait_for(lambda: bot.inbox.got, LONG)
-    assert bot.inbox.commands == [expected]
+    async with running(discord) as discord_bot:
+        run = await discord.runs(ada(discord), general(discord), "settings", **options)
+        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    assert discord_bot.inbox.commands == [expected]
     assert run.answer is not None
     assert run.answer["data"]["flags"] & EPHEMERAL
 
 
-async def test_the_recipe_of_a_message(server: DiscordServer) -> None:
+async def test_the_recipe_of_a_message(discord: DiscordServer) -> None:
     """The context menu names the message."""
-    async with running(server) as bot:
-        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
-        await server.picks(ada(server), general(server), "Show recipe", shown)
-        await server.wait_for(lambda: bot.inbox.got, LONG)
-    assert bot.inbox.commands == [ShowRecipe(shown)]
+    async with running(discord) as discord_bot:
+        shown = await discord.says(discord.bot, general(discord), "five foxes", [PICTURE])
+        await discord.picks(ada(discord), general(discord), "Show recipe", shown)
+        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    assert discord_bot.inbox.commands == [ShowRecipe(shown)]
 
 
 class TestWhoAsks:
     @staticmethod
-    async def both(server: DiscordServer, bot: Running, channel: Channel) -> list[Any]:
+    async def both(discord: DiscordServer, discord_bot: Running, channel: Channel) -> list[Any]:
         """A message and a command, as the inbox gets them."""
-        await server.says(ada(server), channel, f"<@{server.bot.id}> hello")
-        await server.runs(ada(server), channel, "retry")
-        await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
-        return [handed.message for handed in bot.inbox.got]
+        await discord.says(ada(discord), channel, f"<@{discord.bot.id}> hello")
+        await discord.runs(ada(discord), channel, "retry")
+        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        return [handed.message for handed in discord_bot.inbox.got]
 
-    async def test_server_and_roles(self, server: DiscordServer) -> None:
+    async def test_server_and_roles(self, discord: DiscordServer) -> None:
         """Everybody has the role that is named after the server's id."""
-        guild = server.guilds[0]
+        guild = discord.guilds[0]
         guild.more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
-        ada(server).roles = ["4242"]
-        async with running(server) as bot:
-            for message in await self.both(server, bot, general(server)):
+        ada(discord).roles = ["4242"]
+        async with running(discord) as discord_bot:
+            for message in await self.both(discord, discord_bot, general(discord)):
                 assert message.server == guild.id
                 assert set(message.roles) == {guild.id, "4242"}
                 assert not message.moderator
 
-    async def test_who_manages_messages_moderates(self, server: DiscordServer) -> None:
+    async def test_who_manages_messages_moderates(self, discord: DiscordServer) -> None:
         """By a role for messages, and as Discord says it for commands; in threads too."""
-        guild = server.guilds[0]
+        guild = discord.guilds[0]
         role = {"id": "4242", "name": "guards", "permissions": str(MANAGE_MESSAGES)}
         guild.more_roles.append(role)
-        ada(server).roles, ada(server).rights = ["4242"], MANAGE_MESSAGES
-        thread = server.thread(general(server))
-        async with running(server) as bot:
-            for message in await self.both(server, bot, thread):
+        ada(discord).roles, ada(discord).rights = ["4242"], MANAGE_MESSAGES
+        thread = discord.thread(general(discord))
+        async with running(discord) as discord_bot:
+            for message in await self.both(discord, discord_bot, thread):
                 assert message.moderator
                 assert message.server == guild.id
 
-    async def test_a_direct_message_is_its_persons_own(self, server: DiscordServer) -> None:
+    async def test_a_direct_message_is_its_persons_own(self, discord: DiscordServer) -> None:
         """There is no server, and nobody else to ask."""
-        async with running(server) as bot:
-            for message in await self.both(server, bot, server.dm(ada(server))):
+        async with running(discord) as discord_bot:
+            for message in await self.both(discord, discord_bot, discord.dm(ada(discord))):
                 assert (message.server, message.roles, message.moderator) == ("", (), True)
 
 
 class TestThreads:
     async def test_a_thread_begins_with_what_it_was_started_from(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """The picture of the bot's reply comes along, once; then the thread has its own words."""
-        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
-        thread = server.thread(general(server), "about it")
-        server.channels[shown] = server.channels.pop(thread.id)
+        shown = await discord.says(discord.bot, general(discord), "five foxes", [PICTURE])
+        thread = discord.thread(general(discord), "about it")
+        discord.channels[shown] = discord.channels.pop(thread.id)
         thread.id = shown  # such a thread has its message's id
-        async with running(server) as bot:
-            await server.says(ada(server), thread, f"<@{server.bot.id}> which is best?")
-            await server.wait_for(lambda: bot.inbox.got, LONG)
-            await server.says(ada(server), thread, f"<@{server.bot.id}> and why?")
-            await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
-        first, second = (handed.message for handed in bot.inbox.got)
-        assert bot.inbox.commands == [Ask("which is best?"), Ask("and why?")]
+        async with running(discord) as discord_bot:
+            await discord.says(ada(discord), thread, f"<@{discord.bot.id}> which is best?")
+            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        first, second = (handed.message for handed in discord_bot.inbox.got)
+        assert discord_bot.inbox.commands == [Ask("which is best?"), Ask("and why?")]
         assert (first.reply_to, second.reply_to) == (shown, None)
         assert [each.name for each in first.attachments] == ["fox.png"]
         assert second.attachments == ()
 
     async def test_where_the_bot_has_spoken_nothing_is_brought_along(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """After a restart too; and a thread that cannot be read has no beginning."""
-        shown = await server.says(server.bot, general(server), "five foxes", [PICTURE])
-        thread = server.thread(general(server), "about it")
-        server.channels[shown] = server.channels.pop(thread.id)
+        shown = await discord.says(discord.bot, general(discord), "five foxes", [PICTURE])
+        thread = discord.thread(general(discord), "about it")
+        discord.channels[shown] = discord.channels.pop(thread.id)
         thread.id = shown
-        await server.says(server.bot, thread, "I said this")
-        locked = server.thread(general(server), "locked")
-        async with running(server) as bot:
-            await server.says(ada(server), thread, f"<@{server.bot.id}> and why?")
-            await server.wait_for(lambda: bot.inbox.got, LONG)
-            server.fail_next("GET", f"/channels/{locked.id}", 403, 50001)
-            await server.says(ada(server), locked, f"<@{server.bot.id}> hello?")
-            await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
-        assert [handed.message.reply_to for handed in bot.inbox.got] == [None, None]
+        await discord.says(discord.bot, thread, "I said this")
+        locked = discord.thread(general(discord), "locked")
+        async with running(discord) as discord_bot:
+            await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
+            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            discord.fail_next("GET", f"/channels/{locked.id}", 403, 50001)
+            await discord.says(ada(discord), locked, f"<@{discord.bot.id}> hello?")
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        assert [handed.message.reply_to for handed in discord_bot.inbox.got] == [None, None]
 
 
-async def test_a_message_that_was_missed_tells_its_authors_roles(server: DiscordServer) -> None:
+async def test_a_message_that_was_missed_tells_its_authors_roles(discord: DiscordServer) -> None:
     """Discord leaves them out of messages that are read, so they are asked for."""
-    server.guilds[0].more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
-    ada(server).roles = ["4242"]
-    inbox = ScriptedInbox(server)
-    async with running(server, inbox):
-        await server.says(ada(server), general(server), f"<@{server.bot.id}> first")
-        await server.wait_for(lambda: inbox.marks, LONG)
+    discord.guilds[0].more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
+    ada(discord).roles = ["4242"]
+    inbox = ScriptedInbox(discord)
+    async with running(discord, inbox):
+        await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> first")
+        await discord.wait_for(lambda: inbox.marks, LONG)
     inbox.got.clear()
-    await server.says(ada(server), general(server), f"<@{server.bot.id}> second")
-    async with running(server, inbox):
-        await server.wait_for(lambda: inbox.got, LONG)
+    await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> second")
+    async with running(discord, inbox):
+        await discord.wait_for(lambda: inbox.got, LONG)
     assert "4242" in inbox.got[0].message.roles

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -38,9 +37,8 @@ from tests.servers.discord_components import (
     check_components,
     walk,
 )
-from tests.servers.discord_people import buttons
+from tests.servers.discord_people import buttons, general
 from tests.servers.discord_running import Running, running
-from tests.servers.discord_world import Channel
 
 TURN = "abcde23456"
 FIVE = tuple(
@@ -53,42 +51,24 @@ LONG = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as one:
-        one.channel(one.guild())
-        one.person("Ada")
-        yield one
-
-
-@pytest.fixture
-async def bot(server: DiscordServer) -> AsyncIterator[Running]:
-    async with running(server) as one:
-        yield one
-
-
-def general(server: DiscordServer) -> Channel:
-    return next(iter(server.channels.values()))
-
-
-async def imagined(server: DiscordServer, bot: Running) -> Address:
+async def imagined(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a command that draws."""
-    await server.runs(server.people[0], general(server), "imagine", prompt="a red fox")
-    await server.wait_for(lambda: bot.inbox.got, LONG)
-    return bot.inbox.got.pop().message.address
+    await discord.runs(discord.people[0], general(discord), "imagine", prompt="a red fox")
+    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    return discord_bot.inbox.got.pop().message.address
 
 
-async def asked(server: DiscordServer, bot: Running) -> Address:
+async def asked(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a question."""
-    await server.says(server.people[0], general(server), f"<@{server.bot.id}> hello")
-    await server.wait_for(lambda: bot.inbox.got, LONG)
-    return bot.inbox.got.pop().message.address
+    await discord.says(discord.people[0], general(discord), f"<@{discord.bot.id}> hello")
+    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    return discord_bot.inbox.got.pop().message.address
 
 
-def mine(server: DiscordServer) -> dict[str, Any]:
+def mine(discord: DiscordServer) -> dict[str, Any]:
     """The only message of the bot, as Discord keeps it."""
-    found = general(server).messages.values()
-    (one,) = (each for each in found if each["author"]["id"] == server.bot.id)
+    found = general(discord).messages.values()
+    (one,) = (each for each in found if each["author"]["id"] == discord.bot.id)
     return one
 
 
@@ -165,61 +145,63 @@ def test_discord_takes_every_box(
 
 class TestOverTheWire:
     async def test_a_drawing_from_working_to_done(
-        self, server: DiscordServer, bot: Running
+        self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """One box: its colour changes, the gallery and other buttons come."""
-        surface = bot.adapter.surface(await imagined(server, bot))
+        surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
         receipt = await surface.create(WORKING, "turn-0")
-        working = only_box(mine(server))
+        working = only_box(mine(discord))
         assert working["accent_color"] == COLOURS[Mood.WORKING]
         assert [one["type"] for one in working["components"]] == [TEXT, ROW]
         await surface.edit(receipt, DONE)
-        done = only_box(mine(server))
+        done = only_box(mine(discord))
         assert done["accent_color"] == COLOURS[Mood.DONE]
         assert [one["type"] for one in done["components"]] == [TEXT, GALLERY, ROW, ROW]
         shown = [item["description"] for item in done["components"][1]["items"]]
         assert shown == [upload.alt for upload in FIVE]
-        addresses = [one["url"] for one in mine(server)["attachments"]]
+        addresses = [one["url"] for one in mine(discord)["attachments"]]
         assert [item["media"]["url"] for item in done["components"][1]["items"]] == addresses
-        assert len(buttons(mine(server))) == 10
+        assert len(buttons(mine(discord))) == 10
 
-    async def test_a_box_that_is_stated_again(self, server: DiscordServer, bot: Running) -> None:
+    async def test_a_box_that_is_stated_again(
+        self, discord: DiscordServer, discord_bot: Running
+    ) -> None:
         """Its pictures come along once more, because it names them."""
-        surface = bot.adapter.surface(await imagined(server, bot))
+        surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
         receipt = await surface.create(DONE, "turn-0")
         await surface.edit(receipt, replace(DONE, text="Other words."))
-        done = only_box(mine(server))
+        done = only_box(mine(discord))
         assert done["components"][0]["content"] == "Other words."
-        assert len(mine(server)["attachments"]) == 5
+        assert len(mine(discord)["attachments"]) == 5
 
     async def test_an_answer_that_fails_becomes_a_box_and_stays_one(
-        self, server: DiscordServer, bot: Running
+        self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """Plain words turn into a box by an edit; after that Discord takes nothing else."""
-        address = await asked(server, bot)
-        surface = bot.adapter.surface(address)
+        address = await asked(discord, discord_bot)
+        surface = discord_bot.adapter.surface(address)
         receipt = await surface.create(WORKING, "turn-0")
-        assert not mine(server)["flags"] & V2
-        assert mine(server)["content"] == WORKING.text
+        assert not mine(discord)["flags"] & V2
+        assert mine(discord)["content"] == WORKING.text
         await surface.edit(receipt, Content("It failed.", mood=Mood.FAILED))
-        assert only_box(mine(server))["accent_color"] == COLOURS[Mood.FAILED]
-        for each in (surface, bot.adapter.surface(address)):  # as after a restart
+        assert only_box(mine(discord))["accent_color"] == COLOURS[Mood.FAILED]
+        for each in (surface, discord_bot.adapter.surface(address)):  # as after a restart
             await each.edit(receipt, WORKING)
-            assert only_box(mine(server))["accent_color"] == COLOURS[Mood.WORKING]
-        assert len(server.calls("PATCH", "/messages/")) == 4  # one was refused, for the new one
+            assert only_box(mine(discord))["accent_color"] == COLOURS[Mood.WORKING]
+        assert len(discord.calls("PATCH", "/messages/")) == 4  # one was refused, for the new one
 
-    async def test_pictures_are_covered_if_configured(self, server: DiscordServer) -> None:
+    async def test_pictures_are_covered_if_configured(self, discord: DiscordServer) -> None:
         """By the gallery, so that the files keep their names."""
-        async with running(server, spoiler=True) as bot:
-            surface = bot.adapter.surface(await imagined(server, bot))
+        async with running(discord, spoiler=True) as discord_bot:
+            surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
             receipt = await surface.create(WORKING, "turn-0")
             await surface.edit(receipt, DONE)
-        items = only_box(mine(server))["components"][1]["items"]
+        items = only_box(mine(discord))["components"][1]["items"]
         assert all(item["spoiler"] for item in items)
-        assert mine(server)["attachments"][0]["filename"] == "fox-0.webp"
+        assert mine(discord)["attachments"][0]["filename"] == "fox-0.webp"
 
     async def test_pictures_with_their_recipe_inside_if_configured(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """As PNG, unless that is more than Discord takes; each is made once."""
         recipe = Recipe("a red fox", 42, 5.0, 1.0, "here", 1)
@@ -227,16 +209,16 @@ class TestOverTheWire:
         Image.new("RGB", (8, 8), "red").save(file, "WEBP")
         drawn = [File(file.getvalue(), "image/webp", f"fox-{n}.webp") for n in range(2)]
         done = Content("fox", (replace(drawn[0], recipe=recipe), drawn[1]), Mood.DONE)
-        async with running(server, recipe_in_png=True) as bot:
-            surface = bot.adapter.surface(await imagined(server, bot))
+        async with running(discord, recipe_in_png=True) as discord_bot:
+            surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
             receipt = await surface.create(done, "turn-0")
             await surface.edit(receipt, replace(done, text="a fox"))
         names = ["fox-0.png", "fox-1.webp"]
-        for call in [call for call in server.requests if call.files]:
+        for call in [call for call in discord.requests if call.files]:
             sent = [call.files[number] for number in (0, 1)]
             assert [name for name, _ in sent] == names
             assert [recipe_in(data) for _, data in sent] == [recipe, None]
-        assert [each["filename"] for each in mine(server)["attachments"]] == names
+        assert [each["filename"] for each in mine(discord)["attachments"]] == names
 
 
 TEXT_X = {"type": TEXT, "content": "x"}
@@ -262,27 +244,27 @@ PRESS = {"type": BUTTON, "style": 2, "label": "x"}
     ],
 )
 async def test_the_local_discord_refuses_what_discord_refuses(
-    server: DiscordServer, body: dict[str, Any]
+    discord: DiscordServer, body: dict[str, Any]
 ) -> None:
     """Legacy fields beside components, too much of anything, names of files that are not there."""
-    status, answer = await posted(server, {"flags": V2, **body})
+    status, answer = await posted(discord, {"flags": V2, **body})
     assert (status, answer["code"]) == (400, 50035)
 
 
-async def test_the_flag_stays(server: DiscordServer) -> None:
+async def test_the_flag_stays(discord: DiscordServer) -> None:
     """A message of components takes neither other flags nor a text any more."""
-    _, message = await posted(server, {"flags": V2, "components": [TEXT_X]})
+    _, message = await posted(discord, {"flags": V2, "components": [TEXT_X]})
     for body in ({"flags": 0}, {"content": "y"}, {"content": "y", "components": []}):
-        status, answer = await posted(server, body, message["id"])
+        status, answer = await posted(discord, body, message["id"])
         assert (status, answer["code"]) == (400, 50035)
-    assert (await posted(server, {"components": [TEXT_X] * 2}, message["id"]))[0] == 200
+    assert (await posted(discord, {"components": [TEXT_X] * 2}, message["id"]))[0] == 200
 
 
 async def posted(
-    server: DiscordServer, body: dict[str, Any], message_id: str = ""
+    discord: DiscordServer, body: dict[str, Any], message_id: str = ""
 ) -> tuple[int, Any]:
     """A plain request, without discord.py, which refuses some of it by itself."""
-    url = f"{server.api_url}/channels/{general(server).id}/messages"
+    url = f"{discord.api_url}/channels/{general(discord).id}/messages"
     headers = {"Authorization": f"Bot {TOKEN}", "Content-Type": "application/json"}
     method, path = ("PATCH", f"/{message_id}") if message_id else ("POST", "")
     async with (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,119 +24,118 @@ LONG = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as one:
-        guild = one.guild()
-        one.channel(guild)
-        one.channel(guild, "other")
-        one.person("Ada")
-        yield one
+@pytest.fixture(autouse=True)
+def other_channel(discord: DiscordServer) -> None:
+    discord.channel(discord.guilds[0], "other")
 
 
-def channels(server: DiscordServer) -> list[Channel]:
-    return server.guilds[0].channels
+def channels(discord: DiscordServer) -> list[Channel]:
+    return discord.guilds[0].channels
 
 
-async def asked(server: DiscordServer, bot: Running, channel: Channel | None = None) -> Address:
+async def asked(
+    discord: DiscordServer, discord_bot: Running, channel: Channel | None = None
+) -> Address:
     """The address of a message that mentions the bot."""
-    where = channel or channels(server)[0]
-    await server.says(server.people[0], where, f"<@{server.bot.id}> hello")
-    await server.wait_for(lambda: bot.inbox.got, LONG)
-    return bot.inbox.got.pop().message.address
+    where = channel or channels(discord)[0]
+    await discord.says(discord.people[0], where, f"<@{discord.bot.id}> hello")
+    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    return discord_bot.inbox.got.pop().message.address
 
 
-def mine(server: DiscordServer, number: int = 0) -> list[dict[str, Any]]:
-    found = server.messages(channels(server)[number])
-    return [one for one in found if one["author"]["id"] == server.bot.id]
+def mine(discord: DiscordServer, number: int = 0) -> list[dict[str, Any]]:
+    found = discord.messages(channels(discord)[number])
+    return [one for one in found if one["author"]["id"] == discord.bot.id]
 
 
 class TestTooFast:
     @pytest.mark.parametrize("overall", [False, True])
     async def test_a_short_wait_is_kept_and_the_request_comes_again(
-        self, server: DiscordServer, overall: bool
+        self, discord: DiscordServer, overall: bool
     ) -> None:
         """Whether the route is closed for a moment or the whole bot."""
         headers = {"Via": "1.1 google", "Retry-After": "0.2"}
         if overall:
             headers["X-RateLimit-Global"] = "true"
-        async with running(server) as bot:
-            surface = bot.adapter.surface(await asked(server, bot))
+        async with running(discord) as discord_bot:
+            surface = discord_bot.adapter.surface(await asked(discord, discord_bot))
             receipt = await surface.create(Content("Working"), "turn-0")
             told: dict[str, Any] = {"retry_after": 0.2, "global": overall}
-            server.fail_next("PATCH", "/messages/", 429, headers=headers, **told)
+            discord.fail_next("PATCH", "/messages/", 429, headers=headers, **told)
             await surface.edit(receipt, DONE)
-        first, second = server.calls("PATCH", "/messages/")
+        first, second = discord.calls("PATCH", "/messages/")
         assert second.at - first.at >= 0.2
-        assert mine(server)[0]["content"] == "A red fox."
+        assert mine(discord)[0]["content"] == "A red fox."
 
-    async def test_one_route_that_is_closed_closes_no_other(self, server: DiscordServer) -> None:
+    async def test_one_route_that_is_closed_closes_no_other(self, discord: DiscordServer) -> None:
         """A channel's messages are answered while another channel's wait."""
-        async with running(server) as bot:
-            slow = bot.adapter.surface(await asked(server, bot))
+        async with running(discord) as discord_bot:
+            slow = discord_bot.adapter.surface(await asked(discord, discord_bot))
             receipt = await slow.create(Content("Working"), "turn-0")
-            fast = bot.adapter.surface(await asked(server, bot, channels(server)[1]))
-            gate = server.hold("PATCH", f"/channels/{channels(server)[0].id}/")
+            fast = discord_bot.adapter.surface(
+                await asked(discord, discord_bot, channels(discord)[1])
+            )
+            gate = discord.hold("PATCH", f"/channels/{channels(discord)[0].id}/")
             editing = asyncio.create_task(slow.edit(receipt, DONE))
-            await server.wait_for(lambda: server.calls("PATCH", "/messages/"), LONG)
+            await discord.wait_for(lambda: discord.calls("PATCH", "/messages/"), LONG)
             await fast.create(Content("at once"), "other-0")
             assert not editing.done()
             gate.set()
             await editing
-        assert [one["content"] for one in mine(server, 1)] == ["at once"]
+        assert [one["content"] for one in mine(discord, 1)] == ["at once"]
 
 
 class TestTrouble:
     @pytest.mark.parametrize("after", [False, True])
-    async def test_a_500_is_tried_again(self, server: DiscordServer, after: bool) -> None:
+    async def test_a_500_is_tried_again(self, discord: DiscordServer, after: bool) -> None:
         """By discord.py, a second later; with a nonce there is one message either way."""
-        async with running(server) as bot:
-            surface = bot.adapter.surface(await asked(server, bot))
-            server.fail_next("POST", "/messages$", 500, after=after)
+        async with running(discord) as discord_bot:
+            surface = discord_bot.adapter.surface(await asked(discord, discord_bot))
+            discord.fail_next("POST", "/messages$", 500, after=after)
             await surface.create(DONE, "turn-0")
-        assert len(server.calls("POST", "/messages$")) == 2
-        assert len(mine(server)) == 1
+        assert len(discord.calls("POST", "/messages$")) == 2
+        assert len(mine(discord)) == 1
 
     async def test_a_gateway_that_closes_with_a_passing_code_is_resumed(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """4000 and 1000 alike, and nothing that was said meanwhile is lost."""
-        async with running(server) as bot:
+        async with running(discord) as discord_bot:
             for number, code in enumerate((4000, 1000), 1):
-                await server.gateway.close(code)
-                direct = server.dm(server.people[0])
-                await server.says(server.people[0], direct, f"number {number}")
-                await server.wait_for(lambda n=number: server.gateway.resumed == n, LONG)  # type: ignore[misc] # mypy takes the default for a parameter
-                await server.wait_for(lambda n=number: len(bot.inbox.got) == n, LONG)  # type: ignore[misc] # same
-        assert bot.inbox.commands == [Ask("number 1"), Ask("number 2")]
-        assert len(server.gateway.identified) == 1
+                await discord.gateway.close(code)
+                direct = discord.dm(discord.people[0])
+                await discord.says(discord.people[0], direct, f"number {number}")
+                await discord.wait_for(lambda n=number: discord.gateway.resumed == n, LONG)  # type: ignore[misc] # mypy takes the default for a parameter
+                await discord.wait_for(lambda n=number: len(discord_bot.inbox.got) == n, LONG)  # type: ignore[misc] # same
+        assert discord_bot.inbox.commands == [Ask("number 1"), Ask("number 2")]
+        assert len(discord.gateway.identified) == 1
 
     async def test_a_notice_that_cannot_be_delivered_ends_nothing(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """The next command is answered."""
-        async with running(server) as bot:
-            bot.inbox.notices = [Notice("lost"), Notice("there")]
-            server.fail_next("PATCH", "@original", 403, 50013)
+        async with running(discord) as discord_bot:
+            discord_bot.inbox.notices = [Notice("lost"), Notice("there")]
+            discord.fail_next("PATCH", "@original", 403, 50013)
             for _ in range(2):
-                await server.runs(server.people[0], channels(server)[0], "help")
-            await server.wait_for(lambda: mine(server), LONG)
-        (shown,) = mine(server)
+                await discord.runs(discord.people[0], channels(discord)[0], "help")
+            await discord.wait_for(lambda: mine(discord), LONG)
+        (shown,) = mine(discord)
         assert shown["content"] in {"lost", "there"}
         assert shown["flags"] & EPHEMERAL
 
 
 class TestPictures:
-    async def test_one_that_discord_refuses_is_left_out(self, server: DiscordServer) -> None:
+    async def test_one_that_discord_refuses_is_left_out(self, discord: DiscordServer) -> None:
         """And said, in the language of who asked, instead of losing all of the reply."""
-        async with running(server) as bot:
-            await server.runs(server.people[0], channels(server)[0], "retry")
-            await server.wait_for(lambda: bot.inbox.got, LONG)
-            address = bot.inbox.got.pop().message.address
+        async with running(discord) as discord_bot:
+            await discord.runs(discord.people[0], channels(discord)[0], "retry")
+            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            address = discord_bot.inbox.got.pop().message.address
             address = replace(address, data=address.data | {"language": "ru"})
-            surface = bot.adapter.surface(address)
+            surface = discord_bot.adapter.surface(address)
             await surface.create(replace(DONE, files=(FOX, HUGE)), "turn-0")
-        (shown,) = mine(server)
+        (shown,) = mine(discord)
         assert [one["filename"] for one in shown["attachments"]] == ["fox.webp"]
         note = Catalogue().words("ru")("discord-pictures-too-large", count=1)
         assert shown["content"] == f"A red fox.\n{note}"
@@ -145,61 +143,61 @@ class TestPictures:
 
 class TestAgeRestriction:
     async def test_drawings_are_for_restricted_channels_if_configured(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """A command, a press and a thread's command; questions and direct messages go on."""
-        safe, restricted = channels(server)
+        safe, restricted = channels(discord)
         restricted.nsfw = True
-        ada = server.people[0]
-        async with running(server, age_restricted=True) as bot:
-            refused = await server.runs(ada, safe, "imagine", prompt="a fox")
-            await server.wait_for(lambda: refused.answer, LONG)
-            await server.says(ada, safe, f"<@{server.bot.id}> why?")
-            await server.runs(ada, restricted, "imagine", prompt="a fox")
-            await server.runs(ada, server.thread(restricted), "imagine", prompt="an owl")
-            await server.says(ada, server.dm(ada), "/imagine a bear")
-            await server.wait_for(lambda: len(bot.inbox.got) == 4, LONG)
+        ada = discord.people[0]
+        async with running(discord, age_restricted=True) as discord_bot:
+            refused = await discord.runs(ada, safe, "imagine", prompt="a fox")
+            await discord.wait_for(lambda: refused.answer, LONG)
+            await discord.says(ada, safe, f"<@{discord.bot.id}> why?")
+            await discord.runs(ada, restricted, "imagine", prompt="a fox")
+            await discord.runs(ada, discord.thread(restricted), "imagine", prompt="an owl")
+            await discord.says(ada, discord.dm(ada), "/imagine a bear")
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 4, LONG)
         assert refused.answer is not None
         assert refused.answer["data"]["flags"] & EPHEMERAL
         assert refused.answer["data"]["content"] == Catalogue().words("de")(
             "discord-age-restricted"
         )
-        assert bot.inbox.commands.count(Ask("why?")) == 1
+        assert discord_bot.inbox.commands.count(Ask("why?")) == 1
 
 
 class TestUploads:
     @pytest.mark.parametrize("after", [False, True])
     async def test_one_that_is_cut_off_comes_again(
-        self, server: DiscordServer, after: bool
+        self, discord: DiscordServer, after: bool
     ) -> None:
         """Nobody knows whether it arrived; stating it once more makes no second message."""
-        async with running(server) as bot:
-            surface = bot.adapter.surface(await asked(server, bot))
+        async with running(discord) as discord_bot:
+            surface = discord_bot.adapter.surface(await asked(discord, discord_bot))
             receipt = await surface.create(Content("Working"), "turn-0")
-            server.drop_next("PATCH", "/messages/", after=after)
+            discord.drop_next("PATCH", "/messages/", after=after)
             with pytest.raises(DeliveryUnknown):
                 await surface.edit(receipt, DONE)
             await surface.edit(receipt, DONE)
-        (shown,) = mine(server)
+        (shown,) = mine(discord)
         assert [one["filename"] for one in shown["attachments"]] == ["fox.webp"]
-        data = [server.rest.cdn[one["url"][len(server.url) :]][0] for one in shown["attachments"]]
+        data = [discord.rest.cdn[one["url"][len(discord.url) :]][0] for one in shown["attachments"]]
         assert data == [FOX.data]
 
 
-async def test_what_a_gateway_repeats_is_the_same_request(server: DiscordServer) -> None:
+async def test_what_a_gateway_repeats_is_the_same_request(discord: DiscordServer) -> None:
     """After a resumption Discord may send an event again: it has the id of the first one.
 
     The core answers an id once, so nobody is answered twice.
     """
-    async with running(server) as bot:
-        direct = server.dm(server.people[0])
-        await server.says(server.people[0], direct, "once")
-        await server.wait_for(lambda: bot.inbox.got, LONG)
-        (session,) = server.gateway.live
-        await server.gateway.drop()
-        await server.announce("MESSAGE_CREATE", direct, next(iter(direct.messages.values())))
-        await server.wait_for(lambda: len(bot.inbox.got) == 2, LONG)
-        assert server.gateway.live == [session]
-    first, second = (handed.message for handed in bot.inbox.got)
+    async with running(discord) as discord_bot:
+        direct = discord.dm(discord.people[0])
+        await discord.says(discord.people[0], direct, "once")
+        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        (session,) = discord.gateway.live
+        await discord.gateway.drop()
+        await discord.announce("MESSAGE_CREATE", direct, next(iter(direct.messages.values())))
+        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        assert discord.gateway.live == [session]
+    first, second = (handed.message for handed in discord_bot.inbox.got)
     assert first.message_id == second.message_id
     assert first.channel == second.channel

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
-import discord
 import pytest
+from discord import Permissions
 
 from bot.errors import (
     StorageError,
@@ -28,28 +28,22 @@ from tests.servers.discord_world import (
 PICTURE = ("fox.png", b"\x89PNG a fox")
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as one:
-        yield one
-
-
-def answered(server: DiscordServer, interaction_id: str) -> Callable[[], bool]:
-    return lambda: server.interactions[interaction_id].answer is not None
+def answered(discord: DiscordServer, interaction_id: str) -> Callable[[], bool]:
+    return lambda: discord.interactions[interaction_id].answer is not None
 
 
 class TestCommands:
-    async def test_commands_are_registered_once(self, server: DiscordServer) -> None:
+    async def test_commands_are_registered_once(self, discord: DiscordServer) -> None:
         """The first start registers all commands with their ranges, the second nothing."""
-        async with running(server):
-            await registered(server, "")
-        ada, channel = server.person("Ada"), server.channel(server.guild())
-        async with running(server) as one:
-            await server.wait_for(lambda: len(server.calls("GET", "/commands$")) == 2)
-            await server.runs(ada, channel, "reset")
-            await server.wait_for(lambda: one.inbox.commands)
-        assert server.rest.syncs == [""]
-        known = {one["name"]: one for one in server.rest.commands[""]}
+        async with running(discord):
+            await registered(discord, "")
+        ada, channel = discord.person("Ada"), discord.channel(discord.guild())
+        async with running(discord) as one:
+            await discord.wait_for(lambda: len(discord.calls("GET", "/commands$")) == 2)
+            await discord.runs(ada, channel, "reset")
+            await discord.wait_for(lambda: one.inbox.commands)
+        assert discord.rest.syncs == [""]
+        known = {one["name"]: one for one in discord.rest.commands[""]}
         assert set(known) == set(WORDS) | {"Ask about this image", "Show recipe"}
         prompt, seed, guidance = known["imagine"]["options"]
         assert (prompt["name"], prompt["required"]) == ("prompt", True)
@@ -59,39 +53,39 @@ class TestCommands:
         assert (guidance["min_value"], guidance["max_value"]) == (1, 10)
         assert known["ask"]["options"][1]["type"] == 11
 
-    async def test_commands_of_servers(self, server: DiscordServer) -> None:
+    async def test_commands_of_servers(self, discord: DiscordServer) -> None:
         """With `guild_ids` commands go to these servers only, and again only when changed."""
-        ids = [int(server.guild().id), int(server.guild("Away").id)]
+        ids = [int(discord.guild().id), int(discord.guild("Away").id)]
         first, second = map(str, ids)
-        async with running(server, guild_ids=ids):
-            await registered(server, first, second)
-        server.rest.commands[second][0]["description"] = "old words"
-        async with running(server, guild_ids=ids):
-            await registered(server, first, second, second)
+        async with running(discord, guild_ids=ids):
+            await registered(discord, first, second)
+        discord.rest.commands[second][0]["description"] = "old words"
+        async with running(discord, guild_ids=ids):
+            await registered(discord, first, second, second)
 
-    async def test_a_list_that_cannot_be_read_is_replaced(self, server: DiscordServer) -> None:
+    async def test_a_list_that_cannot_be_read_is_replaced(self, discord: DiscordServer) -> None:
         """A REST proxy without that route still gets the commands."""
-        server.fail_next("GET", "/commands", 404)
-        async with running(server):
-            await registered(server, "")
+        discord.fail_next("GET", "/commands", 404)
+        async with running(discord):
+            await registered(discord, "")
 
     async def test_commands_that_cannot_be_registered_do_not_stop_the_bot(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """A server without the scope applications.commands is a warning."""
-        server.fail_next("PUT", "/commands", 403, 50001)
-        async with running(server) as one:
+        discord.fail_next("PUT", "/commands", 403, 50001)
+        async with running(discord) as one:
             assert one.states == [True]
 
-    async def test_imagine_is_deferred_before_anything_else(self, server: DiscordServer) -> None:
+    async def test_imagine_is_deferred_before_anything_else(self, discord: DiscordServer) -> None:
         """The deferral is answered when the inbox gets the command with its values."""
-        channel = server.channel(server.guild())
-        ada = server.person("Ada")
-        async with running(server) as one:
-            run = await server.runs(
+        channel = discord.channel(discord.guild())
+        ada = discord.person("Ada")
+        async with running(discord) as one:
+            run = await discord.runs(
                 ada, channel, "imagine", prompt=" a red fox ", seed=42, guidance=6.0
             )
-            await server.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.inbox.got)
         (handed,) = one.inbox.got
         assert handed.deferred
         assert run.answer is not None
@@ -104,25 +98,25 @@ class TestCommands:
         assert handed.message.address.chat == channel.id
         assert run.token not in repr(handed.message)
 
-    async def test_the_time_left_is_counted_by_our_own_clock(self, server: DiscordServer) -> None:
+    async def test_the_time_left_is_counted_by_our_own_clock(self, discord: DiscordServer) -> None:
         """An id says when Discord's clock made it; a clock that is off must not end the token."""
-        ada = server.person("Ada")
+        ada = discord.person("Ada")
         data = {"name": "retry", "type": 1, "options": []}
         before = time.time()
-        async with running(server) as one:
-            await server.interact(ada, server.dm(ada), data, {}, id="1234")  # of the year 2015
-            await server.wait_for(lambda: one.inbox.got)
+        async with running(discord) as one:
+            await discord.interact(ada, discord.dm(ada), data, {}, id="1234")  # of the year 2015
+            await discord.wait_for(lambda: one.inbox.got)
         token = one.inbox.got[0].message.address.data["interaction"]
         assert before + 900 <= token["expires"] <= time.time() + 900
 
-    async def test_ask_takes_an_image(self, server: DiscordServer) -> None:
+    async def test_ask_takes_an_image(self, discord: DiscordServer) -> None:
         """The attachment of the option comes along and can be fetched."""
-        ada = server.person("Ada")
-        async with running(server) as one:
-            await server.runs(
-                ada, server.dm(ada), "ask", {"image": PICTURE}, question="what is it?"
+        ada = discord.person("Ada")
+        async with running(discord) as one:
+            await discord.runs(
+                ada, discord.dm(ada), "ask", {"image": PICTURE}, question="what is it?"
             )
-            await server.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.inbox.got)
             (handed,) = one.inbox.got
             assert handed.command == Ask("what is it?")
             (attachment,) = handed.message.attachments
@@ -134,13 +128,13 @@ class TestCommands:
         [("retry", Retry(), False), ("stop", Stop(), True), ("reset", Reset(), True)],
     )
     async def test_plain_commands(
-        self, server: DiscordServer, word: str, command: Command, private: bool
+        self, discord: DiscordServer, word: str, command: Command, private: bool
     ) -> None:
         """What starts a turn is deferred for all to see, the rest for one person."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
-            run = await server.runs(server.person("Ada"), channel, word)
-            await server.wait_for(lambda: one.inbox.got)
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
+            run = await discord.runs(discord.person("Ada"), channel, word)
+            await discord.wait_for(lambda: one.inbox.got)
         assert one.inbox.commands == [command]
         assert run.answer is not None
         assert bool((run.answer.get("data") or {}).get("flags", 0) & EPHEMERAL) is private
@@ -148,66 +142,68 @@ class TestCommands:
     @pytest.mark.parametrize("word", ["help", "retry"])
     @pytest.mark.parametrize("private", [True, False])
     async def test_a_notice_is_shown_to_whom_it_concerns(
-        self, server: DiscordServer, word: str, private: bool
+        self, discord: DiscordServer, word: str, private: bool
     ) -> None:
         """However the command was deferred, a private notice is ephemeral and a public one not."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
             one.inbox.notices = [Notice("Hello @everyone", private=private)]
-            await server.runs(server.person("Ada"), channel, word)
-            await server.wait_for(lambda: server.messages(channel))
+            await discord.runs(discord.person("Ada"), channel, word)
+            await discord.wait_for(lambda: discord.messages(channel))
             (message,) = channel.messages.values()
             assert message["content"] == "Hello @everyone"
             assert bool(message["flags"] & EPHEMERAL) is private
 
-    async def test_a_value_that_cannot_be_used_is_told_quietly(self, server: DiscordServer) -> None:
+    async def test_a_value_that_cannot_be_used_is_told_quietly(
+        self, discord: DiscordServer
+    ) -> None:
         """An empty prompt never reaches the inbox."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
-            run = await server.runs(server.person("Ada"), channel, "imagine", prompt="  ")
-            await server.wait_for(answered(server, run.id))
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
+            run = await discord.runs(discord.person("Ada"), channel, "imagine", prompt="  ")
+            await discord.wait_for(answered(discord, run.id))
         assert run.answer is not None
         assert run.answer["type"] == 4
         assert run.answer["data"]["flags"] & EPHEMERAL
         assert "Tell me what to draw" in run.answer["data"]["content"]
         assert one.inbox.got == []
 
-    async def test_a_failure_while_accepting_is_told(self, server: DiscordServer) -> None:
+    async def test_a_failure_while_accepting_is_told(self, discord: DiscordServer) -> None:
         """A sentence in the person's language replaces the "thinking" message, quietly."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
             one.inbox.error = StorageError("The disk is full.")
-            await server.runs(server.person("Ada"), channel, "imagine", prompt="a fox")
-            await server.wait_for(lambda: server.messages(channel))
+            await discord.runs(discord.person("Ada"), channel, "imagine", prompt="a fox")
+            await discord.wait_for(lambda: discord.messages(channel))
         (message,) = channel.messages.values()
         assert "cannot write" in message["content"]
         assert message["flags"] & EPHEMERAL
 
     async def test_an_interaction_that_is_too_old_starts_nothing(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """Discord's 10062 means that the person saw a failure: no turn begins."""
-        server.answer_within = -1.0
-        ada = server.person("Ada")
-        async with running(server) as one:
-            await server.runs(ada, server.dm(ada), "imagine", prompt="a fox")
-            await server.wait_for(lambda: server.calls("POST", "/callback"))
-            server.answer_within = 3.0
-            await server.runs(ada, server.dm(ada), "imagine", prompt="an owl")
-            await server.wait_for(lambda: one.inbox.got)
+        discord.answer_within = -1.0
+        ada = discord.person("Ada")
+        async with running(discord) as one:
+            await discord.runs(ada, discord.dm(ada), "imagine", prompt="a fox")
+            await discord.wait_for(lambda: discord.calls("POST", "/callback"))
+            discord.answer_within = 3.0
+            await discord.runs(ada, discord.dm(ada), "imagine", prompt="an owl")
+            await discord.wait_for(lambda: one.inbox.got)
         assert one.inbox.commands == [Imagine("an owl")]
 
-    async def test_the_context_menu_asks_about_a_picture(self, server: DiscordServer) -> None:
+    async def test_the_context_menu_asks_about_a_picture(self, discord: DiscordServer) -> None:
         """The message's picture comes along, and an empty question means "describe it"."""
-        channel = server.channel(server.guild())
-        ada, bob = server.person("Ada"), server.person("Bob")
-        async with running(server) as one:
-            shown = await server.says(bob, channel, "look", [PICTURE, ("notes.txt", b"text")])
-            await server.picks(ada, channel, "Ask about this image", shown)
-            await server.wait_for(lambda: one.inbox.got)
-            bare = await server.says(bob, channel, "no picture")
-            run = await server.picks(ada, channel, "Ask about this image", bare)
-            await server.wait_for(answered(server, run.id))
+        channel = discord.channel(discord.guild())
+        ada, bob = discord.person("Ada"), discord.person("Bob")
+        async with running(discord) as one:
+            shown = await discord.says(bob, channel, "look", [PICTURE, ("notes.txt", b"text")])
+            await discord.picks(ada, channel, "Ask about this image", shown)
+            await discord.wait_for(lambda: one.inbox.got)
+            bare = await discord.says(bob, channel, "no picture")
+            run = await discord.picks(ada, channel, "Ask about this image", bare)
+            await discord.wait_for(answered(discord, run.id))
         (handed,) = one.inbox.got
         assert handed.command == Ask("")
         assert [item.name for item in handed.message.attachments] == ["fox.png"]
@@ -217,54 +213,54 @@ class TestCommands:
 
 
 class TestMessages:
-    async def test_what_is_not_for_the_bot_is_left_alone(self, server: DiscordServer) -> None:
+    async def test_what_is_not_for_the_bot_is_left_alone(self, discord: DiscordServer) -> None:
         """Talk among people, bots and webhooks, joins and forwarded mentions start nothing."""
-        channel = server.channel(server.guild())
-        ada, robot = server.person("Ada"), server.person("Robot")
+        channel = discord.channel(discord.guild())
+        ada, robot = discord.person("Ada"), discord.person("Robot")
         robot.bot = True
-        mention = f"<@{server.bot.id}>"
-        async with running(server) as one:
-            theirs = await server.says(ada, channel, "hello all")
-            await server.says(ada, channel, "a reply to a person", reply_to=theirs)
-            await server.says(robot, channel, f"{mention} hello")
-            await server.says(ada, channel, f"{mention} hello", webhook_id="77")
-            await server.says(ada, channel, f"{mention} joined", type=7)
-            await server.says(ada, channel, f"{mention} last")
-            await server.wait_for(lambda: one.inbox.got)
+        mention = f"<@{discord.bot.id}>"
+        async with running(discord) as one:
+            theirs = await discord.says(ada, channel, "hello all")
+            await discord.says(ada, channel, "a reply to a person", reply_to=theirs)
+            await discord.says(robot, channel, f"{mention} hello")
+            await discord.says(ada, channel, f"{mention} hello", webhook_id="77")
+            await discord.says(ada, channel, f"{mention} joined", type=7)
+            await discord.says(ada, channel, f"{mention} last")
+            await discord.wait_for(lambda: one.inbox.got)
         assert one.inbox.commands == [Ask("last")]
 
     async def test_a_mention_is_taken_out_and_others_read_as_names(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """The model gets what people see, without the bot's own name."""
-        channel = server.channel(server.guild())
-        ada, bob = server.person("Ada"), server.person("Bob")
-        async with running(server) as one:
-            text = f"<@!{server.bot.id}> who is <@{bob.id}> in <#{channel.id}> <:fox:123456>?"
-            await server.says(ada, channel, text)
-            await server.wait_for(lambda: one.inbox.got)
+        channel = discord.channel(discord.guild())
+        ada, bob = discord.person("Ada"), discord.person("Bob")
+        async with running(discord) as one:
+            text = f"<@!{discord.bot.id}> who is <@{bob.id}> in <#{channel.id}> <:fox:123456>?"
+            await discord.says(ada, channel, text)
+            await discord.wait_for(lambda: one.inbox.got)
         assert one.inbox.commands == [Ask("who is @Bob in #general :fox:?")]
 
-    async def test_the_bots_managed_role_counts_as_the_bot(self, server: DiscordServer) -> None:
+    async def test_the_bots_managed_role_counts_as_the_bot(self, discord: DiscordServer) -> None:
         """People pick the role with the bot's name from the list."""
-        guild = server.guild()
-        channel = server.channel(guild)
-        role = {"id": "4242", "tags": {"bot_id": server.bot.id}}
+        guild = discord.guild()
+        channel = discord.channel(guild)
+        role = {"id": "4242", "tags": {"bot_id": discord.bot.id}}
         guild.more_roles.append(role)
-        async with running(server) as one:
-            await server.says(
-                server.person("Ada"), channel, "<@&4242> hello", mention_roles=["4242"]
+        async with running(discord) as one:
+            await discord.says(
+                discord.person("Ada"), channel, "<@&4242> hello", mention_roles=["4242"]
             )
-            await server.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.inbox.got)
         assert one.inbox.commands == [Ask("hello")]
 
-    async def test_a_reply_to_the_bot_starts_a_turn(self, server: DiscordServer) -> None:
+    async def test_a_reply_to_the_bot_starts_a_turn(self, discord: DiscordServer) -> None:
         """Without a mention too; the bot's own pictures are not fetched again."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
-            mine = await server.says(server.bot, channel, "five foxes", [PICTURE])
-            asked = await server.says(server.person("Ada"), channel, "the second?", reply_to=mine)
-            await server.wait_for(lambda: one.inbox.got)
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
+            mine = await discord.says(discord.bot, channel, "five foxes", [PICTURE])
+            asked = await discord.says(discord.person("Ada"), channel, "the second?", reply_to=mine)
+            await discord.wait_for(lambda: one.inbox.got)
         (handed,) = one.inbox.got
         assert handed.message.reply_to == mine
         assert handed.message.message_id == asked
@@ -273,42 +269,42 @@ class TestMessages:
         assert target == DiscordTarget(channel.id, reply_to=asked)
 
     async def test_a_mention_in_a_reply_brings_the_other_picture(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """A question about somebody else's picture needs no upload."""
-        channel = server.channel(server.guild())
-        async with running(server) as one:
-            theirs = await server.says(server.person("Bob"), channel, "look", [PICTURE])
-            text = f"<@{server.bot.id}> what is it?"
-            await server.says(server.person("Ada"), channel, text, reply_to=theirs)
-            await server.wait_for(lambda: one.inbox.got)
+        channel = discord.channel(discord.guild())
+        async with running(discord) as one:
+            theirs = await discord.says(discord.person("Bob"), channel, "look", [PICTURE])
+            text = f"<@{discord.bot.id}> what is it?"
+            await discord.says(discord.person("Ada"), channel, text, reply_to=theirs)
+            await discord.wait_for(lambda: one.inbox.got)
         (handed,) = one.inbox.got
         assert [item.name for item in handed.message.attachments] == ["fox.png"]
         assert handed.message.reply_to == theirs
 
-    async def test_threads_are_channels_of_their_own(self, server: DiscordServer) -> None:
+    async def test_threads_are_channels_of_their_own(self, discord: DiscordServer) -> None:
         """A thread's key is its own id."""
-        thread = server.thread(server.channel(server.guild()))
-        async with running(server) as one:
-            await server.says(server.person("Ada"), thread, f"<@{server.bot.id}> hi")
-            await server.runs(server.person("Bob"), thread, "imagine", prompt="a fox")
-            await server.wait_for(lambda: len(one.inbox.got) == 2)
+        thread = discord.thread(discord.channel(discord.guild()))
+        async with running(discord) as one:
+            await discord.says(discord.person("Ada"), thread, f"<@{discord.bot.id}> hi")
+            await discord.runs(discord.person("Bob"), thread, "imagine", prompt="a fox")
+            await discord.wait_for(lambda: len(one.inbox.got) == 2)
         assert {str(h.message.channel) for h in one.inbox.got} == {f"discord:{thread.id}"}
 
-    async def test_commands_typed_out_in_a_direct_message(self, server: DiscordServer) -> None:
+    async def test_commands_typed_out_in_a_direct_message(self, discord: DiscordServer) -> None:
         """A direct message may hold a command; elsewhere a slash is just a slash."""
-        channel = server.channel(server.guild())
-        ada = server.person("Ada")
-        async with running(server) as one:
+        channel = discord.channel(discord.guild())
+        ada = discord.person("Ada")
+        async with running(discord) as one:
             one.inbox.notices = [Notice("I can draw.")]
-            await server.says(ada, server.dm(ada), "/help")
-            await server.wait_for(lambda: len(server.messages(server.dm(ada))) == 2)
-            await server.says(ada, server.dm(ada), "/imagine a fox --seed x")
-            await server.wait_for(lambda: len(server.messages(server.dm(ada))) == 4)
-            await server.says(ada, channel, f"<@{server.bot.id}> /help")
-            await server.wait_for(lambda: len(one.inbox.got) == 2)
+            await discord.says(ada, discord.dm(ada), "/help")
+            await discord.wait_for(lambda: len(discord.messages(discord.dm(ada))) == 2)
+            await discord.says(ada, discord.dm(ada), "/imagine a fox --seed x")
+            await discord.wait_for(lambda: len(discord.messages(discord.dm(ada))) == 4)
+            await discord.says(ada, channel, f"<@{discord.bot.id}> /help")
+            await discord.wait_for(lambda: len(one.inbox.got) == 2)
         assert one.inbox.commands == [Help(), Ask("/help")]
-        texts = [one["content"] for one in server.messages(server.dm(ada))]
+        texts = [one["content"] for one in discord.messages(discord.dm(ada))]
         assert texts[1] == "I can draw."
         assert "seed" in texts[3]
 
@@ -318,66 +314,66 @@ class TestPermissions:
         ("denied", "name"), [(SEND, "Send Messages"), (ATTACH, "Attach Files")]
     )
     async def test_a_command_that_cannot_be_answered_says_why(
-        self, server: DiscordServer, denied: int, name: str
+        self, discord: DiscordServer, denied: int, name: str
     ) -> None:
         """The missing permission is named to the person, quietly, and no turn starts."""
-        channel = server.channel(server.guild(), denied=denied)
-        async with running(server) as one:
-            run = await server.runs(server.person("Ada"), channel, "imagine", prompt="a fox")
-            await server.wait_for(answered(server, run.id))
+        channel = discord.channel(discord.guild(), denied=denied)
+        async with running(discord) as one:
+            run = await discord.runs(discord.person("Ada"), channel, "imagine", prompt="a fox")
+            await discord.wait_for(answered(discord, run.id))
         assert run.answer is not None
         assert run.answer["data"]["flags"] & EPHEMERAL
         assert f"**{name}**" in run.answer["data"]["content"]
         assert one.inbox.got == []
 
-    async def test_threads_have_their_own_permission(self, server: DiscordServer) -> None:
+    async def test_threads_have_their_own_permission(self, discord: DiscordServer) -> None:
         """In a thread Send Messages in Threads counts."""
-        thread = server.thread(server.channel(server.guild(), denied=IN_THREADS))
-        async with running(server):
-            run = await server.runs(server.person("Ada"), thread, "imagine", prompt="a fox")
-            await server.wait_for(answered(server, run.id))
+        thread = discord.thread(discord.channel(discord.guild(), denied=IN_THREADS))
+        async with running(discord):
+            run = await discord.runs(discord.person("Ada"), thread, "imagine", prompt="a fox")
+            await discord.wait_for(answered(discord, run.id))
         assert run.answer is not None
         assert "Send Messages in Threads" in run.answer["data"]["content"]
 
-    async def test_a_question_needs_no_permission_to_attach(self, server: DiscordServer) -> None:
+    async def test_a_question_needs_no_permission_to_attach(self, discord: DiscordServer) -> None:
         """What answers with text only works without Attach Files."""
-        channel = server.channel(server.guild(), denied=ATTACH)
-        async with running(server) as one:
-            await server.says(server.person("Ada"), channel, f"<@{server.bot.id}> why?")
-            await server.wait_for(lambda: one.inbox.got)
+        channel = discord.channel(discord.guild(), denied=ATTACH)
+        async with running(discord) as one:
+            await discord.says(discord.person("Ada"), channel, f"<@{discord.bot.id}> why?")
+            await discord.wait_for(lambda: one.inbox.got)
 
     async def test_a_mention_without_history_is_told_in_the_channel(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """Replying needs Read Message History; the bot says so without replying."""
-        channel = server.channel(server.guild(), denied=HISTORY)
-        async with running(server) as one:
-            await server.says(server.person("Ada"), channel, f"<@{server.bot.id}> why?")
-            await server.wait_for(lambda: len(server.messages(channel)) == 2)
-        assert "Read Message History" in server.messages(channel)[1]["content"]
+        channel = discord.channel(discord.guild(), denied=HISTORY)
+        async with running(discord) as one:
+            await discord.says(discord.person("Ada"), channel, f"<@{discord.bot.id}> why?")
+            await discord.wait_for(lambda: len(discord.messages(channel)) == 2)
+        assert "Read Message History" in discord.messages(channel)[1]["content"]
         assert one.inbox.got == []
 
     async def test_a_mention_where_the_bot_is_silenced_is_told_privately(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """Without Send Messages the person gets a direct message."""
-        channel = server.channel(server.guild(), denied=SEND)
-        ada = server.person("Ada")
-        async with running(server) as one:
-            await server.says(ada, channel, f"<@{server.bot.id}> why?")
-            await server.wait_for(lambda: server.messages(server.dm(ada)))
-        assert "**Send Messages**" in server.messages(server.dm(ada))[0]["content"]
+        channel = discord.channel(discord.guild(), denied=SEND)
+        ada = discord.person("Ada")
+        async with running(discord) as one:
+            await discord.says(ada, channel, f"<@{discord.bot.id}> why?")
+            await discord.wait_for(lambda: discord.messages(discord.dm(ada)))
+        assert "**Send Messages**" in discord.messages(discord.dm(ada))[0]["content"]
         assert one.inbox.got == []
 
     async def test_an_app_that_a_person_brought_along_works_without(
-        self, server: DiscordServer
+        self, discord: DiscordServer
     ) -> None:
         """Where the bot is not a member, its permissions do not matter for an answer."""
-        channel = server.channel(server.guild())
-        ada = server.person("Ada")
+        channel = discord.channel(discord.guild())
+        ada = discord.person("Ada")
         data = {"name": "help", "type": 1, "options": []}
-        async with running(server) as one:
-            await server.interact(
+        async with running(discord) as one:
+            await discord.interact(
                 ada,
                 channel,
                 data,
@@ -385,28 +381,28 @@ class TestPermissions:
                 app_permissions="1",
                 authorizing_integration_owners={"1": ada.id},
             )
-            await server.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.inbox.got)
         assert not DiscordTarget.from_address(one.inbox.got[0].message.address).member
 
     @pytest.mark.parametrize("external_apps", [False, True])
     async def test_why_nobody_else_sees_the_answer_is_said_once(
-        self, server: DiscordServer, external_apps: bool
+        self, discord: DiscordServer, external_apps: bool
     ) -> None:
         """Who may not use external apps there is told which permission is missing."""
-        channel = server.channel(server.guild())
-        ada = server.person("Ada")
-        allowed = discord.Permissions(send_messages=True, use_external_apps=external_apps)
+        channel = discord.channel(discord.guild())
+        ada = discord.person("Ada")
+        allowed = Permissions(send_messages=True, use_external_apps=external_apps)
         member = {"user": ada.payload(), "permissions": str(allowed.value), **ada.member()}
         question = {"name": "question", "type": 3, "value": "why?"}
 
         def told() -> int:
-            said = [call.body for call in server.calls("POST", "/webhooks/")]
+            said = [call.body for call in discord.calls("POST", "/webhooks/")]
             return sum("Use External Apps" in str(body) for body in said)
 
-        async with running(server) as one:
+        async with running(discord) as one:
             for _ in range(2):
                 one.inbox.got.clear()
-                await server.interact(
+                await discord.interact(
                     ada,
                     channel,
                     {"name": "ask", "type": 1, "options": [question]},
@@ -416,22 +412,22 @@ class TestPermissions:
                     app_permissions="1",
                     authorizing_integration_owners={"1": ada.id},
                 )
-                await server.wait_for(lambda: one.inbox.got)
-                await server.wait_for(lambda: external_apps or told())
+                await discord.wait_for(lambda: one.inbox.got)
+                await discord.wait_for(lambda: external_apps or told())
         assert told() == (0 if external_apps else 1)
 
 
-async def test_no_request_can_ping(server: DiscordServer) -> None:
+async def test_no_request_can_ping(discord: DiscordServer) -> None:
     """Every request with text says that nobody is to be pinged, or is seen by one person."""
-    channel = server.channel(server.guild())
-    ada = server.person("Ada")
-    async with running(server) as one:
+    channel = discord.channel(discord.guild())
+    ada = discord.person("Ada")
+    async with running(discord) as one:
         one.inbox.notices = [Notice("@everyone", private=False), Notice("@everyone")]
-        await server.runs(ada, channel, "help")
-        await server.wait_for(lambda: server.messages(channel))
-        await server.says(ada, channel, f"<@{server.bot.id}> hi")
-        await server.wait_for(lambda: len(server.messages(channel)) == 3)
-    bodies = [call.body for call in server.requests if isinstance(call.body, dict)]
+        await discord.runs(ada, channel, "help")
+        await discord.wait_for(lambda: discord.messages(channel))
+        await discord.says(ada, channel, f"<@{discord.bot.id}> hi")
+        await discord.wait_for(lambda: len(discord.messages(channel)) == 3)
+    bodies = [call.body for call in discord.requests if isinstance(call.body, dict)]
     texts = [body for body in bodies if body.get("content")]
     assert len(texts) == 2
     assert all(body["allowed_mentions"] == {"parse": []} for body in texts)

@@ -9,6 +9,16 @@ from tests.servers.discord import DiscordServer
 from tests.servers.discord_world import Channel, Interaction, Json, User
 
 
+def general(server: DiscordServer) -> Channel:
+    """The first channel."""
+    return next(iter(server.channels.values()))
+
+
+def ada(server: DiscordServer) -> User:
+    """The first person."""
+    return server.people[0]
+
+
 def buttons(message: Json) -> dict[str, str]:
     """Labels of a message's buttons in order, each with what it carries."""
     return {each["label"]: each["custom_id"] for each in _all(message.get("components", []))}

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+import pytest
+
 from bot.actions import Action
 from bot.errors import BotError
 from bot.models import IncomingMessage, Notice
@@ -124,3 +126,25 @@ async def registered(server: DiscordServer, *scopes: str) -> None:
     """Wait until the commands of these servers, or of all (`""`), were registered in this order."""
     await server.wait_for(lambda: len(server.rest.syncs) >= len(scopes))
     assert server.rest.syncs == list(scopes)
+
+
+@pytest.fixture
+async def empty_discord() -> AsyncIterator[DiscordServer]:
+    """A local Discord with nothing in it."""
+    async with DiscordServer() as server:
+        yield server
+
+
+@pytest.fixture
+def discord(empty_discord: DiscordServer) -> DiscordServer:
+    """A local Discord with one server, its channel "general", and Ada."""
+    empty_discord.channel(empty_discord.guild())
+    empty_discord.person("Ada")
+    return empty_discord
+
+
+@pytest.fixture
+async def discord_bot(discord: DiscordServer) -> AsyncIterator[Running]:
+    """An adapter that is connected there."""
+    async with running(discord) as bot:
+        yield bot
