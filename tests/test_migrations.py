@@ -160,6 +160,36 @@ async def test_opening_again_changes_nothing(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
+def structure(url: str) -> dict[str, object]:
+    """Everything about the tables that a database tells of itself, whatever its order."""
+    inspector = inspect(open_for_migration(parse(url)))
+    found: dict[str, object] = {}
+    for table in inspector.get_table_names():
+        columns = {
+            column["name"]: (str(column["type"]), column["nullable"], column["default"])
+            for column in inspector.get_columns(table)
+        }
+        rest = [
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            sorted(inspector.get_foreign_keys(table), key=str),
+            sorted(inspector.get_indexes(table), key=str),
+            sorted(inspector.get_unique_constraints(table), key=str),
+        ]
+        found[table] = (columns, rest)
+    return found
+
+
+def test_a_new_database_is_what_the_migrations_lead_to(blank: str) -> None:
+    """Its tables are made at once, without Alembic, and are the same down to the last default."""
+    migrate(parse(blank))
+    made = structure(blank)
+    with open_for_migration(parse(blank)).begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    migrate(parse(blank), migrations_folder())
+    assert structure(blank) == made
+
+
 async def test_oldest_database_is_migrated_with_its_rows(blank: str, tmp_path: Path) -> None:
     """What the first version of the schema held is all there in the present one."""
     migrate(parse(blank), migrations_up_to("0001", tmp_path / "oldest"))

@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import URL
 
 from bot.storage.database import open_for_migration, parse
-from bot.storage.migrations import migrate
+from bot.storage.migrations import migrate, migrations_folder
 from bot.storage.schema import metadata
 
 
@@ -30,7 +30,7 @@ def differences(url: URL | None = None, folder: Path | None = None) -> list[Any]
     """
     with tempfile.TemporaryDirectory() as scratch:
         fresh = url or parse(Path(scratch) / "fresh.sqlite3")
-        migrate(fresh, folder)
+        migrate(fresh, folder or migrations_folder())
         with open_for_migration(fresh).connect() as connection:
             return list(compare_metadata(MigrationContext.configure(connection), metadata))
 

@@ -2,8 +2,8 @@
 
 The steps themselves are Alembic's, in the folder `migrations/` at the top of the repository.
 Synchronous: this runs in a thread, once, before the database is opened. Nearly every start finds
-the schema as it should be, so Alembic, which takes longer to import than the rest of storage, is
-imported only when there is something for it to do.
+the schema as it should be or no database at all, so Alembic, which takes longer to import than the
+rest of storage, is imported only when there is something for it to do.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def migrate(url: URL, folder: Path | None = None) -> None:
 
     Args:
         url: as `bot.storage.database.parse` gives it.
-        folder: of migrations; this program's if left out.
+        folder: of migrations, all of which are applied to a new database; this program's if left
+            out, and then the tables of a new database are made at once.
 
     Raises:
         SchemaTooNew: the database has a revision that this program does not know.
@@ -82,7 +83,10 @@ def migrate(url: URL, folder: Path | None = None) -> None:
             if old != new:
                 if file is not None and old is not None:
                     log.info("backup made", file=str(_back_up(file, old)))
-                _upgrade(connection, folder or migrations_folder())
+                if old is None and folder is None:
+                    _create(connection, new)
+                else:
+                    _upgrade(connection, folder or migrations_folder())
                 if file is not None:
                     _check_foreign_keys(connection)
                 log.info("migrated", old=old, new=new)
@@ -111,6 +115,24 @@ def _revision(connection: Connection, known: list[str]) -> str | None:
             "the copy that was made before the migration."
         )
     return revision
+
+
+def _create(connection: Connection, revision: str) -> None:
+    """Make the tables of a new database as they are today, without the steps that led there.
+
+    `python -m bot.storage` checks that the steps lead to the same tables.
+    """
+    metadata.create_all(connection)
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(
+        text("INSERT INTO alembic_version (version_num) VALUES (:revision)"),
+        {"revision": revision},
+    )
 
 
 def _upgrade(connection: Connection, folder: Path) -> None:

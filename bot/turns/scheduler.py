@@ -1,10 +1,10 @@
 """Who goes next: one turn at a time per channel, and fair turns for people at the Spaces.
 
 In a channel, turns go in the order in which they were accepted. For a slot at the Spaces, first
-come, first served would let one person with ten requests hold everybody up. So each person who waits
-gets one request, then the next person; a newcomer goes before those who had one already. A question
-takes seconds and a drawing of five pictures a minute, so questions go first, and after three of them
-one drawing.
+come, first served would let one person with ten requests hold everybody up. So each person who
+waits gets one request, then the next person; a newcomer goes before those who had one already. A
+question takes seconds and a drawing of five pictures a minute, so questions go first, and after
+three of them one drawing.
 """
 
 from __future__ import annotations
