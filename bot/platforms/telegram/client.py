@@ -105,12 +105,12 @@ class _PollRequest(HTTPXRequest):
             raise TelegramError("Invalid server response")
         result = answer.get("result")
         if isinstance(result, list):
-            answer["result"] = [_readable(update) for update in result if is_update(update)]
+            answer["result"] = [
+                update if parse_update(update) is not None else {"update_id": update["update_id"]}
+                for update in result
+                if is_update(update)
+            ]
         return answer
-
-
-def _readable(data: dict[str, Any]) -> dict[str, Any]:
-    return data if parse_update(data) is not None else {"update_id": data["update_id"]}
 
 
 def trust_for(api_url: str) -> ssl.SSLContext:

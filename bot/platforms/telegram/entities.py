@@ -7,7 +7,7 @@ Offsets and lengths are UTF-16 code units (Bot API, `MessageEntity`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -98,7 +98,21 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
     entities = [entity for entity in found if entity.type in _SHOWN and _leads_to_web(entity)]
     if quiet:
         text, entities = _without_mentions(text, entities)
-    return Rendered(text, tuple(_fitted(entities, utf16_length(text))))
+    length = utf16_length(text)
+    return Rendered(
+        text,
+        tuple(
+            MessageEntity(
+                entity.type,
+                entity.offset,
+                min(entity.length, length - entity.offset),  # none reaches beyond the text
+                url=entity.url,
+                language=entity.language,
+            )
+            for entity in entities
+            if min(entity.length, length - entity.offset) > 0
+        ),
+    )
 
 
 class Renderer:
@@ -181,13 +195,3 @@ def _without_mentions(text: str, entities: Sequence[Rendering]) -> tuple[str, li
         for entity in entities
     ]
     return "".join((*pieces, text[done:])), moved
-
-
-def _fitted(entities: Sequence[Rendering], length: int) -> Iterator[MessageEntity]:
-    """The entities as the client library wants them, none reaching beyond the text."""
-    for entity in entities:
-        room = min(entity.length, length - entity.offset)
-        if room > 0:
-            yield MessageEntity(
-                entity.type, entity.offset, room, url=entity.url, language=entity.language
-            )

@@ -220,6 +220,8 @@ class InlineSurface:
     it is ever in doubt. A receipt is `{"inline": id}`.
     """
 
+    rate_limit_info = None
+
     def __init__(self, bot: Bot, target: InlineTarget, state: ServerState, words: Words) -> None:
         self._bot = bot
         self._target = target
@@ -237,11 +239,6 @@ class InlineSurface:
         Nobody knows which chat it is in, so the interval is that of a group.
         """
         return Limits(MAX_TEXT_UNITS, MAX_CAPTION_UNITS, MAX_ALBUM_ITEMS, GROUP_INTERVAL_SECONDS)
-
-    @property
-    def rate_limit_info(self) -> None:
-        """Telegram says nothing about its limits until they are reached."""
-        return
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""

@@ -102,12 +102,18 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         return None
     if not _is_addressed(messages, worded, me):
         return None
-    target = _target(first, first.message_id, first.message_id)
-    message = _incoming(first, author, target)
+    target, answered = _target(first, first.message_id, first.message_id), _answered(first)
+    message = IncomingMessage(
+        channel=target.channel,
+        person=author,
+        message_id=str(first.message_id),
+        address=target.to_address(),
+        reply_to=None if answered is None else str(answered.message_id),
+    )
     pictures = _pictures(messages)
     if carries and not pictures:
         # A voice or a file without words may be just a reaction: in a group, leave it at that.
-        if not _text_of(worded) and not _is_private(first.chat):
+        if not _text_of(worded) and not target.private:
             return None
         return ParsedMessage(message, target, CommandError("telegram-unreadable"))
     command, stills = _command(_without_mentions(worded, me)), False
@@ -115,7 +121,8 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         if (turn_id := turn_asked_about(first, me)) is not None:
             return ParsedMessage(message, target, command, draws=turn_id)
         command = Ask(_with_quote(command.question, first))
-        pictures = pictures or _answered_pictures(first, me)
+        if answered is not None and not _is_by(answered, me):
+            pictures = pictures or _pictures([answered])  # those of the bot are known already
         stills = any(each.still for each in pictures)
     message = replace(message, attachments=tuple(each.attachment for each in pictures))
     return ParsedMessage(message, target, command, stills=stills)
@@ -140,23 +147,11 @@ def _with_quote(question: str, message: Message) -> str:
     return f"{quoted}\n\n{question}".rstrip()
 
 
-def _incoming(message: Message, author: Person, target: TelegramTarget) -> IncomingMessage:
-    answered = _answered(message)
-    return IncomingMessage(
-        channel=target.channel,
-        person=author,
-        message_id=str(message.message_id),
-        address=target.to_address(),
-        reply_to=None if answered is None else str(answered.message_id),
-    )
-
-
 def _target(message: Message, reply_to: int, draft_id: int) -> TelegramTarget:
     # Replies in an ordinary group carry a thread id too; only `is_topic_message` tells a topic.
     topic = message.message_thread_id if message.is_topic_message else None
-    return TelegramTarget(
-        message.chat.id, topic, reply_to, _is_private(message.chat), draft_id=draft_id
-    )
+    private = message.chat.type == Chat.PRIVATE
+    return TelegramTarget(message.chat.id, topic, reply_to, private, draft_id)
 
 
 def person_of(user: User) -> Person:
@@ -174,12 +169,12 @@ def _author(message: Message) -> Person | None:
     return person_of(user)
 
 
+def _is_by(message: Message, user: User) -> bool:
+    return message.from_user is not None and message.from_user.id == user.id
+
+
 def _text_of(message: Message) -> str:
     return message.text or message.caption or ""
-
-
-def _is_private(chat: Chat) -> bool:
-    return chat.type == Chat.PRIVATE
 
 
 def _is_addressed(messages: Sequence[Message], worded: Message, me: User) -> bool:
@@ -188,10 +183,10 @@ def _is_addressed(messages: Sequence[Message], worded: Message, me: User) -> boo
     named = match["bot"] if match else None
     if named:
         return named.lower() == (me.username or "").lower()
-    if _is_private(worded.chat) or any(_mentions(item, me) for item in messages):
+    if worded.chat.type == Chat.PRIVATE or any(_mentions(item, me) for item in messages):
         return True
     answered = _answered(messages[0])
-    if answered is not None and answered.from_user is not None and answered.from_user.id == me.id:
+    if answered is not None and _is_by(answered, me):
         return True
     # Without a name, a command in a group is for every bot that knows it.
     return match is not None and _is_known_command(_text_of(worded))
@@ -252,14 +247,6 @@ class _Picture(NamedTuple):
 
 def _pictures(messages: Sequence[Message]) -> list[_Picture]:
     return [found for message in messages if (found := _picture(message)) is not None]
-
-
-def _answered_pictures(message: Message, me: User) -> list[_Picture]:
-    """The picture of somebody's message that is asked about; the bot's own are known already."""
-    answered = _answered(message)
-    if answered is None or (answered.from_user is not None and answered.from_user.id == me.id):
-        return []
-    return _pictures([answered])
 
 
 def _picture(message: Message) -> _Picture | None:
@@ -349,9 +336,8 @@ def parse_callback(query: CallbackQuery) -> ParsedCallback | None:
     if isinstance(under, Message):
         target = _target(under, under.message_id, draft_id)
     else:  # too old for Telegram to say more of it than where it is
-        target = TelegramTarget(
-            under.chat.id, None, under.message_id, _is_private(under.chat), draft_id
-        )
+        private = under.chat.type == Chat.PRIVATE
+        target = TelegramTarget(under.chat.id, None, under.message_id, private, draft_id)
     message = IncomingMessage(
         channel=target.channel,
         person=person_of(query.from_user),
@@ -395,7 +381,7 @@ def new_prompt_question(
 def turn_asked_about(message: Message, me: User) -> str | None:
     """The turn whose prompt this message answers with; `None` if it answers no such question."""
     asked = message.reply_to_message
-    if asked is None or asked.from_user is None or asked.from_user.id != me.id:
+    if asked is None or not _is_by(asked, me):
         return None
     question = asked.text or ""
     match = _TURN_ID.search(question)

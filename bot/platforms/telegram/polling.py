@@ -77,7 +77,7 @@ class Polling:
         backoff = self._timing.backoff()
         try:
             while True:
-                pause = await self._poll_once(backoff)
+                pause = await self._poll(backoff)
                 well = pause is None and not self._is_stuck()
                 if self._connected is not well:
                     self._connected = well
@@ -87,38 +87,36 @@ class Polling:
             await self._queue.close()
             await self._confirm()
 
-    async def _poll_once(self, backoff: Backoff) -> float | None:
+    async def _poll(self, backoff: Backoff) -> float | None:
         """Poll once; seconds to pause after trouble, or `None` if all is well."""
-        refused = False
+        for album in self._albums.complete(asyncio.get_running_loop().time()):
+            self._close_album(album)
+        offset = self._offset()
+        waits = self._connected and self._albums.oldest() is None and not self._uncommitted()
+        updates: Sequence[Update] | None = None
         try:
-            self._close_complete_albums()
-            await self._poll()
+            if self._has_webhook:
+                await self._remove_webhook()
+                self._has_webhook = False
+            updates = await self._bot.get_updates(
+                offset or None,
+                timeout=self._timing.poll_seconds if waits else 0,
+                allowed_updates=self._allowed,
+            )
         except InvalidToken:
-            refused = True
+            pass  # raised below
         except TelegramError as error:
             return pause_after(error, backoff)
-        if refused:
+        if updates is None:
             # Raised out here, the original is not chained: its text may quote the token.
             raise TokenRefused(REFUSED)
         backoff.reset()
-        return None
-
-    async def _poll(self) -> None:
-        if self._has_webhook:
-            await self._remove_webhook()
-            self._has_webhook = False
-        offset = self._offset()
-        waits = self._connected and not self._albums and not self._uncommitted()
-        updates = await self._bot.get_updates(
-            offset or None,
-            timeout=self._timing.poll_seconds if waits else 0,
-            allowed_updates=self._allowed,
-        )
         self._confirmed = offset
         for update in updates:
             if update.update_id > self._seen_until:
                 self._take(update)
                 self._seen_until = update.update_id
+        return None
 
     async def _remove_webhook(self) -> None:
         """One that another program left behind blocks polling."""
@@ -138,10 +136,6 @@ class Polling:
             for album in self._albums.before(message):
                 self._close_album(album)
         self._begin(update, partial(self._handlers.take, update))
-
-    def _close_complete_albums(self) -> None:
-        for album in self._albums.complete(asyncio.get_running_loop().time()):
-            self._close_album(album)
 
     def _close_album(self, album: Album) -> None:
         self._albums.close(album)

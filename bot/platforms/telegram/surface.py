@@ -90,6 +90,9 @@ class TelegramSurface:
         words: the language of what the bot says to all of a chat.
     """
 
+    rate_limit_info = None
+    """Telegram says nothing about its limits until they are reached."""
+
     def __init__(
         self,
         bot: Bot,
@@ -127,11 +130,6 @@ class TelegramSurface:
             buttons_with_files=False,  # an album takes none
             windows=windows,
         )
-
-    @property
-    def rate_limit_info(self) -> None:
-        """Telegram says nothing about its limits until they are reached."""
-        return
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""

@@ -181,9 +181,6 @@ class Albums:
         self._open: dict[str, Album] = {}
         self._closed: deque[str] = deque(maxlen=_MAX_CLOSED_ALBUMS)
 
-    def __bool__(self) -> bool:
-        return bool(self._open)
-
     def add(self, update_id: int, message: Message, now: float) -> bool:
         """Take an item in. False if its album was closed already."""
         group = message.media_group_id or ""
