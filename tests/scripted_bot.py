@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -11,8 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from bot.errors import ImageUnreadable
 from bot.i18n import Catalogue
@@ -35,13 +32,6 @@ from tests.servers.databases import fresh_database
 NO_LIMITS = Allowance(0, 0, 0)
 ANN = Person("test", "1", "Ann")
 BOB = Person("test", "2", "Bob")
-
-
-def png(colour: str = "red", size: tuple[int, int] = (64, 48)) -> bytes:
-    """A small real picture."""
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "PNG")
-    return file.getvalue()
 
 
 @dataclass

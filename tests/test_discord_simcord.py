@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 import discord
 import pytest
-from PIL import Image
 
 from bot.actions import Action, Button, Verb, under_drawing
 from bot.files import File
@@ -16,18 +13,13 @@ from bot.platforms.discord.components_v2 import COLOURS
 from bot.platforms.discord.surface import DiscordSurface
 from bot.reply.surface import Content, Mood
 from bot.turns.commands import Command
+from tests.pictures import picture
 from tests.servers.discord_simulated import simulated
 
 pytestmark = pytest.mark.timeout(400)  # it waits by itself, on a busy machine for long
 TURN = "abcde23456"
 WORDS = Catalogue().words()
 STOP = ((Button(Action(Verb.STOP, TURN), WORDS("button-stop"), danger=True),),)
-
-
-def picture() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(file, "PNG")
-    return file.getvalue()
 
 
 FIVE = tuple(File(picture(), "image/png", f"fox-{n}.png", "a red fox") for n in range(5))
@@ -45,7 +37,7 @@ async def answer(surface: DiscordSurface, command: Command) -> None:
         await surface.edit(receipt, Content("A **fox**.", mood=Mood.DONE))
 
 
-def box(message: discord.Message) -> discord.Container:
+def container_of(message: discord.Message) -> discord.Container:
     """The only thing that a message consists of."""
     (container,) = message.components
     assert isinstance(container, discord.Container)
@@ -55,7 +47,7 @@ def box(message: discord.Message) -> discord.Container:
 
 
 async def test_what_people_do_with_drawings() -> None:
-    """A command, its box with five pictures, a press, the form for another prompt, suggestions."""
+    """A command, its container with five pictures, a press, the form, suggestions."""
     async with simulated(answer) as world:
         world.inbox.drawings[TURN] = Imagine("a red fox", 42, 5.0)
         world.inbox.prompts = ["a red fox", "an owl"]
@@ -64,7 +56,7 @@ async def test_what_people_do_with_drawings() -> None:
         await world.ada.slash(world.channel, "imagine", prompt="a red fox", seed=42)
         shown = world.channel.last_message
         assert shown is not None
-        container = box(shown)
+        container = container_of(shown)
         assert container.accent_colour == discord.Colour(COLOURS[Mood.DONE])
         text, gallery, *rows = container.children
         assert isinstance(text, discord.TextDisplay)
@@ -94,7 +86,7 @@ async def test_what_people_do_with_words() -> None:
         await world.ada.send(world.channel, f"{world.mention} fail")
         shown = world.channel.last_message
         assert shown is not None
-        assert box(shown).accent_colour == discord.Colour(COLOURS[Mood.FAILED])
+        assert container_of(shown).accent_colour == discord.Colour(COLOURS[Mood.FAILED])
         await world.ada.send_dm("and here?")
         photo = await world.ada.send(world.channel, "look", attachments=[("a.png", picture())])
         await world.ada.context_menu(world.channel, "Ask about this image", photo)

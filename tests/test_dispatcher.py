@@ -30,7 +30,8 @@ from bot.turns.commands import (
     Stats,
 )
 from bot.turns.settings import Settings
-from tests.scripted_bot import ANN, BOB, ScriptedBot, ScriptedProvider, png, scripted_bot
+from tests.pictures import png
+from tests.scripted_bot import ANN, BOB, ScriptedBot, ScriptedProvider, scripted_bot
 from tests.scripted_surface import PLAIN, ScriptedSurface
 
 

@@ -17,7 +17,8 @@ from bot.reply.surface import Mood
 from bot.turns.access import Allowance
 from bot.turns.commands import Help, Reset, Retry, Stop
 from bot.turns.settings import Settings
-from tests.scripted_bot import BOB, ScriptedProvider, png, scripted_bot
+from tests.pictures import png
+from tests.scripted_bot import BOB, ScriptedProvider, scripted_bot
 
 
 def drawn(seed: int = 42) -> ImageResponse:

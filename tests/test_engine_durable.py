@@ -16,7 +16,8 @@ from bot.provider.responses import Reasoning, Stage, Text
 from bot.reply.render import markdown
 from bot.turns.commands import Retry, Stop
 from bot.turns.run import MAX_AGE_SECONDS, MAX_ATTEMPTS
-from tests.scripted_bot import BOB, ScriptedBot, ScriptedProvider, png, scripted_bot
+from tests.pictures import png
+from tests.scripted_bot import BOB, ScriptedBot, ScriptedProvider, scripted_bot
 from tests.scripted_surface import ScriptedSurface
 
 QUOTA = "The free GPU time is used up."

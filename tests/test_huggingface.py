@@ -31,11 +31,7 @@ from bot.provider.http import Timeouts
 from bot.provider.huggingface import TOKEN_SECONDS, space_url, token_expires
 from bot.provider.responses import Stage
 from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply
-from tests.servers.space_client import (
-    SOON,
-    ask,
-    text_of,
-)
+from tests.servers.space_client import SOON, ask, text_of
 
 TOKEN = "hf_secret"
 

@@ -18,13 +18,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from bot.errors import (
-    BadInput,
-    ConfigError,
-    GenerationFailed,
-    ImageUnreadable,
-    SpaceUnreachable,
-)
+from bot.errors import BadInput, ConfigError, GenerationFailed, ImageUnreadable, SpaceUnreachable
 from bot.files import File
 from bot.image import to_bytes
 from bot.provider import (
@@ -52,11 +46,7 @@ from tests.servers.faulty_space import (
     only,
     says,
 )
-from tests.servers.space_client import (
-    SOON,
-    ask,
-    text_of,
-)
+from tests.servers.space_client import SOON, ask, text_of
 
 TOKEN = "hf_secret"
 

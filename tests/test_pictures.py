@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from sqlalchemy import select
 
 from bot.errors import StorageError
@@ -14,15 +12,10 @@ from bot.files import File, Recipe
 from bot.models import Answer, TurnState
 from bot.storage import PictureStore, Storage
 from bot.storage.schema import images
+from tests.pictures import png
 from tests.test_store import HERE, a_turn
 
 RECIPE = Recipe("a red fox", 42, 5.0, 1.0, "deepseek-ai/Janus-Pro-7B", 3)
-
-
-def png(colour: str = "red") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (6, 4), colour).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def picture(colour: str = "red", recipe: Recipe | None = None) -> File:
@@ -52,7 +45,7 @@ async def test_picture_comes_back(pictures: PictureStore, folder: Path, storage:
     assert files(folder) == [f"{key[:2]}/{key}.png"]
     async with storage.database.read() as connection:
         row = (await connection.execute(select(images))).one()
-    assert (row.size, row.width, row.height) == (len(data), 6, 4)
+    assert (row.size, row.width, row.height) == (len(data), 64, 48)
 
 
 async def test_same_bytes_are_stored_once(pictures: PictureStore, folder: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from bot.files import Recipe
 from bot.models import Answer, ChannelKey, Counts, Imagine, Person, Turn, TurnState
 from bot.storage import RecordStore, Storage
+from tests.pictures import png
 from tests.servers.databases import fresh_database
-from tests.test_pictures import files, picture, png
+from tests.test_pictures import files, picture
 from tests.test_store import HERE, THERE, a_turn
 
 ANN = Person("telegram", "42", "Ann", "en")

@@ -20,9 +20,10 @@ from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.updates import Timing
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
+from tests.pictures import picture
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
-from tests.servers.telegram_support import FAST, ScriptedInbox, both_ways, opened, picture, serving
+from tests.servers.telegram_support import FAST, ScriptedInbox, both_ways, opened, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 

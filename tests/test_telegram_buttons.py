@@ -9,8 +9,9 @@ from bot.files import File
 from bot.models import Address, Imagine, Notice
 from bot.platforms.telegram.client import TelegramTarget
 from bot.reply.surface import Content, Mood
+from tests.pictures import picture
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, both_ways, picture, serving
+from tests.servers.telegram_support import ScriptedInbox, both_ways, serving
 from tests.servers.telegram_world import Chat
 
 pytestmark = both_ways

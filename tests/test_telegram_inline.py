@@ -14,8 +14,9 @@ from bot.models import Imagine, Notice
 from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
 from bot.reply.surface import Content, Mood
+from tests.pictures import picture
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, both_ways, opened, picture, serving
+from tests.servers.telegram_support import ScriptedInbox, both_ways, opened, serving
 from tests.servers.telegram_world import Json
 
 pytestmark = both_ways

@@ -8,9 +8,10 @@ import pytest
 
 from bot.models import Ask, Imagine, IncomingMessage
 from bot.turns.commands import Command, Help, Privacy, Retry
+from tests.pictures import picture
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_methods import File
-from tests.servers.telegram_support import ScriptedInbox, picture, serving
+from tests.servers.telegram_support import ScriptedInbox, serving
 from tests.servers.telegram_world import Chat, Json
 
 

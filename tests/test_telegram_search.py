@@ -12,8 +12,9 @@ from bot.errors import DeliveryUnknown, RateLimited
 from bot.platforms.telegram.surface import MAX_PROBES
 from bot.reply.rate_limiter import Creations
 from bot.reply.surface import Anchor, Content, Search
+from tests.pictures import picture
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import Make, picture, upload
+from tests.servers.telegram_support import Make, upload
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 

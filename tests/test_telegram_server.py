@@ -19,8 +19,8 @@ from telegram.error import (
 
 from bot.platforms.telegram.client import make_bot
 from bot.platforms.telegram.errors import seconds_to_wait
+from tests.pictures import picture
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import picture
 from tests.servers.telegram_world import Refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")

@@ -34,8 +34,9 @@ from bot.i18n import Catalogue
 from bot.platforms.telegram.errors import Request, surface_error
 from bot.reply.surface import Content, Mood
 from bot.turns.answers import reason
+from tests.pictures import picture
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import Make, picture, upload
+from tests.servers.telegram_support import Make, upload
 from tests.servers.telegram_world import Chat, Refusal
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")

@@ -16,6 +16,7 @@ from bot.errors import AdapterError, TokenRefused
 from bot.models import Ask
 from bot.platforms.telegram.updates import ALLOWED_UPDATES
 from bot.platforms.telegram.webhook import forwarded_addresses, is_allowed
+from tests.pictures import picture
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import (
     DELIVERED,
@@ -24,7 +25,6 @@ from tests.servers.telegram_support import (
     by_webhook,
     hooked,
     opened,
-    picture,
     serving,
 )
 from tests.servers.telegram_webhook import HEADER

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from tests.e2e.running_bot import running_bot
+from tests.pictures import picture
 from tests.servers.discord import TOKEN as DISCORD_TOKEN
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
@@ -38,12 +37,6 @@ async def discord() -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as server:
         server.limits = (5, 5.0)
         yield server
-
-
-def photo(colour: str, size: tuple[int, int]) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", size, colour).save(file, "JPEG")
-    return file.getvalue()
 
 
 def spaces(url: str) -> str:
@@ -80,7 +73,7 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
         running_bot(tmp_path, SPACES=spaces(url), **on_telegram(telegram)) as bot,
     ):
         await bot.logged("connected")
-        telegram.show(chat, ann, photo("red", (320, 200)), "What colour is this?")
+        telegram.show(chat, ann, picture(320, 200, "JPEG", colour="red"), "What colour is this?")
         await telegram.wait_for(lambda: len(telegram.replies(chat)) == 1, 150)
         drafts = [call.params["text"] for call in telegram.called("sendMessageDraft")]
         assert drafts[0].startswith(WORKING)
@@ -155,7 +148,9 @@ async def test_sigterm_in_the_middle_and_a_new_start(
         async with running_bot(tmp_path, **settings) as bot:
             await discord.wait_for(lambda: discord.gateway.live, 180)
             await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
-            telegram.show(group, ann, photo("blue", (300, 100)), "@janus_bot what is this?")
+            telegram.show(
+                group, ann, picture(300, 100, "JPEG", colour="blue"), "@janus_bot what is this?"
+            )
             await telegram.wait_for(
                 lambda: any(finished(one) for one in telegram.replies(group)), 150
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from PIL import Image
 from telegram import Bot
 
 from bot.files import File
@@ -48,13 +46,6 @@ DELIVERED = Timing(
     settle_seconds=0.0,
 )
 """Items of an album come one by one, each with a request of its own."""
-
-
-def picture(width: int = 64, height: int = 48, kind: str = "PNG") -> bytes:
-    """A picture in one colour."""
-    data = io.BytesIO()
-    Image.new("RGB", (width, height), (200, 30, 30)).save(data, kind)
-    return data.getvalue()
 
 
 def upload(data: bytes, name: str = "fox.webp", media_type: str = "image/webp") -> File:
