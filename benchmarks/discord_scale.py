@@ -26,7 +26,7 @@ from _support import Figure, spread, verdict
 from tests.servers.discord import TOKEN, DiscordServer
 
 AIM = 1.3
-LONGEST = 900.0
+START_TIMEOUT_SECONDS = 900.0
 HEARTBEAT = 1
 """Gateway: the client shall answer at once, which it does when it has read all that came before."""
 ADAPTER, BARE, WHOLE = "adapter", "bare", "whole bot"
@@ -88,22 +88,22 @@ async def start(server: DiscordServer, command: list[str], environment: Mapping[
             if process.returncode is None:
                 process.kill()
             await asyncio.gather(joining, ending, return_exceptions=True)
-            await server.wait_for(lambda: not server.gateway.live, LONGEST)
+            await server.wait_for(lambda: not server.gateway.live, START_TIMEOUT_SECONDS)
             server.gateway.forget()
 
 
 async def _joined(server: DiscordServer, process_id: int, begun: float) -> Cost:
     gateway = server.gateway
-    await server.wait_for(lambda: gateway.live, LONGEST)
+    await server.wait_for(lambda: gateway.live, START_TIMEOUT_SECONDS)
     connected, empty = time.perf_counter() - begun, occupied(process_id)
     (session,) = gateway.live
     # READY is the first event.
-    await server.wait_for(lambda: len(session.sent) > len(server.guilds), LONGEST)
+    await server.wait_for(lambda: len(session.sent) > len(server.guilds), START_TIMEOUT_SECONDS)
     answers = gateway.heartbeats
     if session.socket is None:
         raise RuntimeError("the client hung up")
     await session.socket.send_json({"op": HEARTBEAT, "d": None})
-    await server.wait_for(lambda: gateway.heartbeats > answers, LONGEST)
+    await server.wait_for(lambda: gateway.heartbeats > answers, START_TIMEOUT_SECONDS)
     joined = time.perf_counter() - begun
     return Cost(connected, joined, empty, occupied(process_id), spent(process_id))
 

@@ -27,14 +27,14 @@ WORDS = Catalogue().words()
 ROWS = under_drawing(TURN, 5, WORDS)
 DRAWING = Content("A red fox.", mood=Mood.DONE, buttons=ROWS)
 STOP = Content("Working", buttons=((Button(Action(Verb.STOP, TURN), "Stop", danger=True),),))
-LONG = 120.0
+WAIT = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
 async def drawn(discord: DiscordServer, discord_bot: Running, content: Content = DRAWING) -> str:
     """A reply of the bot with buttons, and its id."""
     await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
     receipt = await surface.create(content, "turn-0")
     return str(receipt["ids"][0])
@@ -52,7 +52,7 @@ class TestShown:
     ) -> None:
         """A stop button while it works, others when it is done, none when there are none."""
         await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> hello")
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
         assert surface.limits.buttons
         assert surface.limits.buttons_with_files
@@ -71,7 +71,7 @@ class TestShown:
     ) -> None:
         """Through the interaction's token, in the placeholder's place and in what follows."""
         await discord.runs(ada(discord), general(discord), "imagine", prompt="a red fox")
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
         await surface.create(STOP, "turn-0")
         await surface.create(DRAWING, "turn-1")
@@ -101,7 +101,7 @@ class TestPressed:
         shown = await drawn(discord, discord_bot, STOP)
         discord_bot.inbox.press_notices = [Notice("Stopping.")]
         press = await presses(discord, ada(discord), general(discord), shown, f"stop:{TURN}:")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         ((message, action),) = discord_bot.inbox.presses
         assert action == Action(Verb.STOP, TURN)
         assert (message.message_id, message.person.id) == (press.id, ada(discord).id)
@@ -118,7 +118,7 @@ class TestPressed:
             shown = await drawn(discord, before)
         async with running(discord) as after:
             await presses(discord, ada(discord), general(discord), shown, f"more:{TURN}:")
-            await discord.wait_for(lambda: after.inbox.presses, LONG)
+            await discord.wait_for(lambda: after.inbox.presses, WAIT)
 
     async def test_a_turn_begins_with_a_message_that_refers_to_the_drawing(
         self, discord: DiscordServer, discord_bot: Running
@@ -126,7 +126,7 @@ class TestPressed:
         """Acknowledged without a trace; the reply is an ordinary message."""
         shown = await drawn(discord, discord_bot)
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
         assert press.answer is not None
         assert press.answer["type"] == 6
         message, _ = discord_bot.inbox.presses[0]
@@ -148,7 +148,7 @@ class TestPressed:
             Notice("Only the person who asked for this can do that.")
         ]
         await presses(discord, bob, general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         public = [e for e in general(discord).messages.values() if not e["flags"] & EPHEMERAL]
         assert [each["id"] for each in public] == before
 
@@ -159,7 +159,7 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         general(discord).messages[shown]["flags"] |= EPHEMERAL
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
         assert press.answer is not None
         assert press.answer["type"] == 5
         message, _ = discord_bot.inbox.presses[0]
@@ -173,7 +173,7 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         general(discord).denied = ATTACH
         await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert "Attach Files" in ephemeral(discord)[0]["content"]
         assert not discord_bot.inbox.presses
 
@@ -186,7 +186,7 @@ class TestPressed:
         large = File(bytes(10 * 2**20 + 1), "image/png", "janus-2.png")
         discord_bot.inbox.press_notices = [Notice("Here.", files=(small, large))]
         press = await presses(discord, ada(discord), general(discord), shown, f"full:{TURN}:1")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         (message,) = ephemeral(discord)
         assert press.answer is not None
         assert press.answer["type"] == 5
@@ -200,13 +200,13 @@ class TestPressed:
         menu = ((Button(Action(Verb.SET, "images"), "Drawing"),),)
         discord_bot.inbox.notices = [Notice("All settings", buttons=menu)]
         await discord.runs(ada(discord), general(discord), "settings")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         (message,) = ephemeral(discord)
         back = ((Button(Action(Verb.SET), "Back"),),)
         discord_bot.inbox.press_notices = [Notice("Drawing: on", buttons=back, replaces=True)]
         carried = buttons(message)["Drawing"]
         await presses(discord, ada(discord), general(discord), message["id"], carried)
-        await discord.wait_for(lambda: message["content"] == "Drawing: on", LONG)
+        await discord.wait_for(lambda: message["content"] == "Drawing: on", WAIT)
         assert buttons(message) == {"Back": "set::"}
         assert len(ephemeral(discord)) == 1
 
@@ -217,7 +217,7 @@ class TestPressed:
         """A button of another version of the bot."""
         shown = await drawn(discord, discord_bot)
         await presses(discord, ada(discord), general(discord), shown, carried)
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert ephemeral(discord)[0]["content"] == WORDS("press-gone")
         assert not discord_bot.inbox.presses
 
@@ -228,9 +228,9 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         discord.fail_next("POST", "/callback", 404, 10062)
         await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord.calls("POST", "/callback"), LONG)
+        await discord.wait_for(lambda: discord.calls("POST", "/callback"), WAIT)
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
         assert [message.message_id for message, _ in discord_bot.inbox.presses] == [press.id]
 
     async def test_a_failure_while_pressing_is_told(
@@ -240,7 +240,7 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         discord_bot.inbox.press_error = RuntimeError("a mistake in the program")
         await presses(discord, ada(discord), general(discord), shown, f"stop:{TURN}:")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert ephemeral(discord)[0]["content"] == WORDS("discord-failed")
 
 
@@ -252,7 +252,7 @@ class TestForm:
         discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
         shown = await drawn(discord, discord_bot)
         press = await presses(discord, ada(discord), general(discord), shown, f"edit:{TURN}:")
-        await discord.wait_for(lambda: press.answer, LONG)
+        await discord.wait_for(lambda: press.answer, WAIT)
         assert press.answer is not None
         form = press.answer["data"]
         assert press.answer["type"] == 9
@@ -262,7 +262,7 @@ class TestForm:
         sent = await sends_in(
             discord, ada(discord), general(discord), form["custom_id"], " an owl "
         )
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         (handed,) = discord_bot.inbox.got
         assert handed.command == Imagine("an owl", 42, 6.0)
         assert handed.deferred
@@ -280,7 +280,7 @@ class TestForm:
         ]
         shown = await drawn(discord, discord_bot)
         press = await presses(discord, ada(discord), general(discord), shown, f"edit:{TURN}:")
-        await discord.wait_for(lambda: ephemeral(discord), LONG)
+        await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert press.answer is not None
         assert press.answer["type"] == 4
 
@@ -290,12 +290,12 @@ class TestForm:
         """When the form is opened, and when it is sent in; and a prompt of blanks is none."""
         shown = await drawn(discord, discord_bot)
         await presses(discord, ada(discord), general(discord), shown, f"edit:{TURN}:")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 1, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 1, WAIT)
         await sends_in(discord, ada(discord), general(discord), f"edit:{TURN}:", "an owl")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
         discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
         await sends_in(discord, ada(discord), general(discord), f"edit:{TURN}:", "  ")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 3, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 3, WAIT)
         gone, gone_too, empty = (each["content"] for each in ephemeral(discord))
         assert gone == gone_too == WORDS("press-gone")
         assert empty == WORDS("imagine-needs-prompt")
@@ -311,7 +311,7 @@ class TestForm:
         row = {"type": 18, "component": field} if wrapped else {"type": 1, "components": [field]}
         data = {"custom_id": f"edit:{TURN}:", "components": [row]}
         await discord.interact(ada(discord), general(discord), data, {}, type=5)
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         assert discord_bot.inbox.commands == [Imagine("an owl", 42, 6.0)]
 
 
@@ -323,7 +323,7 @@ class TestNotices:
         rows = ((Button(Action(Verb.AGAIN, TURN), "New"),),)
         discord_bot.inbox.notices = [Notice("word " * 700, buttons=rows)]
         await discord.runs(ada(discord), general(discord), "recipe")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
         first, second = ephemeral(discord)
         assert buttons(first) == {}
         assert buttons(second) == {"New": f"again:{TURN}:"}
@@ -337,7 +337,7 @@ class TestNotices:
         discord_bot.inbox.notices = [Notice("Everything.", files=(archive,))]
         direct = discord.dm(ada(discord))
         await discord.says(ada(discord), direct, "/export")
-        await discord.wait_for(lambda: len(discord.messages(direct)) == 2, LONG)
+        await discord.wait_for(lambda: len(discord.messages(direct)) == 2, WAIT)
         answer = discord.messages(direct)[1]
         assert [each["filename"] for each in answer["attachments"]] == ["discord_1.zip"]
         assert answer["message_reference"]["message_id"]
@@ -353,9 +353,9 @@ async def test_a_storage_that_fails_is_told(discord: DiscordServer) -> None:
     async with running(discord, Broken(discord)) as discord_bot:
         shown = await drawn(discord, discord_bot)
         await presses(discord, ada(discord), general(discord), shown, f"edit:{TURN}:")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 1, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 1, WAIT)
         await sends_in(discord, ada(discord), general(discord), f"edit:{TURN}:", "an owl")
-        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, LONG)
+        await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
     assert all("cannot write" in each["content"] for each in ephemeral(discord))
 
 
@@ -364,7 +364,7 @@ def no_mentions(body: dict[str, Any]) -> bool:
 
 
 async def test_no_kind_of_request_can_ping(discord: DiscordServer, discord_bot: Running) -> None:
-    """Notices, files, follow-ups, edits, whispers: each says that nobody is to be pinged."""
+    """Notices, files, follow-ups, edits, ephemeral ones: each says that nobody is to be pinged."""
     evil = f"@everyone <@{ada(discord).id}> https://example.org"
     shown = await drawn(discord, discord_bot, Content(evil, buttons=ROWS))
     file = File(b"\x89PNG", "image/png", "a.png")
@@ -376,7 +376,7 @@ async def test_no_kind_of_request_can_ping(discord: DiscordServer, discord_bot: 
     ]
     for number, carried in enumerate(("stop", "full", "set", "again"), 1):
         await presses(discord, ada(discord), general(discord), shown, f"{carried}:{TURN}:1")
-        await discord.wait_for(lambda n=number: len(discord_bot.inbox.presses) == n, LONG)  # type: ignore[misc] # mypy takes the default for a parameter
+        await discord.wait_for(lambda n=number: len(discord_bot.inbox.presses) == n, WAIT)  # type: ignore[misc] # mypy takes the default for a parameter
     await presses(discord, ada(discord), general(discord), shown, "nonsense")
     discord_bot.inbox.notices = [
         Notice(evil, private=False),
@@ -392,7 +392,7 @@ async def test_no_kind_of_request_can_ping(discord: DiscordServer, discord_bot: 
         inner = [body.get("data") or body for body in bodies]
         return [body for body in inner if body.get("content")]
 
-    await discord.wait_for(lambda: len(texts()) >= 10, LONG)
+    await discord.wait_for(lambda: len(texts()) >= 10, WAIT)
     assert all(no_mentions(body) for body in texts()), json.dumps(texts(), indent=1)
     assert all(body["flags"] & 4 for body in texts())
     mine = [m for m in general(discord).messages.values() if m["author"]["id"] == discord.bot.id]

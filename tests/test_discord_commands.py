@@ -17,7 +17,7 @@ from tests.servers.discord_running import Running, ScriptedInbox, registered, ru
 from tests.servers.discord_world import EPHEMERAL, Channel
 
 PICTURE = ("fox.png", b"\x89PNG a fox")
-LONG = 120.0
+WAIT = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 MANAGE_MESSAGES = 1 << 13
 
@@ -67,7 +67,7 @@ class TestSuggestions:
     @staticmethod
     async def suggested(discord: DiscordServer, command: str, option: str, **given: str) -> Any:
         one = await types(discord, ada(discord), general(discord), command, option, **given)
-        await discord.wait_for(lambda: one.answer, LONG)
+        await discord.wait_for(lambda: one.answer, WAIT)
         assert one.answer is not None
         assert one.answer["type"] == 8
         return [each["value"] for each in one.answer["data"]["choices"]]
@@ -128,7 +128,7 @@ async def test_settings(
     """One, with a value, or for the whole server; answered to one person."""
     async with running(discord) as discord_bot:
         run = await discord.runs(ada(discord), general(discord), "settings", **options)
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     assert discord_bot.inbox.commands == [expected]
     assert run.answer is not None
     assert run.answer["data"]["flags"] & EPHEMERAL
@@ -139,7 +139,7 @@ async def test_the_recipe_of_a_message(discord: DiscordServer) -> None:
     async with running(discord) as discord_bot:
         shown = await discord.says(discord.bot, general(discord), "five foxes", [PICTURE])
         await discord.picks(ada(discord), general(discord), "Show recipe", shown)
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     assert discord_bot.inbox.commands == [ShowRecipe(shown)]
 
 
@@ -149,7 +149,7 @@ class TestWhoAsks:
         """A message and a command, as the inbox gets them."""
         await discord.says(ada(discord), channel, f"<@{discord.bot.id}> hello")
         await discord.runs(ada(discord), channel, "retry")
-        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
         return [handed.message for handed in discord_bot.inbox.got]
 
     async def test_server_and_roles(self, discord: DiscordServer) -> None:
@@ -193,9 +193,9 @@ class TestThreads:
         thread.id = shown  # such a thread has its message's id
         async with running(discord) as discord_bot:
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> which is best?")
-            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
         first, second = (handed.message for handed in discord_bot.inbox.got)
         assert discord_bot.inbox.commands == [Ask("which is best?"), Ask("and why?")]
         assert (first.reply_to, second.reply_to) == (shown, None)
@@ -214,10 +214,10 @@ class TestThreads:
         locked = discord.thread(general(discord), "locked")
         async with running(discord) as discord_bot:
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
-            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
             discord.fail_next("GET", f"/channels/{locked.id}", 403, 50001)
             await discord.says(ada(discord), locked, f"<@{discord.bot.id}> hello?")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
         assert [handed.message.reply_to for handed in discord_bot.inbox.got] == [None, None]
 
 
@@ -228,9 +228,9 @@ async def test_a_message_that_was_missed_tells_its_authors_roles(discord: Discor
     inbox = ScriptedInbox(discord)
     async with running(discord, inbox):
         await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> first")
-        await discord.wait_for(lambda: inbox.marks, LONG)
+        await discord.wait_for(lambda: inbox.marks, WAIT)
     inbox.got.clear()
     await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> second")
     async with running(discord, inbox):
-        await discord.wait_for(lambda: inbox.got, LONG)
+        await discord.wait_for(lambda: inbox.got, WAIT)
     assert "4242" in inbox.got[0].message.roles

@@ -1,4 +1,4 @@
-"""Messages as boxes: what they look like, and that Discord takes them."""
+"""Messages as containers: what they look like, and that Discord takes them."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ FIVE = tuple(
 STOP = ((Button(Action(Verb.STOP, TURN), "Stop", danger=True),),)
 WORKING = Content("Drawing … 40 %", buttons=STOP)
 DONE = Content("A red fox.", FIVE, Mood.DONE, under_drawing(TURN, 5, Catalogue().words()))
-LONG = 120.0
+WAIT = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
 async def imagined(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a command that draws."""
     await discord.runs(discord.people[0], general(discord), "imagine", prompt="a red fox")
-    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     return discord_bot.inbox.got.pop().message.address
 
 
 async def asked(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a question."""
     await discord.says(discord.people[0], general(discord), f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     return discord_bot.inbox.got.pop().message.address
 
 
@@ -72,8 +72,8 @@ def mine(discord: DiscordServer) -> dict[str, Any]:
     return one
 
 
-def only_box(message: dict[str, Any]) -> dict[str, Any]:
-    """Its container; nothing stands beside it."""
+def only_container(message: dict[str, Any]) -> dict[str, Any]:
+    """The container; nothing stands beside it."""
     assert message["flags"] & V2
     assert message["content"] == ""
     (container,) = message["components"]
@@ -87,7 +87,7 @@ def named(number: int) -> File:
 
 class TestWhere:
     @pytest.mark.parametrize("mood", Mood)
-    def test_a_drawing_is_a_box_from_the_start(self, mood: Mood) -> None:
+    def test_a_drawing_is_a_container_from_the_start(self, mood: Mood) -> None:
         """So that its colour tells what it is at the moment."""
         assert needs_container(Content("x", mood=mood), drawing=True)
 
@@ -111,7 +111,7 @@ class TestWhere:
     st.sampled_from(Mood),
     st.booleans(),
 )
-def test_discord_takes_every_box(
+def test_discord_takes_every_container(
     text: str, files: int, rows: list[int], mood: Mood, spoiler: bool
 ) -> None:
     """Whatever a message shows, within the limits that the surface names."""
@@ -147,14 +147,14 @@ class TestOverTheWire:
     async def test_a_drawing_from_working_to_done(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
-        """One box: its colour changes, the gallery and other buttons come."""
+        """One container: its colour changes, the gallery and other buttons come."""
         surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
         receipt = await surface.create(WORKING, "turn-0")
-        working = only_box(mine(discord))
+        working = only_container(mine(discord))
         assert working["accent_color"] == COLOURS[Mood.WORKING]
         assert [one["type"] for one in working["components"]] == [TEXT, ROW]
         await surface.edit(receipt, DONE)
-        done = only_box(mine(discord))
+        done = only_container(mine(discord))
         assert done["accent_color"] == COLOURS[Mood.DONE]
         assert [one["type"] for one in done["components"]] == [TEXT, GALLERY, ROW, ROW]
         shown = [item["description"] for item in done["components"][1]["items"]]
@@ -163,31 +163,31 @@ class TestOverTheWire:
         assert [item["media"]["url"] for item in done["components"][1]["items"]] == addresses
         assert len(buttons(mine(discord))) == 10
 
-    async def test_a_box_that_is_stated_again(
+    async def test_a_container_that_is_stated_again(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """Its pictures come along once more, because it names them."""
         surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
         receipt = await surface.create(DONE, "turn-0")
         await surface.edit(receipt, replace(DONE, text="Other words."))
-        done = only_box(mine(discord))
+        done = only_container(mine(discord))
         assert done["components"][0]["content"] == "Other words."
         assert len(mine(discord)["attachments"]) == 5
 
-    async def test_an_answer_that_fails_becomes_a_box_and_stays_one(
+    async def test_an_answer_that_fails_becomes_a_container_and_stays_one(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
-        """Plain words turn into a box by an edit; after that Discord takes nothing else."""
+        """Plain words turn into a container by an edit; after that Discord takes nothing else."""
         address = await asked(discord, discord_bot)
         surface = discord_bot.adapter.surface(address)
         receipt = await surface.create(WORKING, "turn-0")
         assert not mine(discord)["flags"] & V2
         assert mine(discord)["content"] == WORKING.text
         await surface.edit(receipt, Content("It failed.", mood=Mood.FAILED))
-        assert only_box(mine(discord))["accent_color"] == COLOURS[Mood.FAILED]
+        assert only_container(mine(discord))["accent_color"] == COLOURS[Mood.FAILED]
         for each in (surface, discord_bot.adapter.surface(address)):  # as after a restart
             await each.edit(receipt, WORKING)
-            assert only_box(mine(discord))["accent_color"] == COLOURS[Mood.WORKING]
+            assert only_container(mine(discord))["accent_color"] == COLOURS[Mood.WORKING]
         assert len(discord.calls("PATCH", "/messages/")) == 4  # one was refused, for the new one
 
     async def test_pictures_are_covered_if_configured(self, discord: DiscordServer) -> None:
@@ -196,7 +196,7 @@ class TestOverTheWire:
             surface = discord_bot.adapter.surface(await imagined(discord, discord_bot))
             receipt = await surface.create(WORKING, "turn-0")
             await surface.edit(receipt, DONE)
-        items = only_box(mine(discord))["components"][1]["items"]
+        items = only_container(mine(discord))["components"][1]["items"]
         assert all(item["spoiler"] for item in items)
         assert mine(discord)["attachments"][0]["filename"] == "fox-0.webp"
 

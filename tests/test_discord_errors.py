@@ -20,7 +20,7 @@ from tests.servers.discord_world import EPHEMERAL, Channel
 FOX = File(b"RIFF fox", "image/webp", "fox.webp", "a red fox")
 HUGE = File(bytes(10 * 2**20 + 1), "image/png", "huge.png", "a red fox")
 DONE = Content("A red fox.", (FOX,), Mood.DONE)
-LONG = 120.0
+WAIT = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
@@ -39,7 +39,7 @@ async def asked(
     """The address of a message that mentions the bot."""
     where = channel or channels(discord)[0]
     await discord.says(discord.people[0], where, f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
     return discord_bot.inbox.got.pop().message.address
 
 
@@ -77,7 +77,7 @@ class TestTooFast:
             )
             gate = discord.hold("PATCH", f"/channels/{channels(discord)[0].id}/")
             editing = asyncio.create_task(slow.edit(receipt, DONE))
-            await discord.wait_for(lambda: discord.calls("PATCH", "/messages/"), LONG)
+            await discord.wait_for(lambda: discord.calls("PATCH", "/messages/"), WAIT)
             await fast.create(Content("at once"), "other-0")
             assert not editing.done()
             gate.set()
@@ -105,8 +105,8 @@ class TestTrouble:
                 await discord.gateway.close(code)
                 direct = discord.dm(discord.people[0])
                 await discord.says(discord.people[0], direct, f"number {number}")
-                await discord.wait_for(lambda n=number: discord.gateway.resumed == n, LONG)  # type: ignore[misc] # mypy takes the default for a parameter
-                await discord.wait_for(lambda n=number: len(discord_bot.inbox.got) == n, LONG)  # type: ignore[misc] # same
+                await discord.wait_for(lambda n=number: discord.gateway.resumed == n, WAIT)  # type: ignore[misc] # mypy takes the default for a parameter
+                await discord.wait_for(lambda n=number: len(discord_bot.inbox.got) == n, WAIT)  # type: ignore[misc] # same
         assert discord_bot.inbox.commands == [Ask("number 1"), Ask("number 2")]
         assert len(discord.gateway.identified) == 1
 
@@ -119,7 +119,7 @@ class TestTrouble:
             discord.fail_next("PATCH", "@original", 403, 50013)
             for _ in range(2):
                 await discord.runs(discord.people[0], channels(discord)[0], "help")
-            await discord.wait_for(lambda: mine(discord), LONG)
+            await discord.wait_for(lambda: mine(discord), WAIT)
         (shown,) = mine(discord)
         assert shown["content"] in {"lost", "there"}
         assert shown["flags"] & EPHEMERAL
@@ -130,7 +130,7 @@ class TestPictures:
         """And said, in the language of who asked, instead of losing all of the reply."""
         async with running(discord) as discord_bot:
             await discord.runs(discord.people[0], channels(discord)[0], "retry")
-            await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
             address = discord_bot.inbox.got.pop().message.address
             address = replace(address, data=address.data | {"language": "ru"})
             surface = discord_bot.adapter.surface(address)
@@ -151,12 +151,12 @@ class TestAgeRestriction:
         ada = discord.people[0]
         async with running(discord, age_restricted=True) as discord_bot:
             refused = await discord.runs(ada, safe, "imagine", prompt="a fox")
-            await discord.wait_for(lambda: refused.answer, LONG)
+            await discord.wait_for(lambda: refused.answer, WAIT)
             await discord.says(ada, safe, f"<@{discord.bot.id}> why?")
             await discord.runs(ada, restricted, "imagine", prompt="a fox")
             await discord.runs(ada, discord.thread(restricted), "imagine", prompt="an owl")
             await discord.says(ada, discord.dm(ada), "/imagine a bear")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 4, LONG)
+            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 4, WAIT)
         assert refused.answer is not None
         assert refused.answer["data"]["flags"] & EPHEMERAL
         assert refused.answer["data"]["content"] == Catalogue().words("de")(
@@ -192,11 +192,11 @@ async def test_what_a_gateway_repeats_is_the_same_request(discord: DiscordServer
     async with running(discord) as discord_bot:
         direct = discord.dm(discord.people[0])
         await discord.says(discord.people[0], direct, "once")
-        await discord.wait_for(lambda: discord_bot.inbox.got, LONG)
+        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         (session,) = discord.gateway.live
         await discord.gateway.drop()
         await discord.announce("MESSAGE_CREATE", direct, next(iter(direct.messages.values())))
-        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, LONG)
+        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
         assert discord.gateway.live == [session]
     first, second = (handed.message for handed in discord_bot.inbox.got)
     assert first.message_id == second.message_id

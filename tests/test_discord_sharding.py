@@ -14,7 +14,7 @@ from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, running
 from tests.servers.discord_world import Channel
 
-LONG = 120.0
+WAIT = 120.0
 pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 
 
@@ -56,7 +56,7 @@ async def test_two_in_one_process(server: DiscordServer, advised: bool) -> None:
     async with running(server, shards=0 if advised else 2) as bot:
         assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
         await all_ask(server, "hello")
-        await server.wait_for(lambda: len(bot.inbox.got) == 3, LONG)
+        await server.wait_for(lambda: len(bot.inbox.got) == 3, WAIT)
         assert sorted(map(str, heard(bot))) == sorted(map(str, keys(*channels(server))))
         assert bot.inbox.commands == [Ask("hello")] * 3
     assert server.gateway.too_soon == 0
@@ -67,9 +67,9 @@ async def test_one_that_is_lost_is_resumed(server: DiscordServer) -> None:
     async with running(server, shards=2) as bot:
         await server.gateway.drop(1)
         await all_ask(server, "meanwhile")
-        await server.wait_for(lambda: len(bot.inbox.got) == 3 and bot.states[-1], LONG)
+        await server.wait_for(lambda: len(bot.inbox.got) == 3 and bot.states[-1], WAIT)
         await all_ask(server, "afterwards")
-        await server.wait_for(lambda: len(bot.inbox.got) == 6, LONG)
+        await server.wait_for(lambda: len(bot.inbox.got) == 6, WAIT)
         assert bot.states == [True, False, True]
     assert server.gateway.resumed == 1
     assert len(server.gateway.identified) == 2
@@ -86,10 +86,10 @@ async def test_split_over_two_processes(server: DiscordServer) -> None:
         running(server, shards=2, shard_ids=(0,)) as first,
         running(server, shards=2, shard_ids=(1,)) as second,
     ):
-        await server.wait_for(lambda: len(server.gateway.live) == 2 and second.states[-1], LONG)
+        await server.wait_for(lambda: len(server.gateway.live) == 2 and second.states[-1], WAIT)
         assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
         await all_ask(server, "hello")
-        await server.wait_for(lambda: len(first.inbox.got) + len(second.inbox.got) == 3, LONG)
+        await server.wait_for(lambda: len(first.inbox.got) + len(second.inbox.got) == 3, WAIT)
     of_first, of_second, direct = channels(server)
     assert sorted(map(str, heard(first))) == sorted(map(str, keys(of_first, direct)))
     assert heard(second) == keys(of_second)

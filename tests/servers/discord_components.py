@@ -16,7 +16,7 @@ ROW, BUTTON, SECTION, TEXT, THUMBNAIL, GALLERY, FILE, SEPARATOR, CONTAINER = (
 _IN_CONTAINER = frozenset({ROW, SECTION, TEXT, GALLERY, FILE, SEPARATOR})
 _ON_TOP = _IN_CONTAINER | {CONTAINER}
 _LEGACY = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
-MOST_COMPONENTS, MOST_TEXT, MOST_ALT, MOST_PICTURES = 40, 4000, 1024, 10
+MAX_COMPONENTS, MAX_TEXT_CHARS, MAX_ALT_CHARS, MAX_PICTURES = 40, 4000, 1024, 10
 
 
 def invalid(where: str, message: str, code: str = "BASE_TYPE_BAD_VALUE") -> Refusal:
@@ -127,7 +127,7 @@ def resolved(components: list[Json], attachments: list[Json]) -> list[Json]:
 
 def _check_layout(components: list[Json], names: set[str]) -> None:
     everything = list(walk(components))
-    if not 1 <= len(everything) <= MOST_COMPONENTS:
+    if not 1 <= len(everything) <= MAX_COMPONENTS:
         raise invalid("components", "Must be between 1 and 40 in length.", "BASE_TYPE_BAD_LENGTH")
     for each in components:
         inside = each["type"] == CONTAINER and each["components"]
@@ -135,7 +135,7 @@ def _check_layout(components: list[Json], names: set[str]) -> None:
         if each["type"] not in _ON_TOP or wrong or inside == []:
             raise invalid("components", "Value of field type must be one of those.")
     texts = [one["content"] for one in everything if one["type"] == TEXT]
-    if sum(map(len, texts)) > MOST_TEXT or not all(texts):
+    if sum(map(len, texts)) > MAX_TEXT_CHARS or not all(texts):
         raise invalid("components", "The text displays exceed 4000 characters in all.")
     for one in everything:
         if one["type"] == GALLERY:
@@ -144,13 +144,13 @@ def _check_layout(components: list[Json], names: set[str]) -> None:
 
 
 def _check_gallery(items: list[Json], names: set[str]) -> None:
-    if not 1 <= len(items) <= MOST_PICTURES:
+    if not 1 <= len(items) <= MAX_PICTURES:
         raise invalid("items", "Must be between 1 and 10 in length.", "BASE_TYPE_BAD_LENGTH")
     for item in items:
         scheme, _, name = item["media"]["url"].partition("://")
         if scheme == "attachment" and name not in names:
             raise invalid("media", f"The attachment {name} was not found.")
-        if len(item.get("description") or "") > MOST_ALT:
+        if len(item.get("description") or "") > MAX_ALT_CHARS:
             raise invalid("description", "Must be 1024 or fewer in length.", "BASE_TYPE_MAX_LENGTH")
 
 
