@@ -364,9 +364,17 @@ def test_where_a_provider_points() -> None:
     assert (Duplicate().api_url, Duplicate().name) == ("https://me-janus.hf.space", "me/janus")
     slash = DeepseekAI_JanusPro7b(api_url="http://host:1/sub/")
     assert (slash.api_url, slash.space) == ("http://host:1/sub", "")
-    for wrong in ("host", "ftp://host", "http://", "//host"):
-        with pytest.raises(ConfigError):
+    for wrong in (
+        "host",
+        "ftp://host",
+        "http://",
+        "//host",
+        "ftp://me:secret@host",
+        "://x:secret@[",
+    ):
+        with pytest.raises(ConfigError) as caught:
             DeepseekAI_JanusPro7b(api_url=wrong)
+        assert "secret" not in str(caught.value)
 
 
 def test_models_and_attributes_of_the_specification() -> None:

@@ -46,11 +46,11 @@ class Timeouts:
         answer: a short request, from sending it to the last byte of the answer; joining a queue
             and opening its event stream count as one.
         transfer: an upload or a download of a picture.
-        silence: no byte on an event stream. Gradio sends a heartbeat every 15 s.
+        silence: without a byte on an event stream. Gradio sends a heartbeat every 15 s.
         generation: from the moment the function starts; time in the queue does not count.
         cancel: telling the Space that nobody waits any more.
         wake: until a sleeping Space has to answer.
-        poll: between two looks at a Space that wakes; no limit, but a pause.
+        poll: a pause rather than a limit: between two looks at a Space that wakes.
     """
 
     connect: float = 15.0
@@ -228,15 +228,14 @@ def release(response: aiohttp.ClientResponse) -> None:
 
 @asynccontextmanager
 async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session for Spaces: no cookies are kept, and a SOCKS proxy is dialled if one is given.
-
-    One session serves any number of providers. HTTP proxies are given to each request instead.
+    """A session for any number of providers, which keeps no cookies; it is closed at the end.
 
     Args:
-        proxy: `socks4://`, `socks5://` or `socks5h://`; anything else is ignored here.
+        proxy: a SOCKS proxy to dial (`socks4://`, `socks5://` or `socks5h://`). Any other is
+            ignored here: an HTTP proxy is given to the provider.
 
     Raises:
-        ConfigError: it begins like a SOCKS proxy and is not an address.
+        ConfigError: `proxy` begins like a SOCKS proxy and is not an address.
     """
     # The number of turns at once is limited elsewhere, and each holds one stream open.
     pool: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEP_ALIVE_SECONDS}

@@ -78,7 +78,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, in one call, where that differs from the provider's own settings.
+    """What one caller brings along in place of the provider's own settings.
 
     Attributes:
         proxy: HTTP or SOCKS proxy.
@@ -92,7 +92,7 @@ class Caller:
 
 
 ANYBODY = Caller()
-"""Everybody who brings nothing along."""
+"""Every caller who brings nothing along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +247,13 @@ def _root(url: str) -> str:
     Raises:
         ConfigError: it is not the address of a web server.
     """
+    shown = url.rpartition("@")[2]  # there may be a password before it
     try:
         address = URL(url)
     except ValueError:
-        raise ConfigError(f"{url!r} is not an address.") from None
+        raise ConfigError(f"{shown!r} is not an address.") from None
     if address.scheme not in {"http", "https"} or not address.host:
-        raise ConfigError(f"{url!r} does not begin with http:// or https:// and a name.")
+        raise ConfigError(f"{shown!r} does not begin with http:// or https:// and a name.")
     return str(address).rstrip("/")
 
 
@@ -392,9 +393,9 @@ async def get_zerogpu_token(
 
     Args:
         space: `owner/name`.
-        session: whose connections are used.
+        session: used for the requests and left open.
         conversation: its uuid is kept, and its token while that is good for this Space.
-        cookies: of huggingface.co, which make the visitor somebody. Sent to no other host.
+        cookies: of huggingface.co, for the quota of an account there. Sent to `hf_url` only.
         proxy: HTTP proxy.
         hf_url: the Hub.
 

@@ -133,21 +133,21 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
     """Janus-Pro-7B on the public Space, a duplicate of it, or any Gradio server that is like it.
 
     The class attributes describe the public Space. A subclass may override `space` or `api_url`,
-    and an instance takes its own. The two generators may be called on the class as well, and then
-    act on an instance with the defaults.
+    and an instance may be given its own. `run` and `create_async_generator` can be called on the
+    class as well, and then act on an instance with the defaults.
 
     Args:
-        space: `owner/name` of a Space; its address is asked of Hugging Face.
+        space: `owner/name` of a Space; Hugging Face is asked for its address.
         api_url: root of a Gradio server, without the Gradio prefix, in place of `space`.
         hf_token: token of a Hugging Face account, whose quota then pays. Sent to Hugging Face and
             to Spaces there, never to another `api_url`.
-        session: used for every request and left open; if none is given, each call opens its own.
-            For a SOCKS proxy it has to come from `open_session(proxy)`.
+        session: used for every request and left open. Without one, each call opens its own. For a
+            SOCKS proxy it has to come from `open_session(proxy)`.
         proxy: `http://`, `https://` or `socks5://` address.
         timeout: seconds that one generation may take, queue time not included; 0 or
             `None` for no limit.
-        timeouts: all other time limits; its `generation` is `timeout`.
-        hf_url: root of the Hub, for mirrors and tests.
+        timeouts: all other time limits; `timeout` takes the place of its `generation`.
+        hf_url: root of the Hub; another one is for mirrors and tests.
 
     Raises:
         ConfigError: `api_url` or `hf_url` is not the address of a web server.
@@ -161,12 +161,12 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         working: whether the provider can be used.
         supports_stream: text comes piece by piece if the Space sends it so.
         supports_system_message: system messages become part of the question.
-        supports_message_history: so does the history, newest first, as far as it fits.
-        default_model: for chat.
-        default_image_model: makes pictures.
-        default_vision_model: looks at pictures.
-        image_models: models that make pictures.
-        vision_models: models that look at pictures.
+        supports_message_history: so do earlier messages, the newest first, as far as they fit.
+        default_model: the model for chat.
+        default_image_model: the one that makes pictures.
+        default_vision_model: the one that looks at pictures.
+        image_models: all that make pictures.
+        vision_models: all that look at pictures.
         models: all of them.
     """
 
@@ -246,12 +246,12 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         image: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> PendingResponse:
-        """One raw request to the Space's queue; `create_async_generator` is the whole story.
+        """Send one raw request to the Space's queue; `create_async_generator` does a whole turn.
 
         Args:
             method: `"post"` joins the queue with a question, `"image"` with pictures to make, and
                 `"get"` opens the event stream of what was joined.
-            session: whose connections are used.
+            session: used for the request and left open.
             prompt: the question, or what to draw.
             conversation: `session_hash` names the request; its ZeroGPU tokens go along.
             image: value of the image input, as Gradio's `FileData`.
@@ -261,7 +261,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             Awaited, or entered with `async with`, it gives the `aiohttp.ClientResponse`.
 
         Raises:
-            ValueError: another method.
+            ValueError: there is no such method.
             ProviderError: on awaiting; there was no answer.
         """
         if method not in {"post", "image", "get"}:
@@ -320,18 +320,18 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """Answer a conversation, or make pictures.
 
         A `prompt` makes pictures, and so does the image model as long as there is no picture to ask
-        about. Everything else is a question: about the last picture given, or a plain one.
+        about. Everything else is a question, about the last picture if there is one.
 
         Args:
             model: one of `models`; `""` for the default.
             messages: oldest first; strings, or dictionaries with `role` and `content`.
             media: pictures, each as `bot.image.to_bytes` takes it, a `File`, or a pair of one and
-                its name. Sent as they are. The Space looks at one: the last.
+                its name. They are sent as they are. The Space looks at only one, the last.
             prompt: what to draw.
             proxy: for this call, in place of the instance's.
             cookies: of huggingface.co, sent there only, to get a ZeroGPU token.
             api_key: a Hugging Face token (`hf_…`) for this call, in place of the instance's.
-            zerogpu_uuid: of this visitor, if known.
+            zerogpu_uuid: id of this visitor on ZeroGPU Spaces, if known.
             return_conversation: yield the conversation before all else.
             conversation: of an earlier call.
             seed: 0 to 2**32 - 1; random if not given, and then told in the first `Reasoning` or in
@@ -339,18 +339,18 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             guidance: 1.0 to 10.0, for pictures; 5.0 if not given.
             temperature: 0.0 to 1.0; 0.1 for text and 1.0 for pictures if not given.
             top_p: 0.0 to 1.0, for text; 0.95 if not given.
-            unknown: nothing else is taken.
+            unknown: there are no other options.
 
         Returns:
-            A generator of `Reasoning` (how far it is) and `Text` (what is new of the answer) or one
-            `ImageResponse`. Close it early to give up.
+            A generator of `Reasoning` (how far it is), and of `Text` (each is what is new of the
+            answer) or one `ImageResponse`. Close it early to give up.
 
         Raises:
-            TypeError: at once; an option that does not exist.
+            TypeError: at once; there is no such option.
             ProviderError: from the generator; there was no answer, and the text says why.
             ImageError: from the generator; the picture cannot be sent.
 
-        Cancelling: hangs up and tells the Space, within `Timeouts.cancel`.
+        Cancelling: hangs up and tells the Space, which takes `Timeouts.cancel` at most.
         """
         if unknown:
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")

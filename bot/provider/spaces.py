@@ -79,7 +79,6 @@ class Circuit:
         return not self._probing and self._clock() >= self._open_until
 
     def rest(self, seconds: float) -> None:
-        """Let nothing through for so long."""
         self._rest_until = self._clock() + seconds
 
     def begin(self) -> bool:
@@ -119,7 +118,7 @@ class _Member:
 
 
 class Spaces:
-    """Tries Spaces in order until one has an answer.
+    """Several Spaces as one provider: they are tried in order until one has an answer.
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
     where another Space may help. A Space is passed over for a later one if it failed too often, if
@@ -131,10 +130,10 @@ class Spaces:
         concurrency: requests at once per Space, for all or one by one; 0 for no limit.
         failures: in a row, until a Space is passed over.
         wait: seconds until it is tried again.
-        clock: for tests.
+        clock: seconds from any moment on, never going back.
 
     Raises:
-        ValueError: no provider, or not as many limits as providers.
+        ValueError: there is no provider, or there are not as many limits as providers.
     """
 
     default_model = DeepseekAI_JanusPro7b.default_model
@@ -176,18 +175,21 @@ class Spaces:
     async def create_async_generator(
         self, model: str = "", messages: Sequence[Any] = (), **options: Any
     ) -> AsyncGenerator[Response, None]:
-        """What `DeepseekAI_JanusPro7b` yields when it is asked, from the first Space that can.
+        """Answer a conversation, or make pictures, on the first Space that can.
 
         Args:
-            model: see there, as for `options`.
-            messages: oldest first.
-            options: by name.
+            model: see `DeepseekAI_JanusPro7b.create_async_generator`.
+            messages: see there.
+            options: all others of its options, by name.
+
+        Yields:
+            What the Space's own provider yields.
 
         Raises:
             ProviderError: no Space had an answer. Of several errors it is the first that tells
                 when to try again, or else the first.
 
-        Cancelling: as there.
+        Cancelling: gives up the request and frees its slot.
         """
         # With a key or cookies of the caller's own, a limit that is reached is the caller's.
         own_account = options.get("api_key") or options.get("cookies")
