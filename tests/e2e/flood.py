@@ -1,26 +1,27 @@
 """Many replies that stream at once, against platforms that enforce their limits.
 
-Real surfaces, gates and live replies over sockets; only the text comes from a task here instead of
-a Space, and acknowledgements are kept in memory.
+Real surfaces, rate limiters and live replies over sockets; only the text comes from a task here
+instead of a Space, and acknowledgements are kept in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.errors import SurfaceError
 from bot.i18n import Catalogue
-from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
+from bot.models import Address, Answer, TurnState, new_id
 from bot.platforms.discord.adapter import DiscordAdapter
 from bot.platforms.telegram.adapter import TelegramAdapter
+from bot.platforms.telegram.client import TelegramTarget
 from bot.provider.responses import Text
-from bot.reply.live_reply import LiveReplies
+from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
-from tests.scripted_surface import MemoryLedger
+from tests.scripted_surface import MemorySegments
 from tests.servers import discord_running, telegram_support
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
@@ -96,7 +97,7 @@ class Flood:
     plan: Plan
     telegram: TelegramServer
     discord: DiscordServer
-    replies: LiveReplies
+    open_reply: Callable[[Address], Awaitable[LiveReply]]
     streams: list[Stream] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     """How late this process woke up, in seconds: what a busy machine adds to everything."""
@@ -145,8 +146,7 @@ class Flood:
 
     async def _stream(self, stream: Stream, begin: float) -> None:
         await asyncio.sleep(begin)
-        turn = _turn(stream.address)
-        reply = await self.replies.open(turn, WORDS, lambda _: None)
+        reply = await self.open_reply(stream.address)
         try:
             began = time.monotonic()
             while time.monotonic() < began + self.plan.seconds:
@@ -191,17 +191,18 @@ async def flood(plan: Plan) -> AsyncIterator[Flood]:
             "telegram": speaker,
             "discord": writer,
         }
-        replies = LiveReplies(
-            lambda address: adapters[address.platform].surface(address),
-            RateLimiter(time.monotonic),
-            MemoryLedger(),
-            _tell_nobody,
-        )
-        yield Flood(plan, telegram, discord, replies, streams)
+        rate_limiter, segments = RateLimiter(time.monotonic), MemorySegments()
 
+        async def open_reply(address: Address) -> LiveReply:
+            surface = adapters[address.platform].surface(address)
+            limiter = rate_limiter.chat(address, surface.limits)
+            reply = LiveReply(
+                new_id(), surface, limiter, segments, words=WORDS, on_lost=lambda _: None
+            )
+            await reply.open()
+            return reply
 
-async def _tell_nobody(_person: Person, _text: str) -> bool:
-    return False
+        yield Flood(plan, telegram, discord, open_reply, streams)
 
 
 def _chats(server: TelegramServer, plan: Plan) -> Sequence[Stream]:
@@ -211,15 +212,9 @@ def _chats(server: TelegramServer, plan: Plan) -> Sequence[Stream]:
         private = number < plan.privates
         chat = server.private(person) if private else server.group(f"Group {number}")
         question = server.say(chat, person, "@janus_bot what do foxes eat?")["message_id"]
-        data = {
-            "chat_id": chat.id,
-            "thread_id": None,
-            "reply_to": question,
-            "private": private,
-            "draft_id": question,
-        }
+        target = TelegramTarget(chat.id, None, question, private, draft_id=question)
         kind = "private" if private else "group"
-        streams.append(Stream(kind, chat, Address("telegram", str(chat.id), data)))
+        streams.append(Stream(kind, chat, target.to_address()))
     return streams
 
 
@@ -233,16 +228,3 @@ async def _channels(server: DiscordServer, count: int) -> Sequence[Stream]:
         data = {"channel_id": channel.id, "reply_to": question}
         streams.append(Stream("channel", channel, Address("discord", channel.id, data)))
     return streams
-
-
-def _turn(address: Address) -> Turn:
-    return Turn(
-        id=new_id(),
-        channel=ChannelKey(address.platform, (address.chat,)),
-        message_id=str(address.data["reply_to"]),
-        person=Person(address.platform, "1", "Ann"),
-        command=Ask("What do foxes eat?"),
-        address=address,
-        seed=1,
-        accepted_at=time.time(),
-    )
