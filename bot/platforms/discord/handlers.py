@@ -23,7 +23,7 @@ from discord import app_commands
 from bot.actions import Action, Verb
 from bot.errors import BotError, StorageError
 from bot.i18n import Catalogue, Words
-from bot.models import Ask, Attachment, Imagine, IncomingMessage, Notice
+from bot.models import Ask, Attachment, Imagine, Notice
 from bot.platforms.discord import notices, parsing, permissions
 from bot.platforms.discord.catch_up import catch_up
 from bot.platforms.discord.components_v2 import prompt_form
@@ -318,17 +318,16 @@ class InteractionHandlers:
         if await self._is_refused(interaction, command):
             return
         private = not isinstance(command, Ask | Imagine | Retry)
-        target = await self._defer(
-            interaction, private=private, drawing=isinstance(command, Imagine)
+        drawing = isinstance(command, Imagine)
+        target = await self._acknowledge(
+            interaction, thinking=True, private=private, drawing=drawing
         )
         if target is None:
             return
         message = parsing.from_interaction(interaction, target, attachments, reply_to)
-        words = self._words(interaction)
-        notice = await _or_reason(self._dispatcher.handle(message, command), words)
-        if notice is not None:
-            await notices.fill_in(interaction, notice, words, private=private)
-        elif not private:
+        answer = self._dispatcher.handle(message, command)
+        answered = await self._show_notice(interaction, answer, thinking=True, private=private)
+        if not answered and not private:
             await self._say_if_hidden(interaction)
 
     async def _say_if_hidden(self, interaction: discord.Interaction) -> None:
@@ -354,42 +353,60 @@ class InteractionHandlers:
             return True
         return False
 
-    async def _defer(
-        self, interaction: discord.Interaction, *, private: bool, drawing: bool
+    async def _acknowledge(
+        self,
+        interaction: discord.Interaction,
+        *,
+        thinking: bool,
+        private: bool,
+        drawing: bool = False,
     ) -> parsing.DiscordTarget | None:
-        """Show "thinking", which the reply fills in.
+        """Acknowledge an interaction, a press without a trace unless it says "thinking".
 
         Returns:
-            Where the reply goes; `None` if Discord does not wait for one any more.
+            Where a reply through the interaction goes; `None` if Discord does not wait any more.
         """
         received_at = time.time()
         try:
-            answered = await interaction.response.defer(thinking=True, ephemeral=private)
+            answered = await interaction.response.defer(thinking=thinking, ephemeral=private)
         except NO_ANSWER as error:
             # Too late, or taken by another process with this token: the person sees that it
             # failed, and answering in spite of it would be a surprise.
-            log.warning("interaction not deferred", error=str(error))
+            log.warning("interaction not acknowledged", error=str(error))
             return None
-        placeholder = answered.message_id if answered is not None else None
+        placeholder = answered.message_id if answered is not None and thinking else None
         return parsing.through_interaction(interaction, received_at, placeholder, drawing=drawing)
 
-    async def _acknowledge(
-        self, interaction: discord.Interaction, *, thinking: bool = False
+    async def _show_notice(
+        self,
+        interaction: discord.Interaction,
+        answer: Awaitable[Notice | None],
+        *,
+        thinking: bool,
+        private: bool,
     ) -> bool:
-        """Acknowledge a press, for nobody or one person to see; whether Discord took that."""
+        """Show what the core says, or why it cannot say anything; whether there was anything."""
+        words = self._words(interaction)
         try:
-            await interaction.response.defer(thinking=thinking, ephemeral=thinking)
-        except NO_ANSWER as error:
-            log.warning("press not acknowledged", error=str(error))
+            notice = await answer
+        except BotError as error:
+            notice = Notice(answers.reason(error, words))
+        if notice is None:
             return False
+        if thinking:
+            await notices.fill_in(interaction, notice, words, private=private)
+        else:
+            await notices.follow(interaction, notice, words)
         return True
 
     async def _ask_for_prompt(self, interaction: discord.Interaction, action: Action) -> None:
         words = self._words(interaction)
         drawing = None
+        target = parsing.through_interaction(interaction, time.time())
         try:
             async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
-                notice = await self._dispatcher.press(_pressed(interaction), action)
+                message = parsing.from_interaction(interaction, target)
+                notice = await self._dispatcher.press(message, action)
                 drawing = await self._dispatcher.drawing(action.target)
         except TimeoutError:
             notice = Notice(words("discord-slow"))
@@ -427,49 +444,25 @@ class InteractionHandlers:
         """
         if await self._is_refused(interaction, Retry()):
             return
-        words = self._words(interaction)
         drawing = action.verb in _DRAWS
-        target: parsing.DiscordTarget | None
-        if deferred := parsing.must_answer_through_interaction(interaction):
-            target = await self._defer(interaction, private=False, drawing=drawing)
-        elif await self._acknowledge(interaction):
-            target = parsing.below_button(interaction, drawing=drawing)
-        else:
-            target = None
+        through = parsing.must_answer_through_interaction(interaction)
+        target = await self._acknowledge(
+            interaction, thinking=through, private=False, drawing=drawing
+        )
         if target is None:
             return
-        message = parsing.from_interaction(interaction, target)
-        notice = await _or_reason(self._dispatcher.press(message, action), words)
-        if notice is not None and deferred:
-            await notices.fill_in(interaction, notice, words, private=False)
-        elif notice is not None:
-            await notices.follow(interaction, notice, words)
+        if not through:
+            target = parsing.below_button(interaction, drawing=drawing)
+        answer = self._dispatcher.press(parsing.from_interaction(interaction, target), action)
+        await self._show_notice(interaction, answer, thinking=through, private=False)
 
     async def _answer_press(self, interaction: discord.Interaction, action: Action) -> None:
         """A press whose answer is a notice, or the message itself in another form."""
         slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
-        if not await self._acknowledge(interaction, thinking=slow):
-            return
-        words = self._words(interaction)
-        notice = await _or_reason(self._dispatcher.press(_pressed(interaction), action), words)
-        if notice is not None and slow:
-            await notices.fill_in(interaction, notice, words, private=True)
-        elif notice is not None:
-            await notices.follow(interaction, notice, words)
+        target = await self._acknowledge(interaction, thinking=slow, private=slow)
+        if target is not None:
+            answer = self._dispatcher.press(parsing.from_interaction(interaction, target), action)
+            await self._show_notice(interaction, answer, thinking=slow, private=slow)
 
     def _words(self, interaction: discord.Interaction) -> Words:
         return self._catalogue.words(interaction.locale.value)
-
-
-def _pressed(interaction: discord.Interaction) -> IncomingMessage:
-    """A press that starts no turn."""
-    target = parsing.through_interaction(interaction, time.time())
-    return parsing.from_interaction(interaction, target)
-
-
-async def _or_reason(answer: Awaitable[Notice | None], words: Words) -> Notice | None:
-    """What the core says, or why it cannot say anything."""
-    try:
-        return await answer
-    except BotError as error:
-        return Notice(answers.reason(error, words))
