@@ -74,12 +74,16 @@ class BackgroundTasks:
 
         Args:
             grace_seconds: that they get to end by themselves first.
+
+        Cancelling: they are cancelled at once.
         """
         tasks = list(self._tasks)
-        if tasks and grace_seconds:
-            await asyncio.wait(tasks, timeout=grace_seconds)
-        for task in tasks:
-            task.cancel()
+        try:
+            if tasks and grace_seconds:
+                await asyncio.wait(tasks, timeout=grace_seconds)
+        finally:
+            for task in tasks:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
