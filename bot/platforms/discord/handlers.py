@@ -245,9 +245,10 @@ class InteractionHandlers:
         self, interaction: discord.Interaction, beginning: str
     ) -> list[app_commands.Choice[str]]:
         """What the person drew lately, for the option of a command; nobody else sees it."""
+        person = parsing.person_of(interaction)
         try:
             async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
-                found = await self._dispatcher.recent_prompts(parsing.who(interaction), beginning)
+                found = await self._dispatcher.recent_prompts(person, beginning)
         except (BotError, TimeoutError) as error:
             log.info("no suggestions", reason=str(error))
             return []

@@ -153,7 +153,7 @@ def from_interaction(
     """A command, perhaps about the message `reply_to`, or the press of a button."""
     return IncomingMessage(
         channel=channel_key(target.channel_id),
-        person=who(interaction),
+        person=person_of(interaction),
         message_id=str(interaction.id),
         address=target.to_address(),
         attachments=attachments,
@@ -324,7 +324,7 @@ def submitted_prompt(interaction: discord.Interaction) -> str:
     return next((each.get("value", "") for each in fields if each["custom_id"] == PROMPT_FIELD), "")
 
 
-def who(interaction: discord.Interaction) -> Person:
+def person_of(interaction: discord.Interaction) -> Person:
     return _person(interaction.user, interaction.locale.value)
 
 
