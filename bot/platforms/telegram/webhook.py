@@ -14,7 +14,7 @@ import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -65,7 +65,7 @@ class Hook:
     """
 
     url: str
-    secret: str
+    secret: str = field(repr=False)
     allowlist: tuple[Network, ...]
     journal: Path
 
