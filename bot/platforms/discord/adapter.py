@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -37,6 +38,12 @@ log = structlog.get_logger(__name__)
 API_URL: Final = "https://discord.com/api/v10"
 _GATEWAY: Final = yarl.URL("wss://gateway.discord.gg/")
 """What discord.py starts with."""
+
+_TROUBLE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
+"""Status of answers after which a login is tried again."""
+
+_AUTHENTICATION_FAILED: Final = 4004
+"""With this code the gateway hangs up on a token that it does not accept."""
 
 _MIN_PAUSE_SECONDS: Final = 1.0
 _MAX_PAUSE_SECONDS: Final = 30.0
@@ -199,7 +206,7 @@ class DiscordAdapter:
             raise TokenRefused(REFUSED) from error
         except discord.HTTPException as error:
             await self._client.close()
-            if error.status < 500 and error.status != 429:  # noqa: PLR2004 - HTTP status
+            if error.status not in _TROUBLE:
                 raise AdapterError(
                     f"{self._api_url} answers {error.status} to a login. "
                     "Is [discord] api_url Discord's API, or a proxy of it?"
@@ -243,7 +250,7 @@ class DiscordAdapter:
                 client.wanted_intents.message_content = False
                 log.warning("going on without the message content intent", remedy=INTENTS)
             except discord.ConnectionClosed as error:
-                if error.code == 4004:  # noqa: PLR2004 - gateway: authentication failed
+                if error.code == _AUTHENTICATION_FAILED:
                     return TokenRefused(REFUSED)
                 return AdapterError(f"Discord ended the session with code {error.code}.")
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -19,7 +20,8 @@ from bot.errors import (
     SurfaceUnavailable,
 )
 
-UNKNOWN_MESSAGE = 10008
+UNKNOWN_MESSAGE: Final = 10008
+
 _TOKEN_CODES: Final = frozenset({10015, 10062, 50027})
 """Unknown webhook, unknown interaction, invalid webhook token: an interaction has ended."""
 
@@ -27,8 +29,8 @@ _BUSY_CODES: Final = frozenset({20028, 30046, 40062})
 """Write limit of a channel, edits of an old message, a resource that is limited: with a 4xx other
 than 429 at times."""
 
-_BUSY_PAUSE_SECONDS = 6.0
-"""Where Discord names none; edits of old messages come back 3 in 6 s."""
+_BUSY_PAUSE_SECONDS: Final = 6.0
+"""Where Discord names no pause; edits of old messages come back 3 in 6 s."""
 
 _FORBIDDEN: Final = {
     10003: "gone",
@@ -42,17 +44,17 @@ _FORBIDDEN: Final = {
 """Discord's error codes, and the sentence `discord-forbidden-…` of the catalogue that helps."""
 
 NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
-"""Discord did not take something short. Nobody can be told, so it is logged."""
+"""What a request that nobody waits for may raise; it is logged, because nobody can be told."""
 
 
 def interaction_ended(error: discord.HTTPException) -> bool:
     """Whether an interaction's token does not work any more (401 or one of three codes)."""
-    return error.status == 401 or error.code in _TOKEN_CODES  # noqa: PLR2004 - HTTP status
+    return error.status == HTTPStatus.UNAUTHORIZED or error.code in _TOKEN_CODES
 
 
 def needs_components_v2(error: discord.HTTPException) -> bool:
     """Whether Discord refused plain text because the message is a container already."""
-    return error.status == 400 and "COMPONENTS_V2" in error.text  # noqa: PLR2004 - HTTP status
+    return error.status == HTTPStatus.BAD_REQUEST and "COMPONENTS_V2" in error.text
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def _from_status(error: discord.HTTPException) -> SurfaceError:
     match error.status:
         case 429:
             return RateLimited(_retry_after(error))
-        case status if status >= 500:  # noqa: PLR2004 - HTTP status
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return DeliveryUnknown(f"Discord has trouble ({status}); it may be there.")
         case _ if error.code in _BUSY_CODES:
             return RateLimited(_retry_after(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -17,6 +18,7 @@ from bot.support import TooManyBytes, read_bounded
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _MAX_TRIES: Final = 3
+_TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class _Trouble(Exception):
@@ -105,7 +107,7 @@ async def _read(session: aiohttp.ClientSession, attachment: Attachment, limit: i
     if (attachment.size or 0) > limit:
         raise TooManyBytes
     async with session.get(attachment.source["url"], timeout=_TIMEOUT) as response:
-        if response.status == 429 or response.status >= 500:  # noqa: PLR2004 - HTTP status
+        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status == _TOO_MANY:
             raise _Trouble
         if not response.ok:
             raise ImageUnreadable("Discord does not have this picture any more. Send it again.")
