@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from fluent.syntax import ast as fluent
 from fluent.syntax.visitor import Visitor
 
 from bot import errors
-from bot.i18n import Catalogue
+from bot.i18n import Catalogue, catalogue
 from bot.i18n.catalogue import DEFAULT
 
 HERE = Path(errors.__file__).parent
@@ -34,7 +36,7 @@ class Variables(Visitor):
 def sentences(language: str) -> dict[str, set[str]]:
     """The keys of a language, each with its variables."""
     found: dict[str, set[str]] = {}
-    for file in sorted((HERE / "language" / language).glob("*.ftl")):
+    for file in sorted((HERE / "i18n" / language).glob("*.ftl")):
         for entry in FluentParser().parse(file.read_text("utf-8")).body:
             assert not isinstance(entry, fluent.Junk), f"{file}: {entry.content}"
             if isinstance(entry, fluent.Message):
@@ -42,6 +44,7 @@ def sentences(language: str) -> dict[str, set[str]]:
                 variables = Variables()
                 variables.visit(entry)
                 found[entry.id.name] = variables.names
+    assert found, "there are no sentences where they are looked for"
     return found
 
 
@@ -103,6 +106,29 @@ def test_a_key_that_nobody_knows_is_a_mistake() -> None:
         Catalogue().words("ru")("no-such-sentence")
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_depends_on_no_value_needs_no_library(language: str) -> None:
+    """Menus are put up in all languages at every start, and nobody may ever speak them."""
+    code = (
+        "import sys; from bot.i18n import Catalogue; from bot.turns.commands import WORDS;"
+        f"words = Catalogue().words({language!r}); [words('command-' + word) for word in WORDS];"
+        "print({'babel', 'fluent.runtime'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_plain_sentences_are_what_fluent_makes_of_them(language: str) -> None:
+    """Indentation and line breaks included."""
+    words, folder = Catalogue().words(language), HERE / "i18n" / language
+    bundle = catalogue._bundle(folder)
+    for key, variables in sentences(language).items():
+        pattern = bundle.get_message(key).value
+        if not variables and pattern is not None:
+            assert words(key) == bundle.format_pattern(pattern, {})[0]
+
+
 def test_every_error_has_its_sentence() -> None:
     """What a person can meet is told in their language."""
     keys = sentences(DEFAULT)
@@ -130,7 +156,7 @@ ELSEWHERE = {
     "platforms/discord/permissions.py": "told to whoever runs the bot",
     "platforms/telegram/files.py": "in an error",
     "platforms/web/adapter.py": "told to whoever runs the bot",
-    "platforms/telegram/polling.py": "told to whoever runs the bot",
+    "platforms/telegram/errors.py": "told to whoever runs the bot",
 }
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fluent.runtime import FluentBundle, FluentResource
+from fluent.syntax import FluentParser
+from fluent.syntax.ast import Message, Pattern, TextElement
+
+if TYPE_CHECKING:
+    from fluent.runtime import FluentBundle
 
 DEFAULT: Final = "en"
 """Complete, so whatever another language lacks is said in it."""
@@ -17,14 +21,16 @@ _HERE: Final = Path(__file__).parent
 class Words:
     """The sentences of one language.
 
+    Those that say nothing about any value are kept as they are; menus need no others. Fluent's
+    runtime, with the rules and numbers of a language, comes with the first sentence that needs it.
+
     Args:
-        language: its tag, the name of its folder.
-        bundles: where to look for a sentence, one after the other.
+        folders: of this language and of the one to fall back on, each called by its tag.
     """
 
-    def __init__(self, language: str, bundles: tuple[FluentBundle, ...]) -> None:
-        self.language = language
-        self._bundles = bundles
+    def __init__(self, *folders: Path) -> None:
+        self.language = folders[0].name
+        self._folders = folders
 
     def __call__(self, key: str, /, **values: str | float) -> str:
         """A sentence.
@@ -36,17 +42,19 @@ class Words:
         Raises:
             KeyError: no language has it: a mistake in the program.
         """
-        for bundle in self._bundles:
-            if bundle.has_message(key):
+        for folder in self._folders:
+            plain = _sentences(folder).get(key)
+            if plain is not None:
+                return plain
+            if key in _sentences(folder):
+                bundle = _bundle(folder)
                 pattern = bundle.get_message(key).value
                 if pattern is not None:
-                    text, _ = bundle.format_pattern(pattern, values)
-                    return str(text)
+                    return str(bundle.format_pattern(pattern, values)[0])
         raise KeyError(key)
 
     def has(self, key: str) -> bool:
-        """Whether there is such a sentence."""
-        return any(bundle.has_message(key) for bundle in self._bundles)
+        return any(key in _sentences(folder) for folder in self._folders)
 
 
 class Catalogue:
@@ -79,15 +87,34 @@ class Catalogue:
 
     def _of(self, language: str) -> Words:
         if language not in self._words:
-            tags = dict.fromkeys((language, DEFAULT))
-            bundles = tuple(_bundle(self._folder / tag) for tag in tags)
-            self._words[language] = Words(language, bundles)
+            folders = (self._folder / tag for tag in dict.fromkeys((language, DEFAULT)))
+            self._words[language] = Words(*folders)
         return self._words[language]
+
+
+@cache
+def _sentences(folder: Path) -> dict[str, str | None]:
+    """The sentences of a language by key; `None` for those that depend on values."""
+    found: dict[str, str | None] = {}
+    for file in sorted(folder.glob("*.ftl")):
+        for entry in FluentParser(with_spans=False).parse(file.read_text("utf-8")).body:
+            if isinstance(entry, Message):
+                found[entry.id.name] = _text(entry.value)
+    return found
+
+
+def _text(pattern: Pattern | None) -> str | None:
+    if pattern is None or len(pattern.elements) != 1:
+        return None
+    element = pattern.elements[0]
+    return element.value if isinstance(element, TextElement) else None
 
 
 @cache
 def _bundle(folder: Path) -> FluentBundle:
     """A language, read once in a process: parsing takes more than a tenth of a second."""
+    from fluent.runtime import FluentBundle, FluentResource  # noqa: PLC0415 - five megabytes
+
     # Marks around each value would be seen in chats, and count towards their limits.
     bundle = FluentBundle([folder.name], use_isolating=False)
     for file in sorted(folder.glob("*.ftl")):
