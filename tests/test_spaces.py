@@ -13,6 +13,8 @@ import pytest
 
 from bot.errors import (
     BadInput,
+    GenerationCancelled,
+    GenerationTimeout,
     ProviderError,
     QueueFull,
     QuotaExceeded,
@@ -104,12 +106,16 @@ async def test_text_that_was_shown_is_not_begun_again() -> None:
     assert second.asked == 0
 
 
-async def test_errors_that_no_other_space_helps_with() -> None:
-    """A value that one Space refuses is refused by all."""
-    first, second = Scripted("a", [BadInput("no")]), Scripted("b", GOOD)
-    with pytest.raises(BadInput):
-        await ask(Spaces([first, second]))
-    assert second.asked == 0
+@pytest.mark.parametrize("kind", ProviderError.__subclasses__(), ids=lambda kind: kind.__name__)
+async def test_errors_that_another_space_may_help_with(kind: type[ProviderError]) -> None:
+    """A value that one Space refuses is refused by all, and time that is over is over."""
+    first, second = Scripted("a", [kind("no")]), Scripted("b", GOOD)
+    if kind in {BadInput, GenerationTimeout, GenerationCancelled}:
+        with pytest.raises(kind):
+            await ask(Spaces([first, second]))
+        assert second.asked == 0
+    else:
+        assert await ask(Spaces([first, second])) == "yes"
 
 
 async def test_the_most_useful_error_is_raised() -> None:
