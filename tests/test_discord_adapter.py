@@ -17,7 +17,7 @@ from bot.platforms.adapter import Adapter
 from bot.reply.surface import Content
 from bot.turns.dispatcher import Dispatcher
 from tests.servers.discord import DiscordServer
-from tests.servers.discord_running import ScriptedInbox, closing, make, running
+from tests.servers.discord_running import DiscordInbox, closing, make, running
 from tests.servers.discord_world import (
     ATTACH,
     EVERYTHING,
@@ -32,7 +32,7 @@ PICTURE = ("fox.png", b"\x89PNG a fox")
 def test_it_is_an_adapter_and_the_scripted_inbox_an_inbox(discord: DiscordServer) -> None:
     """The classes match the ports that they are used for (checked by the type checker too)."""
     adapter: Adapter = make(discord)
-    inbox: Dispatcher = ScriptedInbox(discord)
+    inbox: Dispatcher = DiscordInbox(discord)
     assert adapter.name == "discord"
     assert inbox is not None
 
@@ -212,9 +212,9 @@ class TestConnection:
         """A message that is in the inbox's hands when serving ends is still accepted."""
         ada = discord.person("Ada")
         async with running(discord) as one:
-            one.inbox.gate = asyncio.Event()
+            one.inbox.gate.clear()
             await discord.says(ada, discord.dm(ada), "hurry")
-            await discord.wait_for(lambda: one.inbox.began)
+            await discord.wait_for(lambda: one.inbox.begun)
             one.task.cancel()
             await discord.wait_for(lambda: discord.gateway.parted)
             assert not one.inbox.got

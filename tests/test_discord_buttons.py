@@ -19,7 +19,7 @@ from bot.turns.commands import ShowRecipe
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
 from tests.servers.discord_people import ada, buttons, general, presses, sends_in
-from tests.servers.discord_running import Running, ScriptedInbox, running
+from tests.servers.discord_running import DiscordInbox, Running, running
 from tests.servers.discord_world import ATTACH, EPHEMERAL, LOADING
 
 TURN = "abcde23456"
@@ -238,7 +238,7 @@ class TestPressed:
     ) -> None:
         """Nobody waits for an answer that does not come."""
         shown = await drawn(discord, discord_bot)
-        discord_bot.inbox.press_error = RuntimeError("a mistake in the program")
+        discord_bot.inbox.press_failure = RuntimeError("a mistake in the program")
         await presses(discord, ada(discord), general(discord), shown, f"stop:{TURN}:")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert ephemeral(discord)[0]["content"] == WORDS("discord-failed")
@@ -265,7 +265,7 @@ class TestForm:
         await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
         (handed,) = discord_bot.inbox.got
         assert handed.command == Imagine("an owl", 42, 6.0)
-        assert handed.deferred
+        assert handed.message.message_id in discord_bot.inbox.deferred
         assert handed.message.message_id == sent.id
         assert sent.answer is not None
         assert sent.answer["type"] == 5
@@ -346,7 +346,7 @@ class TestNotices:
 async def test_a_storage_that_fails_is_told(discord: DiscordServer) -> None:
     """In the person's language; the details are for the log."""
 
-    class Broken(ScriptedInbox):
+    class Broken(DiscordInbox):
         async def drawing(self, turn_id: str) -> Imagine | None:
             raise StorageError(f"The disk with {turn_id} is gone.")
 

@@ -8,11 +8,11 @@ from bot.models import Ask, ChannelKey
 from bot.platforms.discord import catch_up
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_people import general
-from tests.servers.discord_running import ScriptedInbox, running
+from tests.servers.discord_running import DiscordInbox, running
 from tests.servers.discord_world import HISTORY, Channel
 
 
-def questions(inbox: ScriptedInbox) -> list[str]:
+def questions(inbox: DiscordInbox) -> list[str]:
     return [one.command.question for one in inbox.got if isinstance(one.command, Ask)]
 
 
@@ -20,7 +20,7 @@ async def asks(discord: DiscordServer, channel: Channel, text: str) -> str:
     return await discord.says(discord.people[0], channel, f"<@{discord.bot.id}> {text}")
 
 
-async def once(discord: DiscordServer, inbox: ScriptedInbox, *channels: Channel) -> None:
+async def once(discord: DiscordServer, inbox: DiscordInbox, *channels: Channel) -> None:
     """A first life of the bot, in which it handled a message in each channel."""
     async with running(discord, inbox):
         for channel in channels or [general(discord)]:
@@ -31,7 +31,7 @@ async def once(discord: DiscordServer, inbox: ScriptedInbox, *channels: Channel)
 
 async def test_what_was_written_meanwhile_is_answered(discord: DiscordServer) -> None:
     """Mentions in any channel and direct messages, each once and in order; nothing else."""
-    inbox = ScriptedInbox(discord)
+    inbox = DiscordInbox(discord)
     direct = discord.dm(discord.people[0])
     other = discord.channel(discord.guilds[0], "other")
     await once(discord, inbox, general(discord), direct)
@@ -68,7 +68,7 @@ async def test_what_is_too_old_stays_unanswered(
     discord: DiscordServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The conversation has moved on."""
-    inbox = ScriptedInbox(discord)
+    inbox = DiscordInbox(discord)
     await once(discord, inbox)
     await asks(discord, general(discord), "too old")
     monkeypatch.setattr(catch_up, "MAX_AGE_SECONDS", -1.0)
@@ -80,7 +80,7 @@ async def test_what_is_too_old_stays_unanswered(
 
 async def test_a_channel_that_cannot_be_read_holds_up_no_other(discord: DiscordServer) -> None:
     """It lost a permission meanwhile."""
-    inbox = ScriptedInbox(discord)
+    inbox = DiscordInbox(discord)
     locked = discord.channel(discord.guilds[0], "locked")
     await once(discord, inbox, general(discord), locked)
     await asks(discord, general(discord), "second")

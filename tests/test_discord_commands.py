@@ -13,7 +13,7 @@ from bot.turns.commands import ShowRecipe, ShowSettings
 from bot.turns.settings import NAMES
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_people import ada, general, types
-from tests.servers.discord_running import Running, ScriptedInbox, registered, running
+from tests.servers.discord_running import DiscordInbox, Running, registered, running
 from tests.servers.discord_world import EPHEMERAL, Channel
 
 PICTURE = ("fox.png", b"\x89PNG a fox")
@@ -93,7 +93,7 @@ class TestSuggestions:
     ) -> None:
         """The command itself still works."""
 
-        class Broken(ScriptedInbox):
+        class Broken(DiscordInbox):
             async def recent_prompts(self, person: Person, beginning: str) -> list[str]:
                 raise StorageError(f"nothing known of {person} and {beginning}")
 
@@ -225,7 +225,7 @@ async def test_a_message_that_was_missed_tells_its_authors_roles(discord: Discor
     """Discord leaves them out of messages that are read, so they are asked for."""
     discord.guilds[0].more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
     ada(discord).roles = ["4242"]
-    inbox = ScriptedInbox(discord)
+    inbox = DiscordInbox(discord)
     async with running(discord, inbox):
         await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> first")
         await discord.wait_for(lambda: inbox.marks, WAIT)

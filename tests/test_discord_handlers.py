@@ -87,7 +87,7 @@ class TestCommands:
             )
             await discord.wait_for(lambda: one.inbox.got)
         (handed,) = one.inbox.got
-        assert handed.deferred
+        assert handed.message.message_id in one.inbox.deferred
         assert run.answer is not None
         assert run.answer["type"] == 5
         assert handed.command == Imagine("a red fox", 42, 6.0)
@@ -172,7 +172,7 @@ class TestCommands:
         """A sentence in the person's language replaces the "thinking" message, quietly."""
         channel = discord.channel(discord.guild())
         async with running(discord) as one:
-            one.inbox.error = StorageError("The disk is full.")
+            one.inbox.failures.append(StorageError("The disk is full."))
             await discord.runs(discord.person("Ada"), channel, "imagine", prompt="a fox")
             await discord.wait_for(lambda: discord.messages(channel))
         (message,) = channel.messages.values()

@@ -21,9 +21,10 @@ from bot.platforms.telegram.updates import Timing
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
 from tests.pictures import picture
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
-from tests.servers.telegram_support import FAST, ScriptedInbox, both_ways, opened, serving
+from tests.servers.telegram_support import FAST, both_ways, opened, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::telegram.warnings.PTBDeprecationWarning")
 
@@ -294,7 +295,7 @@ async def test_album_is_one_message(telegram: TelegramServer) -> None:
     assert [file.source["file_id"] for file in message.attachments] == [
         item["photo"][-1]["file_id"] for item in items
     ]
-    assert len(inbox.taken) == 1
+    assert len(inbox.got) == 1
 
 
 async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
@@ -323,7 +324,7 @@ async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
     again = ScriptedInbox()
     async with serving(telegram, again):
         await again.wait(2)
-    assert sorted(len(message.attachments) for message, _ in again.taken) == [0, 2]
+    assert sorted(len(message.attachments) for message, _ in again.got) == [0, 2]
 
 
 @both_ways
@@ -368,7 +369,7 @@ async def test_command_with_a_wrong_value_is_explained(telegram: TelegramServer)
         telegram.say(chat, ada, "/imagine a fox --seed x")
         await telegram.wait_for(lambda: telegram.replies(chat))
     assert "whole number" in telegram.replies(chat)[0]["text"]
-    assert inbox.taken == []
+    assert inbox.got == []
 
 
 # Files

@@ -10,8 +10,9 @@ from bot.models import Address, Imagine, Notice
 from bot.platforms.telegram.client import TelegramTarget
 from bot.reply.surface import Content, Mood
 from tests.pictures import picture
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, both_ways, serving
+from tests.servers.telegram_support import both_ways, serving
 from tests.servers.telegram_world import Chat
 
 pytestmark = both_ways
@@ -116,7 +117,7 @@ async def test_the_prompt_is_edited_with_an_answer(telegram: TelegramServer) -> 
         assert "a red fox" in asked["text"]
         telegram.say(chat, ann, "a blue fox", reply_to=asked)
         await inbox.wait(1)
-    ((_, command),) = inbox.taken
+    ((_, command),) = inbox.got
     assert command == Imagine("a blue fox", 42, 6.0)
 
 
@@ -144,5 +145,5 @@ async def test_a_group_is_managed_by_its_administrators(telegram: TelegramServer
             telegram.say(chat, person, "/settings@janus_bot")
         telegram.say(chat, ann, "/help@janus_bot")
         await inbox.wait(4)
-    assert [message.moderator for message, _ in inbox.taken] == [True, False, True, False]
+    assert [message.moderator for message, _ in inbox.got] == [True, False, True, False]
     assert len(telegram.called("getChatMember")) == 2

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bot.models import Notice
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, serving
+from tests.servers.telegram_support import serving
 from tests.test_telegram_buttons import shown
 
 LONG = "What is stored about you: " + "much " * 60

@@ -15,8 +15,9 @@ from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
 from bot.reply.surface import Content, Mood
 from tests.pictures import picture
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TOKEN, TelegramServer
-from tests.servers.telegram_support import ScriptedInbox, both_ways, opened, serving
+from tests.servers.telegram_support import both_ways, opened, serving
 from tests.servers.telegram_world import Json
 
 pytestmark = both_ways
@@ -47,7 +48,7 @@ async def begun(
 
 async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[File, ...]) -> None:
     """The reply of the newest request, as the core shows it."""
-    surface = adapter.surface(inbox.taken[-1][0].address)
+    surface = adapter.surface(inbox.got[-1][0].address)
     receipt = await surface.create(Content("Drawing"), "turn-0")
     await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))
     await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))  # harmless

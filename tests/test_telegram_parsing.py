@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from bot.models import Ask, Imagine, IncomingMessage
+from bot.models import Ask, Imagine
 from bot.turns.commands import Command, Help, Privacy, Retry
 from tests.pictures import picture
+from tests.scripted_inbox import ScriptedInbox, Taken
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_methods import File
-from tests.servers.telegram_support import ScriptedInbox, serving
+from tests.servers.telegram_support import serving
 from tests.servers.telegram_world import Chat, Json
 
 
@@ -26,17 +27,17 @@ class Scene:
         self.group = telegram.group()
         self._settled = 0
 
-    async def settle(self) -> list[tuple[IncomingMessage, Command]]:
+    async def settle(self) -> list[Taken]:
         """What was taken in of everything sent since the last time.
 
         Updates are confirmed when they were handled, so what is missing then was ignored.
         """
         await self.server.wait_for(lambda: not self.server.unconfirmed)
-        taken = list(self.inbox.taken)
-        self.inbox.taken.clear()
+        taken = list(self.inbox.got)
+        self.inbox.got.clear()
         return taken
 
-    async def one(self) -> tuple[IncomingMessage, Command]:
+    async def one(self) -> Taken:
         (pair,) = await self.settle()
         return pair
 

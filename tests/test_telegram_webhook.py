@@ -17,16 +17,9 @@ from bot.models import Ask
 from bot.platforms.telegram.updates import ALLOWED_UPDATES
 from bot.platforms.telegram.webhook import forwarded_addresses, is_allowed
 from tests.pictures import picture
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TelegramServer
-from tests.servers.telegram_support import (
-    DELIVERED,
-    NETWORKS,
-    ScriptedInbox,
-    by_webhook,
-    hooked,
-    opened,
-    serving,
-)
+from tests.servers.telegram_support import DELIVERED, NETWORKS, by_webhook, hooked, opened, serving
 from tests.servers.telegram_webhook import HEADER
 from tests.servers.web_bot import ScriptedWebBot
 from tests.servers.web_bot import serving as serving_web
@@ -77,7 +70,7 @@ async def test_strangers_are_refused(telegram: TelegramServer) -> None:
         assert await post(telegram, b"[1]", **known) == 400
         assert await post(telegram, io.BytesIO(b"x" * 1_100_000), **known) == 413
         assert await post(telegram, update, **known, X_Forwarded_For=TELEGRAM) == 200
-    assert inbox.taken == []
+    assert inbox.got == []
 
 
 @pytest.mark.parametrize(
@@ -141,7 +134,7 @@ async def test_chats_do_not_wait_for_each_other(telegram: TelegramServer) -> Non
         await inbox.wait_for(lambda: inbox.begun == 2)
         inbox.gate.set()
         await inbox.wait(4)
-    adas = [command for message, command in inbox.taken if message.person.name == "Ada"]
+    adas = [command for message, command in inbox.got if message.person.name == "Ada"]
     assert adas == [Ask("one"), Ask("two"), Ask("three")]
 
 

@@ -5,67 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
-from bot.actions import Action
 from bot.errors import BotError
 from bot.models import IncomingMessage, Notice
 from bot.platforms.discord import DiscordAdapter
 from bot.turns.commands import Command
-from tests.scripted_inbox import RememberingInbox
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.discord import TOKEN, DiscordServer
 
 
-@dataclass
-class Handed:
-    """One message that the inbox got, and how Discord's side looked at that moment."""
+class DiscordInbox(ScriptedInbox):
+    """A scripted inbox whose news wake those who wait for `server`.
 
-    message: IncomingMessage
-    command: Command
-    deferred: bool
-
-
-@dataclass
-class ScriptedInbox(RememberingInbox):
-    """Takes everything in; answers with `notices` in order, or raises `error`.
-
-    Presses raise `press_error` instead.
+    Attributes:
+        deferred: ids of interactions that Discord had an answer to when they were handed on.
     """
 
-    server: DiscordServer
-    notices: list[Notice] = field(default_factory=list)
-    error: BotError | None = None
-    press_error: Exception | None = None
-    gate: asyncio.Event | None = None
-    got: list[Handed] = field(default_factory=list)
-    began: int = 0
-
-    def __post_init__(self) -> None:
-        super().__init__(news=self.server.touch)
+    def __init__(self, server: DiscordServer) -> None:
+        super().__init__(news=server.touch)
+        self.deferred: set[str] = set()
+        self._server = server
 
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        self.began += 1
-        self.server.touch()
-        if self.gate is not None:
-            await self.gate.wait()
-        interaction = self.server.interactions.get(message.message_id)
-        deferred = interaction is not None and interaction.answer is not None
-        self.got.append(Handed(message, command, deferred))
-        self.server.touch()
-        if self.error is not None:
-            raise self.error
-        return self.notices.pop(0) if self.notices else None
-
-    async def press(self, message: IncomingMessage, action: Action) -> Notice | None:
-        if self.press_error is not None:
-            raise self.press_error
-        return await super().press(message, action)
-
-    @property
-    def commands(self) -> list[Command]:
-        return [one.command for one in self.got]
+        interaction = self._server.interactions.get(message.message_id)
+        if interaction is not None and interaction.answer is not None:
+            self.deferred.add(message.message_id)
+        return await super().handle(message, command)
 
 
 @dataclass
@@ -73,7 +41,7 @@ class Running:
     """An adapter that serves."""
 
     adapter: DiscordAdapter
-    inbox: ScriptedInbox
+    inbox: DiscordInbox
     states: list[bool]
     task: asyncio.Task[None]
 
@@ -98,10 +66,10 @@ async def closing(adapter: DiscordAdapter) -> AsyncIterator[DiscordAdapter]:
 
 @asynccontextmanager
 async def running(
-    server: DiscordServer, inbox: ScriptedInbox | None = None, **options: object
+    server: DiscordServer, inbox: DiscordInbox | None = None, **options: object
 ) -> AsyncIterator[Running]:
     """An adapter that is connected, and ended cleanly; at no time it could ping anybody."""
-    inbox = ScriptedInbox(server) if inbox is None else inbox
+    inbox = DiscordInbox(server) if inbox is None else inbox
     states: list[bool] = []
 
     def ready(connected: bool) -> None:

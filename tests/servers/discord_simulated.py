@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import simcord
 from simcord import ChannelHandle, Env, MemberActor
@@ -16,30 +16,23 @@ from bot.platforms.discord.commands import sync_commands
 from bot.platforms.discord.handlers import Handlers
 from bot.platforms.discord.surface import DiscordSurface
 from bot.turns.commands import Command
-from tests.scripted_inbox import RememberingInbox
+from tests.scripted_inbox import ScriptedInbox
 
 Answer = Callable[[DiscordSurface, Command], Awaitable[None]]
 
 
 @dataclass
-class AnsweringInbox(RememberingInbox):
-    """Answers each request at once: with a notice, or as `answer` does."""
+class AnsweringInbox(ScriptedInbox):
+    """What has no notice is answered at once, as `answer` does."""
 
     answer: Answer | None = None
-    notices: list[Notice] = field(default_factory=list)
-    got: list[tuple[IncomingMessage, Command]] = field(default_factory=list)
     client: BotClient | None = None
 
-    def __post_init__(self) -> None:
-        super().__init__()
-
     async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        self.got.append((message, command))
-        if self.notices:
-            return self.notices.pop(0)
-        if self.answer is not None:
+        notice = await super().handle(message, command)
+        if notice is None and self.answer is not None:
             await self.answer(self.surface(message), command)
-        return None
+        return notice
 
     def surface(self, message: IncomingMessage) -> DiscordSurface:
         assert self.client is not None

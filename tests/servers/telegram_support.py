@@ -7,7 +7,6 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,13 @@ from aiohttp import web
 from telegram import Bot
 
 from bot.files import File
-from bot.models import IncomingMessage, Notice
 from bot.platforms.telegram.adapter import TelegramAdapter
 from bot.platforms.telegram.client import TelegramTarget, make_bot
 from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.surface import TelegramSurface
 from bot.platforms.telegram.updates import Timing
 from bot.platforms.telegram.webhook import Hook
-from bot.turns.commands import Command
-from tests.scripted_inbox import RememberingInbox
+from tests.scripted_inbox import ScriptedInbox
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_world import Chat
 
@@ -91,50 +88,6 @@ def make_surface(telegram_client: Bot) -> Make:
         return TelegramSurface(client, target, state)
 
     return make
-
-
-@dataclass
-class ScriptedInbox(RememberingInbox):
-    """Takes messages in; what it answers and when is up to the test."""
-
-    taken: list[tuple[IncomingMessage, Command]] = field(default_factory=list)
-    begun: int = 0
-    notice: Notice | None = None
-    failures: list[Exception] = field(default_factory=list)
-    gate: asyncio.Event = field(default_factory=asyncio.Event)
-    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.gate.set()
-
-    async def handle(self, message: IncomingMessage, command: Command) -> Notice | None:
-        """As `bot.turns.dispatcher.Dispatcher.handle`."""
-        self.begun += 1
-        await self._notify()
-        await self.gate.wait()
-        if self.failures:
-            raise self.failures.pop(0)
-        self.taken.append((message, command))
-        await self._notify()
-        return self.notice
-
-    @property
-    def commands(self) -> list[Command]:
-        return [command for _, command in self.taken]
-
-    async def wait(self, count: int) -> list[tuple[IncomingMessage, Command]]:
-        """Wait until so many messages were taken in."""
-        await self.wait_for(lambda: len(self.taken) >= count)
-        return self.taken
-
-    async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        async with asyncio.timeout(50), self.changed:
-            await self.changed.wait_for(predicate)
-
-    async def _notify(self) -> None:
-        async with self.changed:
-            self.changed.notify_all()
 
 
 @asynccontextmanager
