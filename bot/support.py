@@ -150,9 +150,8 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(handle)
         Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(partial).unlink(missing_ok=True)  # still there only if something went wrong
     sync_folder(path.parent)
 
 

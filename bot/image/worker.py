@@ -52,23 +52,20 @@ class PictureWorker:
                 self._idle.cancel()
             if self._process is None:
                 self._process = await _start()
+            answer = None
             try:
                 async with asyncio.timeout(_MAX_PICTURE_SECONDS):
                     answer, made = await _ask(self._process, data)
             except TimeoutError as error:
-                await self.close()
-                raise ImageTooLarge(
-                    "The picture takes too long to decode. Send a smaller one."
-                ) from error
+                raise ImageTooLarge("The picture takes too long to decode.") from error
             except (OSError, EOFError) as error:
-                code = await self.close()
-                log.warning("picture not decoded; its process ended", code=code)
+                log.warning("the process that decodes pictures ended")
                 raise ImageUnreadable(
                     "The picture is damaged or not complete. Try sending it again."
                 ) from error
-            except BaseException:
-                await self.close()
-                raise
+            finally:
+                if answer is None:
+                    await self.close()
             self._idle = asyncio.get_running_loop().call_later(_IDLE_SECONDS, self._end)
         if "error" in answer:
             kind: type[ImageError] = getattr(errors, answer["error"])
@@ -81,16 +78,15 @@ class PictureWorker:
     async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
-    async def close(self) -> int | None:
-        """End the process; returns its exit status, if there was one. Idempotent."""
+    async def close(self) -> None:
+        """End the process. Idempotent."""
         if self._idle is not None:
             self._idle.cancel()
         process, self._process = self._process, None
-        if process is None:
-            return None
-        with suppress(ProcessLookupError):
-            process.kill()
-        return await process.wait()
+        if process is not None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     def _end(self) -> None:
         """Let the process end by itself: there is nothing more to read."""
