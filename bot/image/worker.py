@@ -1,8 +1,8 @@
 """Decodes what people send, in a process that may die of it.
 
 Pillow decodes in C, and hostile files are made for such code. Here a file can cost no more than its
-process, which has limits on memory and on time; and a bot to which nobody sends pictures does without
-Pillow.
+process, which has limits on memory and on time; and a bot to which nobody sends pictures does
+without Pillow.
 """
 
 from __future__ import annotations
