@@ -29,7 +29,7 @@ from tests.servers.telegram import TelegramServer
 AIM = 0.010
 PAUSE = 0.5
 """Seconds between two samples, in which the answer is finished and the next poll goes out."""
-LONGEST = 180.0
+START_TIMEOUT_SECONDS = 180.0
 SHOWING = frozenset({"sendmessage", "sendmessagedraft"})
 NOWHERE = "http://127.0.0.1:9"
 
@@ -67,8 +67,10 @@ class _Servers:
 
     async def connected(self) -> None:
         """Wait until a bot is."""
-        await self.discord.wait_for(lambda: self.discord.gateway.live, LONGEST)
-        await self.telegram.wait_for(lambda: self.telegram.called("getUpdates"), LONGEST)
+        await self.discord.wait_for(lambda: self.discord.gateway.live, START_TIMEOUT_SECONDS)
+        await self.telegram.wait_for(
+            lambda: self.telegram.called("getUpdates"), START_TIMEOUT_SECONDS
+        )
 
     async def sample(self) -> None:
         """Write once in each kind of place."""
@@ -97,7 +99,7 @@ class _Servers:
 
         begun = time.monotonic()
         server.say(chat, person, "@janus_bot hello")
-        return (await server.wait_for(first, LONGEST) or begun) - begun
+        return (await server.wait_for(first, START_TIMEOUT_SECONDS) or begun) - begun
 
     async def _discord(self) -> float:
         await asyncio.sleep(PAUSE)
@@ -105,7 +107,7 @@ class _Servers:
         where = f"/channels/{channel.id}/messages$"
         begun = time.monotonic()
         await server.says(self.user, channel, f"<@{server.bot.id}> hello")
-        await server.wait_for(lambda: server.calls("POST", where), LONGEST)
+        await server.wait_for(lambda: server.calls("POST", where), START_TIMEOUT_SECONDS)
         return server.calls("POST", where)[0].at - begun
 
 

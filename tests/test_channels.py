@@ -8,7 +8,7 @@ import pytest
 from bot.models import Answer, ChannelKey, TurnState
 from bot.provider.responses import JsonConversation
 from bot.storage import Storage
-from tests.test_store import a_turn, accepted, answered, history
+from tests.test_turn_store import a_turn, accepted, answered, history
 
 GROUP = ChannelKey("telegram", ("-42",))
 SUPERGROUP = ChannelKey("telegram", ("-10042",))

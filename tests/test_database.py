@@ -14,7 +14,7 @@ from bot.models import Answer, TurnState
 from bot.provider.responses import JsonConversation
 from bot.storage import Storage
 from tests.servers.databases import NO_PICTURES
-from tests.test_store import HERE, a_turn, accepted, history
+from tests.test_turn_store import HERE, a_turn, accepted, history
 
 STEPS = 24
 """More than the number of times that a write waits for something."""

@@ -100,7 +100,7 @@ from bot.files import File
 from bot.storage import PictureStore, Storage
 from bot.storage.migrations import migrations_folder
 from bot.models import Answer, TurnState
-from tests.test_store import a_turn
+from tests.test_turn_store import a_turn
 
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", disk], check=True)

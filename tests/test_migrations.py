@@ -24,7 +24,7 @@ from bot.storage.database import file_of, open_for_migration, parse
 from bot.storage.migrations import migrate, migrations_folder, revisions
 from bot.storage.schema import metadata
 from tests.servers.databases import NO_PICTURES
-from tests.test_store import HERE, a_turn, history
+from tests.test_turn_store import HERE, a_turn, history
 
 # These start Python again, or wait for a server, which can take long when all are busy.
 SLOW_MACHINE = pytest.mark.timeout(180)

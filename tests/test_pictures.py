@@ -13,7 +13,7 @@ from bot.models import Answer, TurnState
 from bot.storage import PictureStore, Storage
 from bot.storage.schema import images
 from tests.pictures import png
-from tests.test_store import HERE, a_turn
+from tests.test_turn_store import HERE, a_turn
 
 RECIPE = Recipe("a red fox", 42, 5.0, 1.0, "deepseek-ai/Janus-Pro-7B", 3)
 

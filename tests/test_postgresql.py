@@ -14,7 +14,7 @@ from bot.models import Answer, TurnState
 from bot.storage import Database, Storage
 from tests.servers.databases import NO_PICTURES
 from tests.servers.postgres import PASSWORD, PostgresServer
-from tests.test_store import HERE, a_turn
+from tests.test_turn_store import HERE, a_turn
 
 # Whoever comes first waits for the server to start, which takes long where all are busy.
 pytestmark = pytest.mark.timeout(180)

@@ -18,7 +18,7 @@ from bot.storage import RecordStore, Storage
 from tests.pictures import png
 from tests.servers.databases import fresh_database
 from tests.test_pictures import files, picture
-from tests.test_store import HERE, THERE, a_turn
+from tests.test_turn_store import HERE, THERE, a_turn
 
 ANN = Person("telegram", "42", "Ann", "en")
 BOB = Person("telegram", "43", "Bob", "en")

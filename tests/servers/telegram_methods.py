@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.servers.telegram_world import Chat, Json, Refusal, Stored, World, bad_request, units
 
-MOST_TEXT, MOST_CAPTION, MOST_FILE = 4096, 1024, 20_000_000
-MOST_PHOTO = 10_000_000
-MOST_CALLBACK, MOST_ALERT = 64, 200
-MOST_RESULTS = 50
+MAX_TEXT, MAX_CAPTION, MAX_FILE = 4096, 1024, 20_000_000
+MAX_PHOTO = 10_000_000
+MAX_CALLBACK, MAX_ALERT = 64, 200
+MAX_RESULTS = 50
 
 _RIGHTS = (
     "can_be_edited",
@@ -99,7 +99,7 @@ class Methods:
             raise bad_request(
                 "query is too old and response timeout expired or query ID is invalid"
             )
-        if units(str(call.params.get("text", ""))) > MOST_ALERT:
+        if units(str(call.params.get("text", ""))) > MAX_ALERT:
             raise bad_request("MESSAGE_TOO_LONG")
         return True
 
@@ -115,7 +115,7 @@ class Methods:
         stored = self._world.files.get(call.params["file_id"])
         if stored is None:
             raise bad_request("wrong file_id or the file is temporarily unavailable")
-        if stored.size > MOST_FILE:
+        if stored.size > MAX_FILE:
             raise bad_request("file is too big")
         return {
             "file_id": stored.file_id,
@@ -126,7 +126,7 @@ class Methods:
 
     def do_sendmessage(self, call: Call) -> Json:
         chat = self._world.find(call.params.get("chat_id"))
-        text = _text(call.params, "text", "entities", MOST_TEXT)
+        text = _text(call.params, "text", "entities", MAX_TEXT)
         if not text:
             raise bad_request("message text is empty")
         aim = call.params.get("ephemeral_message_parameters")
@@ -153,13 +153,13 @@ class Methods:
             raise bad_request("TEXTDRAFT_PEER_INVALID")
         if not call.params.get("draft_id"):
             raise bad_request("draft identifier must be non-zero")
-        text = _text(call.params, "text", "entities", MOST_TEXT)
+        text = _text(call.params, "text", "entities", MAX_TEXT)
         chat.drafts[int(call.params["draft_id"])] = text
         return True
 
     def do_sendphoto(self, call: Call) -> Json:
         chat = self._world.find(call.params.get("chat_id"))
-        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        caption = _text(call.params, "caption", "caption_entities", MAX_CAPTION)
         sizes = self._photo(call.file(call.params.get("photo", "photo")))
         return self._send(
             chat,
@@ -171,7 +171,7 @@ class Methods:
 
     def do_senddocument(self, call: Call) -> Json:
         chat = self._world.find(call.params.get("chat_id"))
-        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        caption = _text(call.params, "caption", "caption_entities", MAX_CAPTION)
         file = call.file(call.params.get("document", "document"))
         return self._send(
             chat,
@@ -188,7 +188,7 @@ class Methods:
             raise bad_request("wrong number of items in the media group")
         contents = []
         for item in media:
-            caption = _text(item, "caption", "caption_entities", MOST_CAPTION)
+            caption = _text(item, "caption", "caption_entities", MAX_CAPTION)
             file = call.file(item["media"])
             content = {"caption": caption or None, "caption_entities": item.get("caption_entities")}
             if item["type"] == "photo":
@@ -207,11 +207,11 @@ class Methods:
             )
         results: list[Json] = call.params["results"]
         ids = [result["id"] for result in results]
-        if len(results) > MOST_RESULTS:
+        if len(results) > MAX_RESULTS:
             raise bad_request("RESULTS_TOO_MUCH")
         if len(set(ids)) < len(ids):
             raise bad_request("RESULT_ID_DUPLICATE")
-        if not all(1 <= len(each.encode()) <= MOST_CALLBACK for each in ids):
+        if not all(1 <= len(each.encode()) <= MAX_CALLBACK for each in ids):
             raise bad_request("RESULT_ID_INVALID")
         for result in results:
             if "photo_file_id" in result:
@@ -222,7 +222,7 @@ class Methods:
     def do_editmessagemedia(self, call: Call) -> Any:
         message = self._editable(call)
         media: Json = call.params["media"]
-        caption = _text(media, "caption", "caption_entities", MOST_CAPTION)
+        caption = _text(media, "caption", "caption_entities", MAX_CAPTION)
         if not str(media["media"]).startswith("attach://"):
             shown = [{"file_id": self._known(media["media"]).file_id}]
         elif "inline_message_id" in call.params:
@@ -247,7 +247,7 @@ class Methods:
         message = self._editable(call)
         if "text" not in message:
             raise bad_request("there is no text in the message to edit")
-        text = _text(call.params, "text", "entities", MOST_TEXT)
+        text = _text(call.params, "text", "entities", MAX_TEXT)
         if not text:
             raise bad_request("message text is empty")
         changed = _changed(
@@ -263,7 +263,7 @@ class Methods:
         message = self._editable(call)
         if not message.keys() & {"photo", "document", "video", "animation"}:
             raise bad_request("there is no caption in the message to edit")
-        caption = _text(call.params, "caption", "caption_entities", MOST_CAPTION)
+        caption = _text(call.params, "caption", "caption_entities", MAX_CAPTION)
         return _changed(
             message,
             caption=caption or None,
@@ -294,7 +294,7 @@ class Methods:
         return self._world.store(chat, self._world.me, topic=number, **content)
 
     def _photo(self, file: File) -> list[Json]:
-        if len(file.data) > MOST_PHOTO:
+        if len(file.data) > MAX_PHOTO:
             raise bad_request("IMAGE_PROCESS_FAILED")
         return self._world.photo_sizes(file.data)
 
@@ -327,7 +327,7 @@ def _keyboard(call: Call) -> Json | None:
         return None
     for row in rows:
         for button in row:
-            if len(button.get("callback_data", "").encode()) > MOST_CALLBACK:
+            if len(button.get("callback_data", "").encode()) > MAX_CALLBACK:
                 raise bad_request("BUTTON_DATA_INVALID")
     return {"inline_keyboard": rows}
 

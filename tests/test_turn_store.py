@@ -1,3 +1,5 @@
+"""Turns as they are stored, on every database: accepted once, finished once, and their history."""
+
 from __future__ import annotations
 
 import asyncio
