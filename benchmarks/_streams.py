@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
-import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from bot.errors import RateLimited
 from bot.i18n import Catalogue
-from bot.models import Address, Answer, Ask, ChannelKey, Person, Turn, TurnState, new_id
+from bot.models import Address, Answer, TurnState, new_id
 from bot.provider.responses import Text
-from bot.reply.live_reply import LiveReplies
+from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Content, Limits, Receipt
 from tests.scripted_surface import MemorySegments, ScriptedSurface
@@ -25,6 +24,7 @@ from tests.scripted_surface import MemorySegments, ScriptedSurface
 TRIP = 0.03
 """Seconds that a request takes."""
 WORDS = Catalogue().words()
+Open = Callable[["Stream"], Awaitable[LiveReply]]
 ROUND = 1e-6
 """Seconds for one round of a `JumpingLoop`, so that time passes even for who waits for no time."""
 
@@ -148,12 +148,11 @@ class Stream:
 
     def __post_init__(self) -> None:
         self.surface = TimedSurface(self.limits, shown=self._shown, platform=self.platform)
-        self.address = Address(self.name, self.chat, {"stream": self})
 
-    async def run(self, replies: LiveReplies, seconds: float, every: float) -> None:
+    async def run(self, open_reply: Open, seconds: float, every: float) -> None:
         """Stream a piece every so often, then finish."""
         self._opened = _now()
-        reply = await replies.open(self._turn(), WORDS, lambda _: None)
+        reply = await open_reply(self)
         try:
             # Streams do not march in step.
             await asyncio.sleep(random.uniform(0.0, every))  # noqa: S311 - no secret
@@ -178,21 +177,20 @@ class Stream:
         while self._unseen and self._unseen[0][0] <= len(text):
             self.stale.append((now, now - self._unseen.popleft()[1]))
 
-    def _turn(self) -> Turn:
-        channel, person = ChannelKey(self.name, (self.chat,)), Person(self.name, "1", "Ann")
-        ask = Ask("What do foxes eat?")
-        return Turn(new_id(), channel, "1", person, ask, self.address, 1, time.time())
 
+def open_replies() -> Open:
+    """Opens the live replies of one bot, to the surfaces of streams."""
+    rate_limiter, segments = RateLimiter(_now), MemorySegments()
 
-def open_replies() -> LiveReplies:
-    """Live replies of one bot, to the surfaces of streams."""
+    async def open_reply(stream: Stream) -> LiveReply:
+        limiter = rate_limiter.chat(Address(stream.name, stream.chat, {}), stream.limits)
+        reply = LiveReply(
+            new_id(), stream.surface, limiter, segments, words=WORDS, on_lost=lambda _: None
+        )
+        await reply.open()
+        return reply
 
-    async def tell(_person: Person, _text: str) -> bool:
-        return False
-
-    return LiveReplies(
-        lambda address: address.data["stream"].surface, RateLimiter(_now), MemorySegments(), tell
-    )
+    return open_reply
 
 
 async def lag(values: list[float]) -> None:
