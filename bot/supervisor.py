@@ -47,14 +47,16 @@ class Supervisor:
         self.connected = dict.fromkeys(adapters, False)
         self.refused: set[str] = set()
 
-    async def run(self, inbox: Dispatcher) -> None:
+    async def run(self, dispatcher: Dispatcher) -> None:
         """Serve until cancelled, or until every platform has refused the bot.
 
         Cancelling: adapters stop taking messages in; their surfaces go on working until closed.
         """
-        await asyncio.gather(*(self._keep(adapter, inbox) for adapter in self._adapters.values()))
+        await asyncio.gather(
+            *(self._keep(adapter, dispatcher) for adapter in self._adapters.values())
+        )
 
-    async def _keep(self, adapter: Adapter, inbox: Dispatcher) -> None:
+    async def _keep(self, adapter: Adapter, dispatcher: Dispatcher) -> None:
         """Serve one platform; the boundary between its faults and the rest of the bot."""
         with structlog.contextvars.bound_contextvars(platform=adapter.name):
             opened = adapter.name == "web"
@@ -62,7 +64,7 @@ class Supervisor:
                 try:
                     if not opened:
                         await adapter.open()
-                    await adapter.serve(inbox, lambda up: self._ready(adapter.name, up=up))
+                    await adapter.serve(dispatcher, lambda up: self._ready(adapter.name, up=up))
                 except AdapterError as error:
                     self._give_up(adapter.name, error)
                     return

@@ -17,7 +17,7 @@ from bot.platforms.adapter import Adapter
 from bot.reply.surface import Content
 from bot.turns.dispatcher import Dispatcher
 from tests.servers.discord import DiscordServer
-from tests.servers.discord_running import DiscordInbox, closing, make, running
+from tests.servers.discord_running import DiscordDispatcher, closing, make, running
 from tests.servers.discord_world import (
     ATTACH,
     EVERYTHING,
@@ -29,12 +29,12 @@ from tests.servers.discord_world import (
 PICTURE = ("fox.png", b"\x89PNG a fox")
 
 
-def test_it_is_an_adapter_and_the_scripted_inbox_an_inbox(discord: DiscordServer) -> None:
+def test_it_is_an_adapter_and_the_scripted_dispatcher_an_dispatcher(discord: DiscordServer) -> None:
     """The classes match the ports that they are used for (checked by the type checker too)."""
     adapter: Adapter = make(discord)
-    inbox: Dispatcher = DiscordInbox(discord)
+    dispatcher: Dispatcher = DiscordDispatcher(discord)
     assert adapter.name == "discord"
-    assert inbox is not None
+    assert dispatcher is not None
 
 
 class TestLogin:
@@ -98,8 +98,8 @@ class TestIntents:
                 assert not discord.gateway.identified[0] & (1 << 15)
                 await discord.says(ada, channel, f"<@{discord.bot.id}> hello")
                 await discord.says(ada, discord.dm(ada), "and here")
-                await discord.wait_for(lambda: len(one.inbox.got) == 2)
-                assert one.inbox.commands == [Ask("hello"), Ask("and here")]
+                await discord.wait_for(lambda: len(one.dispatcher.got) == 2)
+                assert one.dispatcher.commands == [Ask("hello"), Ask("and here")]
 
     async def test_an_intent_that_is_not_granted_is_left_out(self, discord: DiscordServer) -> None:
         """After a 4014 the bot goes on without message content."""
@@ -162,9 +162,9 @@ class TestConnection:
         async with running(discord) as one:
             await discord.gateway.drop()
             await discord.says(ada, discord.dm(ada), "are you there?")
-            await discord.wait_for(lambda: one.inbox.got and one.states[-1])
+            await discord.wait_for(lambda: one.dispatcher.got and one.states[-1])
             assert discord.gateway.resumed == 1
-            assert one.inbox.commands == [Ask("are you there?")]
+            assert one.dispatcher.commands == [Ask("are you there?")]
             assert one.states == [True, False, True]
 
     async def test_a_request_to_reconnect_is_followed(self, discord: DiscordServer) -> None:
@@ -189,7 +189,7 @@ class TestConnection:
             await discord.gateway.dispatch("MESSAGE_CREATE", {"id": "1", "channel_id": "2"})
             await discord.wait_for(lambda: len(discord.gateway.identified) == 2, 90)
             await discord.says(ada, discord.dm(ada), "still there?")
-            await discord.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.dispatcher.got)
 
     async def test_after_serving_nothing_comes_in_and_surfaces_work(
         self, discord: DiscordServer
@@ -198,30 +198,30 @@ class TestConnection:
         ada = discord.person("Ada")
         async with running(discord) as one:
             await discord.says(ada, discord.dm(ada), "draw")
-            await discord.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.dispatcher.got)
             one.task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await one.task
             await discord.wait_for(lambda: discord.gateway.parted == [1000])
             assert one.states == [True, False]
-            surface = one.adapter.surface(one.inbox.got[0].message.address)
+            surface = one.adapter.surface(one.dispatcher.got[0].message.address)
             await surface.create(Content("done"), "n-0")
             assert [m["content"] for m in discord.messages(discord.dm(ada))] == ["draw", "done"]
 
     async def test_what_is_being_accepted_is_finished_first(self, discord: DiscordServer) -> None:
-        """A message that is in the inbox's hands when serving ends is still accepted."""
+        """A message that is in the dispatcher's hands when serving ends is still accepted."""
         ada = discord.person("Ada")
         async with running(discord) as one:
-            one.inbox.gate.clear()
+            one.dispatcher.gate.clear()
             await discord.says(ada, discord.dm(ada), "hurry")
-            await discord.wait_for(lambda: one.inbox.begun)
+            await discord.wait_for(lambda: one.dispatcher.begun)
             one.task.cancel()
             await discord.wait_for(lambda: discord.gateway.parted)
-            assert not one.inbox.got
-            one.inbox.gate.set()
+            assert not one.dispatcher.got
+            one.dispatcher.gate.set()
             with pytest.raises(asyncio.CancelledError):
                 await one.task
-            assert one.inbox.commands == [Ask("hurry")]
+            assert one.dispatcher.commands == [Ask("hurry")]
 
 
 class TestFetch:

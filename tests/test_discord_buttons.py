@@ -19,7 +19,7 @@ from bot.turns.commands import ShowRecipe
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
 from tests.servers.discord_people import ada, buttons, general, presses, sends_in
-from tests.servers.discord_running import DiscordInbox, Running, running
+from tests.servers.discord_running import DiscordDispatcher, Running, running
 from tests.servers.discord_world import ATTACH, EPHEMERAL, LOADING
 
 TURN = "abcde23456"
@@ -34,8 +34,8 @@ pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 async def drawn(discord: DiscordServer, discord_bot: Running, content: Content = DRAWING) -> str:
     """A reply of the bot with buttons, and its id."""
     await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
+    await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    surface = discord_bot.adapter.surface(discord_bot.dispatcher.got.pop().message.address)
     receipt = await surface.create(content, "turn-0")
     return str(receipt["ids"][0])
 
@@ -52,8 +52,8 @@ class TestShown:
     ) -> None:
         """A stop button while it works, others when it is done, none when there are none."""
         await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> hello")
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-        surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+        surface = discord_bot.adapter.surface(discord_bot.dispatcher.got.pop().message.address)
         assert surface.limits.buttons
         assert surface.limits.buttons_with_files
         receipt = await surface.create(STOP, "turn-0")
@@ -71,8 +71,8 @@ class TestShown:
     ) -> None:
         """Through the interaction's token, in the placeholder's place and in what follows."""
         await discord.runs(ada(discord), general(discord), "imagine", prompt="a red fox")
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-        surface = discord_bot.adapter.surface(discord_bot.inbox.got.pop().message.address)
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+        surface = discord_bot.adapter.surface(discord_bot.dispatcher.got.pop().message.address)
         await surface.create(STOP, "turn-0")
         await surface.create(DRAWING, "turn-1")
         first, second = general(discord).messages.values()
@@ -93,16 +93,16 @@ class TestShown:
 
 
 class TestPressed:
-    async def test_the_inbox_gets_who_pressed_and_where(
+    async def test_the_dispatcher_gets_who_pressed_and_where(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """With the server, the roles and whether the person moderates the channel."""
         ada(discord).rights = 1 << 13
         shown = await drawn(discord, discord_bot, STOP)
-        discord_bot.inbox.press_notices = [Notice("Stopping.")]
+        discord_bot.dispatcher.press_notices = [Notice("Stopping.")]
         press = await presses(discord, ada(discord), general(discord), shown, f"stop:{TURN}:")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
-        ((message, action),) = discord_bot.inbox.presses
+        ((message, action),) = discord_bot.dispatcher.presses
         assert action == Action(Verb.STOP, TURN)
         assert (message.message_id, message.person.id) == (press.id, ada(discord).id)
         assert message.server == discord.guilds[0].id
@@ -118,7 +118,7 @@ class TestPressed:
             shown = await drawn(discord, before)
         async with running(discord) as after:
             await presses(discord, ada(discord), general(discord), shown, f"more:{TURN}:")
-            await discord.wait_for(lambda: after.inbox.presses, WAIT)
+            await discord.wait_for(lambda: after.dispatcher.presses, WAIT)
 
     async def test_a_turn_begins_with_a_message_that_refers_to_the_drawing(
         self, discord: DiscordServer, discord_bot: Running
@@ -126,10 +126,10 @@ class TestPressed:
         """Acknowledged without a trace; the reply is an ordinary message."""
         shown = await drawn(discord, discord_bot)
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
+        await discord.wait_for(lambda: discord_bot.dispatcher.presses, WAIT)
         assert press.answer is not None
         assert press.answer["type"] == 6
-        message, _ = discord_bot.inbox.presses[0]
+        message, _ = discord_bot.dispatcher.presses[0]
         await discord_bot.adapter.surface(message.address).create(DRAWING, "next-0")
         reply = list(general(discord).messages.values())[-1]
         assert str(reply["message_reference"]["message_id"]) == shown
@@ -144,7 +144,7 @@ class TestPressed:
         bob = discord.person("Bob")
         shown = await drawn(discord, discord_bot)
         before = [each["id"] for each in discord.messages(general(discord))]
-        discord_bot.inbox.press_notices = [
+        discord_bot.dispatcher.press_notices = [
             Notice("Only the person who asked for this can do that.")
         ]
         await presses(discord, bob, general(discord), shown, f"again:{TURN}:")
@@ -159,10 +159,10 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         general(discord).messages[shown]["flags"] |= EPHEMERAL
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
+        await discord.wait_for(lambda: discord_bot.dispatcher.presses, WAIT)
         assert press.answer is not None
         assert press.answer["type"] == 5
-        message, _ = discord_bot.inbox.presses[0]
+        message, _ = discord_bot.dispatcher.presses[0]
         await discord_bot.adapter.surface(message.address).create(DRAWING, "next-0")
         assert text_of(general(discord).messages[press.original or ""]) == "A red fox."
 
@@ -175,7 +175,7 @@ class TestPressed:
         await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert "Attach Files" in ephemeral(discord)[0]["content"]
-        assert not discord_bot.inbox.presses
+        assert not discord_bot.dispatcher.presses
 
     async def test_a_picture_comes_as_a_file(
         self, discord: DiscordServer, discord_bot: Running
@@ -184,7 +184,7 @@ class TestPressed:
         shown = await drawn(discord, discord_bot)
         small = File(b"\x89PNG", "image/png", "janus-1.png")
         large = File(bytes(10 * 2**20 + 1), "image/png", "janus-2.png")
-        discord_bot.inbox.press_notices = [Notice("Here.", files=(small, large))]
+        discord_bot.dispatcher.press_notices = [Notice("Here.", files=(small, large))]
         press = await presses(discord, ada(discord), general(discord), shown, f"full:{TURN}:1")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         (message,) = ephemeral(discord)
@@ -198,12 +198,12 @@ class TestPressed:
     ) -> None:
         """A notice that replaces takes the place of the message with the button."""
         menu = ((Button(Action(Verb.SET, "images"), "Drawing"),),)
-        discord_bot.inbox.notices = [Notice("All settings", buttons=menu)]
+        discord_bot.dispatcher.notices = [Notice("All settings", buttons=menu)]
         await discord.runs(ada(discord), general(discord), "settings")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         (message,) = ephemeral(discord)
         back = ((Button(Action(Verb.SET), "Back"),),)
-        discord_bot.inbox.press_notices = [Notice("Drawing: on", buttons=back, replaces=True)]
+        discord_bot.dispatcher.press_notices = [Notice("Drawing: on", buttons=back, replaces=True)]
         carried = buttons(message)["Drawing"]
         await presses(discord, ada(discord), general(discord), message["id"], carried)
         await discord.wait_for(lambda: message["content"] == "Drawing: on", WAIT)
@@ -219,7 +219,7 @@ class TestPressed:
         await presses(discord, ada(discord), general(discord), shown, carried)
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert ephemeral(discord)[0]["content"] == WORDS("press-gone")
-        assert not discord_bot.inbox.presses
+        assert not discord_bot.dispatcher.presses
 
     async def test_the_second_of_two_clicks_is_unknown_to_discord(
         self, discord: DiscordServer, discord_bot: Running
@@ -230,15 +230,15 @@ class TestPressed:
         await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
         await discord.wait_for(lambda: discord.calls("POST", "/callback"), WAIT)
         press = await presses(discord, ada(discord), general(discord), shown, f"again:{TURN}:")
-        await discord.wait_for(lambda: discord_bot.inbox.presses, WAIT)
-        assert [message.message_id for message, _ in discord_bot.inbox.presses] == [press.id]
+        await discord.wait_for(lambda: discord_bot.dispatcher.presses, WAIT)
+        assert [message.message_id for message, _ in discord_bot.dispatcher.presses] == [press.id]
 
     async def test_a_failure_while_pressing_is_told(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """Nobody waits for an answer that does not come."""
         shown = await drawn(discord, discord_bot)
-        discord_bot.inbox.press_failure = RuntimeError("a mistake in the program")
+        discord_bot.dispatcher.press_failure = RuntimeError("a mistake in the program")
         await presses(discord, ada(discord), general(discord), shown, f"stop:{TURN}:")
         await discord.wait_for(lambda: ephemeral(discord), WAIT)
         assert ephemeral(discord)[0]["content"] == WORDS("discord-failed")
@@ -249,7 +249,7 @@ class TestForm:
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """The form holds the old prompt; what is sent in is drawn as a command would be."""
-        discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
+        discord_bot.dispatcher.drawings[TURN] = Imagine("a red fox", 42, 6.0)
         shown = await drawn(discord, discord_bot)
         press = await presses(discord, ada(discord), general(discord), shown, f"edit:{TURN}:")
         await discord.wait_for(lambda: press.answer, WAIT)
@@ -262,10 +262,10 @@ class TestForm:
         sent = await sends_in(
             discord, ada(discord), general(discord), form["custom_id"], " an owl "
         )
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-        (handed,) = discord_bot.inbox.got
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+        (handed,) = discord_bot.dispatcher.got
         assert handed.command == Imagine("an owl", 42, 6.0)
-        assert handed.message.message_id in discord_bot.inbox.deferred
+        assert handed.message.message_id in discord_bot.dispatcher.deferred
         assert handed.message.message_id == sent.id
         assert sent.answer is not None
         assert sent.answer["type"] == 5
@@ -273,9 +273,9 @@ class TestForm:
     async def test_it_is_shown_to_nobody_else(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
-        """The inbox says why not."""
-        discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
-        discord_bot.inbox.press_notices = [
+        """The dispatcher says why not."""
+        discord_bot.dispatcher.drawings[TURN] = Imagine("a red fox", 42, 6.0)
+        discord_bot.dispatcher.press_notices = [
             Notice("Only the person who asked for this can do that.")
         ]
         shown = await drawn(discord, discord_bot)
@@ -293,26 +293,26 @@ class TestForm:
         await discord.wait_for(lambda: len(ephemeral(discord)) == 1, WAIT)
         await sends_in(discord, ada(discord), general(discord), f"edit:{TURN}:", "an owl")
         await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
-        discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
+        discord_bot.dispatcher.drawings[TURN] = Imagine("a red fox", 42, 6.0)
         await sends_in(discord, ada(discord), general(discord), f"edit:{TURN}:", "  ")
         await discord.wait_for(lambda: len(ephemeral(discord)) == 3, WAIT)
         gone, gone_too, empty = (each["content"] for each in ephemeral(discord))
         assert gone == gone_too == WORDS("press-gone")
         assert empty == WORDS("imagine-needs-prompt")
-        assert discord_bot.inbox.got == []
+        assert discord_bot.dispatcher.got == []
 
     @pytest.mark.parametrize("wrapped", [False, True])
     async def test_fields_are_found_in_rows_and_under_labels(
         self, discord: DiscordServer, discord_bot: Running, wrapped: bool
     ) -> None:
         """Discord sends a form back as it was shown, and clients differ in that."""
-        discord_bot.inbox.drawings[TURN] = Imagine("a red fox", 42, 6.0)
+        discord_bot.dispatcher.drawings[TURN] = Imagine("a red fox", 42, 6.0)
         field = {"type": 4, "custom_id": "prompt", "value": "an owl"}
         row = {"type": 18, "component": field} if wrapped else {"type": 1, "components": [field]}
         data = {"custom_id": f"edit:{TURN}:", "components": [row]}
         await discord.interact(ada(discord), general(discord), data, {}, type=5)
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-        assert discord_bot.inbox.commands == [Imagine("an owl", 42, 6.0)]
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+        assert discord_bot.dispatcher.commands == [Imagine("an owl", 42, 6.0)]
 
 
 class TestNotices:
@@ -321,20 +321,20 @@ class TestNotices:
     ) -> None:
         """A recipe holds the prompt twice; buttons stand under the last message."""
         rows = ((Button(Action(Verb.AGAIN, TURN), "New"),),)
-        discord_bot.inbox.notices = [Notice("word " * 700, buttons=rows)]
+        discord_bot.dispatcher.notices = [Notice("word " * 700, buttons=rows)]
         await discord.runs(ada(discord), general(discord), "recipe")
         await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
         first, second = ephemeral(discord)
         assert buttons(first) == {}
         assert buttons(second) == {"New": f"again:{TURN}:"}
-        assert discord_bot.inbox.commands == [ShowRecipe()]
+        assert discord_bot.dispatcher.commands == [ShowRecipe()]
 
     async def test_a_file_comes_with_the_answer_to_a_message(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
         """`/export` typed out in a direct message."""
         archive = File(b"PK", "application/zip", "discord_1.zip")
-        discord_bot.inbox.notices = [Notice("Everything.", files=(archive,))]
+        discord_bot.dispatcher.notices = [Notice("Everything.", files=(archive,))]
         direct = discord.dm(ada(discord))
         await discord.says(ada(discord), direct, "/export")
         await discord.wait_for(lambda: len(discord.messages(direct)) == 2, WAIT)
@@ -346,7 +346,7 @@ class TestNotices:
 async def test_a_storage_that_fails_is_told(discord: DiscordServer) -> None:
     """In the person's language; the details are for the log."""
 
-    class Broken(DiscordInbox):
+    class Broken(DiscordDispatcher):
         async def drawing(self, turn_id: str) -> Imagine | None:
             raise StorageError(f"The disk with {turn_id} is gone.")
 
@@ -368,7 +368,7 @@ async def test_no_kind_of_request_can_ping(discord: DiscordServer, discord_bot: 
     evil = f"@everyone <@{ada(discord).id}> https://example.org"
     shown = await drawn(discord, discord_bot, Content(evil, buttons=ROWS))
     file = File(b"\x89PNG", "image/png", "a.png")
-    discord_bot.inbox.press_notices = [
+    discord_bot.dispatcher.press_notices = [
         Notice(evil),
         Notice(evil, files=(file,)),
         Notice(evil, replaces=True),
@@ -376,9 +376,9 @@ async def test_no_kind_of_request_can_ping(discord: DiscordServer, discord_bot: 
     ]
     for number, carried in enumerate(("stop", "full", "set", "again"), 1):
         await presses(discord, ada(discord), general(discord), shown, f"{carried}:{TURN}:1")
-        await discord.wait_for(lambda n=number: len(discord_bot.inbox.presses) == n, WAIT)  # type: ignore[misc] # mypy takes the default for a parameter
+        await discord.wait_for(lambda n=number: len(discord_bot.dispatcher.presses) == n, WAIT)  # type: ignore[misc] # mypy takes the default for a parameter
     await presses(discord, ada(discord), general(discord), shown, "nonsense")
-    discord_bot.inbox.notices = [
+    discord_bot.dispatcher.notices = [
         Notice(evil, private=False),
         Notice(evil),
         Notice(evil + "\n" * 2500),

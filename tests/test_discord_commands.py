@@ -13,7 +13,7 @@ from bot.turns.commands import ShowRecipe, ShowSettings
 from bot.turns.settings import NAMES
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_people import ada, general, types
-from tests.servers.discord_running import DiscordInbox, Running, registered, running
+from tests.servers.discord_running import DiscordDispatcher, Running, registered, running
 from tests.servers.discord_world import EPHEMERAL, Channel
 
 PICTURE = ("fox.png", b"\x89PNG a fox")
@@ -75,7 +75,7 @@ class TestSuggestions:
     async def test_recent_prompts(self, discord: DiscordServer) -> None:
         """Those that begin as typed and that Discord can take: 25 of 100 characters."""
         async with running(discord) as discord_bot:
-            discord_bot.inbox.prompts = [
+            discord_bot.dispatcher.prompts = [
                 "a red fox",
                 "an owl",
                 "a" * 101,
@@ -93,7 +93,7 @@ class TestSuggestions:
     ) -> None:
         """The command itself still works."""
 
-        class Broken(DiscordInbox):
+        class Broken(DiscordDispatcher):
             async def recent_prompts(self, person: Person, beginning: str) -> list[str]:
                 raise StorageError(f"nothing known of {person} and {beginning}")
 
@@ -128,8 +128,8 @@ async def test_settings(
     """One, with a value, or for the whole server; answered to one person."""
     async with running(discord) as discord_bot:
         run = await discord.runs(ada(discord), general(discord), "settings", **options)
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    assert discord_bot.inbox.commands == [expected]
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    assert discord_bot.dispatcher.commands == [expected]
     assert run.answer is not None
     assert run.answer["data"]["flags"] & EPHEMERAL
 
@@ -139,18 +139,18 @@ async def test_the_recipe_of_a_message(discord: DiscordServer) -> None:
     async with running(discord) as discord_bot:
         shown = await discord.says(discord.bot, general(discord), "five foxes", [PICTURE])
         await discord.picks(ada(discord), general(discord), "Show recipe", shown)
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    assert discord_bot.inbox.commands == [ShowRecipe(shown)]
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    assert discord_bot.dispatcher.commands == [ShowRecipe(shown)]
 
 
 class TestWhoAsks:
     @staticmethod
     async def both(discord: DiscordServer, discord_bot: Running, channel: Channel) -> list[Any]:
-        """A message and a command, as the inbox gets them."""
+        """A message and a command, as the dispatcher gets them."""
         await discord.says(ada(discord), channel, f"<@{discord.bot.id}> hello")
         await discord.runs(ada(discord), channel, "retry")
-        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
-        return [handed.message for handed in discord_bot.inbox.got]
+        await discord.wait_for(lambda: len(discord_bot.dispatcher.got) == 2, WAIT)
+        return [handed.message for handed in discord_bot.dispatcher.got]
 
     async def test_server_and_roles(self, discord: DiscordServer) -> None:
         """Everybody has the role that is named after the server's id."""
@@ -193,11 +193,11 @@ class TestThreads:
         thread.id = shown  # such a thread has its message's id
         async with running(discord) as discord_bot:
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> which is best?")
-            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
+            await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
-        first, second = (handed.message for handed in discord_bot.inbox.got)
-        assert discord_bot.inbox.commands == [Ask("which is best?"), Ask("and why?")]
+            await discord.wait_for(lambda: len(discord_bot.dispatcher.got) == 2, WAIT)
+        first, second = (handed.message for handed in discord_bot.dispatcher.got)
+        assert discord_bot.dispatcher.commands == [Ask("which is best?"), Ask("and why?")]
         assert (first.reply_to, second.reply_to) == (shown, None)
         assert [each.name for each in first.attachments] == ["fox.png"]
         assert second.attachments == ()
@@ -214,23 +214,23 @@ class TestThreads:
         locked = discord.thread(general(discord), "locked")
         async with running(discord) as discord_bot:
             await discord.says(ada(discord), thread, f"<@{discord.bot.id}> and why?")
-            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
+            await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
             discord.fail_next("GET", f"/channels/{locked.id}", 403, 50001)
             await discord.says(ada(discord), locked, f"<@{discord.bot.id}> hello?")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
-        assert [handed.message.reply_to for handed in discord_bot.inbox.got] == [None, None]
+            await discord.wait_for(lambda: len(discord_bot.dispatcher.got) == 2, WAIT)
+        assert [handed.message.reply_to for handed in discord_bot.dispatcher.got] == [None, None]
 
 
 async def test_a_message_that_was_missed_tells_its_authors_roles(discord: DiscordServer) -> None:
     """Discord leaves them out of messages that are read, so they are asked for."""
     discord.guilds[0].more_roles.append({"id": "4242", "name": "friends", "permissions": "0"})
     ada(discord).roles = ["4242"]
-    inbox = DiscordInbox(discord)
-    async with running(discord, inbox):
+    dispatcher = DiscordDispatcher(discord)
+    async with running(discord, dispatcher):
         await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> first")
-        await discord.wait_for(lambda: inbox.marks, WAIT)
-    inbox.got.clear()
+        await discord.wait_for(lambda: dispatcher.marks, WAIT)
+    dispatcher.got.clear()
     await discord.says(ada(discord), general(discord), f"<@{discord.bot.id}> second")
-    async with running(discord, inbox):
-        await discord.wait_for(lambda: inbox.got, WAIT)
-    assert "4242" in inbox.got[0].message.roles
+    async with running(discord, dispatcher):
+        await discord.wait_for(lambda: dispatcher.got, WAIT)
+    assert "4242" in dispatcher.got[0].message.roles

@@ -54,15 +54,15 @@ pytestmark = pytest.mark.timeout(300)  # a busy machine takes its time
 async def imagined(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a command that draws."""
     await discord.runs(discord.people[0], general(discord), "imagine", prompt="a red fox")
-    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    return discord_bot.inbox.got.pop().message.address
+    await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    return discord_bot.dispatcher.got.pop().message.address
 
 
 async def asked(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of a question."""
     await discord.says(discord.people[0], general(discord), f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    return discord_bot.inbox.got.pop().message.address
+    await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    return discord_bot.dispatcher.got.pop().message.address
 
 
 def mine(discord: DiscordServer) -> dict[str, Any]:

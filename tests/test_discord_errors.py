@@ -12,6 +12,7 @@ from bot.errors import DeliveryUnknown
 from bot.files import File
 from bot.i18n import Catalogue
 from bot.models import Address, Ask, Notice
+from bot.platforms.discord.files import fitting
 from bot.reply.surface import Content, Mood
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_running import Running, running
@@ -39,8 +40,8 @@ async def asked(
     """The address of a message that mentions the bot."""
     where = channel or channels(discord)[0]
     await discord.says(discord.people[0], where, f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-    return discord_bot.inbox.got.pop().message.address
+    await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+    return discord_bot.dispatcher.got.pop().message.address
 
 
 def mine(discord: DiscordServer, number: int = 0) -> list[dict[str, Any]]:
@@ -106,8 +107,8 @@ class TestTrouble:
                 direct = discord.dm(discord.people[0])
                 await discord.says(discord.people[0], direct, f"number {number}")
                 await discord.wait_for(lambda n=number: discord.gateway.resumed == n, WAIT)  # type: ignore[misc] # mypy takes the default for a parameter
-                await discord.wait_for(lambda n=number: len(discord_bot.inbox.got) == n, WAIT)  # type: ignore[misc] # same
-        assert discord_bot.inbox.commands == [Ask("number 1"), Ask("number 2")]
+                await discord.wait_for(lambda n=number: len(discord_bot.dispatcher.got) == n, WAIT)  # type: ignore[misc] # same
+        assert discord_bot.dispatcher.commands == [Ask("number 1"), Ask("number 2")]
         assert len(discord.gateway.identified) == 1
 
     async def test_a_notice_that_cannot_be_delivered_ends_nothing(
@@ -115,7 +116,7 @@ class TestTrouble:
     ) -> None:
         """The next command is answered."""
         async with running(discord) as discord_bot:
-            discord_bot.inbox.notices = [Notice("lost"), Notice("there")]
+            discord_bot.dispatcher.notices = [Notice("lost"), Notice("there")]
             discord.fail_next("PATCH", "@original", 403, 50013)
             for _ in range(2):
                 await discord.runs(discord.people[0], channels(discord)[0], "help")
@@ -130,8 +131,8 @@ class TestPictures:
         """And said, in the language of who asked, instead of losing all of the reply."""
         async with running(discord) as discord_bot:
             await discord.runs(discord.people[0], channels(discord)[0], "retry")
-            await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
-            address = discord_bot.inbox.got.pop().message.address
+            await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
+            address = discord_bot.dispatcher.got.pop().message.address
             address = replace(address, data=address.data | {"language": "ru"})
             surface = discord_bot.adapter.surface(address)
             await surface.create(replace(DONE, files=(FOX, HUGE)), "turn-0")
@@ -156,13 +157,13 @@ class TestAgeRestriction:
             await discord.runs(ada, restricted, "imagine", prompt="a fox")
             await discord.runs(ada, discord.thread(restricted), "imagine", prompt="an owl")
             await discord.says(ada, discord.dm(ada), "/imagine a bear")
-            await discord.wait_for(lambda: len(discord_bot.inbox.got) == 4, WAIT)
+            await discord.wait_for(lambda: len(discord_bot.dispatcher.got) == 4, WAIT)
         assert refused.answer is not None
         assert refused.answer["data"]["flags"] & EPHEMERAL
         assert refused.answer["data"]["content"] == Catalogue().words("de")(
             "discord-age-restricted"
         )
-        assert discord_bot.inbox.commands.count(Ask("why?")) == 1
+        assert discord_bot.dispatcher.commands.count(Ask("why?")) == 1
 
 
 class TestUploads:
@@ -192,12 +193,20 @@ async def test_what_a_gateway_repeats_is_the_same_request(discord: DiscordServer
     async with running(discord) as discord_bot:
         direct = discord.dm(discord.people[0])
         await discord.says(discord.people[0], direct, "once")
-        await discord.wait_for(lambda: discord_bot.inbox.got, WAIT)
+        await discord.wait_for(lambda: discord_bot.dispatcher.got, WAIT)
         (session,) = discord.gateway.live
         await discord.gateway.drop()
         await discord.announce("MESSAGE_CREATE", direct, next(iter(direct.messages.values())))
-        await discord.wait_for(lambda: len(discord_bot.inbox.got) == 2, WAIT)
+        await discord.wait_for(lambda: len(discord_bot.dispatcher.got) == 2, WAIT)
         assert discord.gateway.live == [session]
-    first, second = (handed.message for handed in discord_bot.inbox.got)
+    first, second = (handed.message for handed in discord_bot.dispatcher.got)
     assert first.message_id == second.message_id
     assert first.channel == second.channel
+
+
+def test_files_of_one_request_share_its_limit() -> None:
+    """Discord takes 25 MiB in all, however many each may have; a smaller one may still fit."""
+    large = [File(bytes(8 * 2**20), "image/png", f"fox-{number}.png") for number in range(4)]
+    small = File(b"PNG", "image/png", "small.png")
+    assert fitting([*large, small], 10 * 2**20) == ((*large[:3], small), (large[3],))
+    assert fitting([*large, small], 2**20) == ((small,), tuple(large))

@@ -1,4 +1,4 @@
-"""What people do on Discord, as the inbox gets it: real client, local Discord, sockets."""
+"""What people do on Discord, as the dispatcher gets it: real client, local Discord, sockets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TestCommands:
         async with running(discord) as one:
             await discord.wait_for(lambda: len(discord.calls("GET", "/commands$")) == 2)
             await discord.runs(ada, channel, "reset")
-            await discord.wait_for(lambda: one.inbox.commands)
+            await discord.wait_for(lambda: one.dispatcher.commands)
         assert discord.rest.syncs == [""]
         known = {one["name"]: one for one in discord.rest.commands[""]}
         assert set(known) == set(WORDS) | {"Ask about this image", "Show recipe"}
@@ -78,16 +78,16 @@ class TestCommands:
             assert one.states == [True]
 
     async def test_imagine_is_deferred_before_anything_else(self, discord: DiscordServer) -> None:
-        """The deferral is answered when the inbox gets the command with its values."""
+        """The deferral is answered when the dispatcher gets the command with its values."""
         channel = discord.channel(discord.guild())
         ada = discord.person("Ada")
         async with running(discord) as one:
             run = await discord.runs(
                 ada, channel, "imagine", prompt=" a red fox ", seed=42, guidance=6.0
             )
-            await discord.wait_for(lambda: one.inbox.got)
-        (handed,) = one.inbox.got
-        assert handed.message.message_id in one.inbox.deferred
+            await discord.wait_for(lambda: one.dispatcher.got)
+        (handed,) = one.dispatcher.got
+        assert handed.message.message_id in one.dispatcher.deferred
         assert run.answer is not None
         assert run.answer["type"] == 5
         assert handed.command == Imagine("a red fox", 42, 6.0)
@@ -105,8 +105,8 @@ class TestCommands:
         before = time.time()
         async with running(discord) as one:
             await discord.interact(ada, discord.dm(ada), data, {}, id="1234")  # of the year 2015
-            await discord.wait_for(lambda: one.inbox.got)
-        token = one.inbox.got[0].message.address.data["interaction"]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        token = one.dispatcher.got[0].message.address.data["interaction"]
         assert before + 900 <= token["expires"] <= time.time() + 900
 
     async def test_ask_takes_an_image(self, discord: DiscordServer) -> None:
@@ -116,8 +116,8 @@ class TestCommands:
             await discord.runs(
                 ada, discord.dm(ada), "ask", {"image": PICTURE}, question="what is it?"
             )
-            await discord.wait_for(lambda: one.inbox.got)
-            (handed,) = one.inbox.got
+            await discord.wait_for(lambda: one.dispatcher.got)
+            (handed,) = one.dispatcher.got
             assert handed.command == Ask("what is it?")
             (attachment,) = handed.message.attachments
             got = await one.adapter.fetch(handed.message.channel, attachment, 1000)
@@ -134,8 +134,8 @@ class TestCommands:
         channel = discord.channel(discord.guild())
         async with running(discord) as one:
             run = await discord.runs(discord.person("Ada"), channel, word)
-            await discord.wait_for(lambda: one.inbox.got)
-        assert one.inbox.commands == [command]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert one.dispatcher.commands == [command]
         assert run.answer is not None
         assert bool((run.answer.get("data") or {}).get("flags", 0) & EPHEMERAL) is private
 
@@ -147,7 +147,7 @@ class TestCommands:
         """However the command was deferred, a private notice is ephemeral and a public one not."""
         channel = discord.channel(discord.guild())
         async with running(discord) as one:
-            one.inbox.notices = [Notice("Hello @everyone", private=private)]
+            one.dispatcher.notices = [Notice("Hello @everyone", private=private)]
             await discord.runs(discord.person("Ada"), channel, word)
             await discord.wait_for(lambda: discord.messages(channel))
             (message,) = channel.messages.values()
@@ -157,7 +157,7 @@ class TestCommands:
     async def test_a_value_that_cannot_be_used_is_told_quietly(
         self, discord: DiscordServer
     ) -> None:
-        """An empty prompt never reaches the inbox."""
+        """An empty prompt never reaches the dispatcher."""
         channel = discord.channel(discord.guild())
         async with running(discord) as one:
             run = await discord.runs(discord.person("Ada"), channel, "imagine", prompt="  ")
@@ -166,13 +166,13 @@ class TestCommands:
         assert run.answer["type"] == 4
         assert run.answer["data"]["flags"] & EPHEMERAL
         assert "Tell me what to draw" in run.answer["data"]["content"]
-        assert one.inbox.got == []
+        assert one.dispatcher.got == []
 
     async def test_a_failure_while_accepting_is_told(self, discord: DiscordServer) -> None:
         """A sentence in the person's language replaces the "thinking" message, quietly."""
         channel = discord.channel(discord.guild())
         async with running(discord) as one:
-            one.inbox.failures.append(StorageError("The disk is full."))
+            one.dispatcher.failures.append(StorageError("The disk is full."))
             await discord.runs(discord.person("Ada"), channel, "imagine", prompt="a fox")
             await discord.wait_for(lambda: discord.messages(channel))
         (message,) = channel.messages.values()
@@ -190,8 +190,8 @@ class TestCommands:
             await discord.wait_for(lambda: discord.calls("POST", "/callback"))
             discord.answer_within = 3.0
             await discord.runs(ada, discord.dm(ada), "imagine", prompt="an owl")
-            await discord.wait_for(lambda: one.inbox.got)
-        assert one.inbox.commands == [Imagine("an owl")]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert one.dispatcher.commands == [Imagine("an owl")]
 
     async def test_the_context_menu_asks_about_a_picture(self, discord: DiscordServer) -> None:
         """The message's picture comes along, and an empty question means "describe it"."""
@@ -200,11 +200,11 @@ class TestCommands:
         async with running(discord) as one:
             shown = await discord.says(bob, channel, "look", [PICTURE, ("notes.txt", b"text")])
             await discord.picks(ada, channel, "Ask about this image", shown)
-            await discord.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.dispatcher.got)
             bare = await discord.says(bob, channel, "no picture")
             run = await discord.picks(ada, channel, "Ask about this image", bare)
             await discord.wait_for(answered(discord, run.id))
-        (handed,) = one.inbox.got
+        (handed,) = one.dispatcher.got
         assert handed.command == Ask("")
         assert [item.name for item in handed.message.attachments] == ["fox.png"]
         assert handed.message.reply_to == shown
@@ -226,8 +226,8 @@ class TestMessages:
             await discord.says(ada, channel, f"{mention} hello", webhook_id="77")
             await discord.says(ada, channel, f"{mention} joined", type=7)
             await discord.says(ada, channel, f"{mention} last")
-            await discord.wait_for(lambda: one.inbox.got)
-        assert one.inbox.commands == [Ask("last")]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert one.dispatcher.commands == [Ask("last")]
 
     async def test_a_mention_is_taken_out_and_others_read_as_names(
         self, discord: DiscordServer
@@ -238,8 +238,8 @@ class TestMessages:
         async with running(discord) as one:
             text = f"<@!{discord.bot.id}> who is <@{bob.id}> in <#{channel.id}> <:fox:123456>?"
             await discord.says(ada, channel, text)
-            await discord.wait_for(lambda: one.inbox.got)
-        assert one.inbox.commands == [Ask("who is @Bob in #general :fox:?")]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert one.dispatcher.commands == [Ask("who is @Bob in #general :fox:?")]
 
     async def test_the_bots_managed_role_counts_as_the_bot(self, discord: DiscordServer) -> None:
         """People pick the role with the bot's name from the list."""
@@ -251,8 +251,8 @@ class TestMessages:
             await discord.says(
                 discord.person("Ada"), channel, "<@&4242> hello", mention_roles=["4242"]
             )
-            await discord.wait_for(lambda: one.inbox.got)
-        assert one.inbox.commands == [Ask("hello")]
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert one.dispatcher.commands == [Ask("hello")]
 
     async def test_a_reply_to_the_bot_starts_a_turn(self, discord: DiscordServer) -> None:
         """Without a mention too; the bot's own pictures are not fetched again."""
@@ -260,8 +260,8 @@ class TestMessages:
         async with running(discord) as one:
             mine = await discord.says(discord.bot, channel, "five foxes", [PICTURE])
             asked = await discord.says(discord.person("Ada"), channel, "the second?", reply_to=mine)
-            await discord.wait_for(lambda: one.inbox.got)
-        (handed,) = one.inbox.got
+            await discord.wait_for(lambda: one.dispatcher.got)
+        (handed,) = one.dispatcher.got
         assert handed.message.reply_to == mine
         assert handed.message.message_id == asked
         assert handed.message.attachments == ()
@@ -277,8 +277,8 @@ class TestMessages:
             theirs = await discord.says(discord.person("Bob"), channel, "look", [PICTURE])
             text = f"<@{discord.bot.id}> what is it?"
             await discord.says(discord.person("Ada"), channel, text, reply_to=theirs)
-            await discord.wait_for(lambda: one.inbox.got)
-        (handed,) = one.inbox.got
+            await discord.wait_for(lambda: one.dispatcher.got)
+        (handed,) = one.dispatcher.got
         assert [item.name for item in handed.message.attachments] == ["fox.png"]
         assert handed.message.reply_to == theirs
 
@@ -288,22 +288,22 @@ class TestMessages:
         async with running(discord) as one:
             await discord.says(discord.person("Ada"), thread, f"<@{discord.bot.id}> hi")
             await discord.runs(discord.person("Bob"), thread, "imagine", prompt="a fox")
-            await discord.wait_for(lambda: len(one.inbox.got) == 2)
-        assert {str(h.message.channel) for h in one.inbox.got} == {f"discord:{thread.id}"}
+            await discord.wait_for(lambda: len(one.dispatcher.got) == 2)
+        assert {str(h.message.channel) for h in one.dispatcher.got} == {f"discord:{thread.id}"}
 
     async def test_commands_typed_out_in_a_direct_message(self, discord: DiscordServer) -> None:
         """A direct message may hold a command; elsewhere a slash is just a slash."""
         channel = discord.channel(discord.guild())
         ada = discord.person("Ada")
         async with running(discord) as one:
-            one.inbox.notices = [Notice("I can draw.")]
+            one.dispatcher.notices = [Notice("I can draw.")]
             await discord.says(ada, discord.dm(ada), "/help")
             await discord.wait_for(lambda: len(discord.messages(discord.dm(ada))) == 2)
             await discord.says(ada, discord.dm(ada), "/imagine a fox --seed x")
             await discord.wait_for(lambda: len(discord.messages(discord.dm(ada))) == 4)
             await discord.says(ada, channel, f"<@{discord.bot.id}> /help")
-            await discord.wait_for(lambda: len(one.inbox.got) == 2)
-        assert one.inbox.commands == [Help(), Ask("/help")]
+            await discord.wait_for(lambda: len(one.dispatcher.got) == 2)
+        assert one.dispatcher.commands == [Help(), Ask("/help")]
         texts = [one["content"] for one in discord.messages(discord.dm(ada))]
         assert texts[1] == "I can draw."
         assert "seed" in texts[3]
@@ -324,7 +324,7 @@ class TestPermissions:
         assert run.answer is not None
         assert run.answer["data"]["flags"] & EPHEMERAL
         assert f"**{name}**" in run.answer["data"]["content"]
-        assert one.inbox.got == []
+        assert one.dispatcher.got == []
 
     async def test_threads_have_their_own_permission(self, discord: DiscordServer) -> None:
         """In a thread Send Messages in Threads counts."""
@@ -340,7 +340,7 @@ class TestPermissions:
         channel = discord.channel(discord.guild(), denied=ATTACH)
         async with running(discord) as one:
             await discord.says(discord.person("Ada"), channel, f"<@{discord.bot.id}> why?")
-            await discord.wait_for(lambda: one.inbox.got)
+            await discord.wait_for(lambda: one.dispatcher.got)
 
     async def test_a_mention_without_history_is_told_in_the_channel(
         self, discord: DiscordServer
@@ -351,7 +351,7 @@ class TestPermissions:
             await discord.says(discord.person("Ada"), channel, f"<@{discord.bot.id}> why?")
             await discord.wait_for(lambda: len(discord.messages(channel)) == 2)
         assert "Read Message History" in discord.messages(channel)[1]["content"]
-        assert one.inbox.got == []
+        assert one.dispatcher.got == []
 
     async def test_a_mention_where_the_bot_is_silenced_is_told_privately(
         self, discord: DiscordServer
@@ -363,7 +363,7 @@ class TestPermissions:
             await discord.says(ada, channel, f"<@{discord.bot.id}> why?")
             await discord.wait_for(lambda: discord.messages(discord.dm(ada)))
         assert "**Send Messages**" in discord.messages(discord.dm(ada))[0]["content"]
-        assert one.inbox.got == []
+        assert one.dispatcher.got == []
 
     async def test_an_app_that_a_person_brought_along_works_without(
         self, discord: DiscordServer
@@ -381,8 +381,8 @@ class TestPermissions:
                 app_permissions="1",
                 authorizing_integration_owners={"1": ada.id},
             )
-            await discord.wait_for(lambda: one.inbox.got)
-        assert not DiscordTarget.from_address(one.inbox.got[0].message.address).member
+            await discord.wait_for(lambda: one.dispatcher.got)
+        assert not DiscordTarget.from_address(one.dispatcher.got[0].message.address).member
 
     @pytest.mark.parametrize("external_apps", [False, True])
     async def test_why_nobody_else_sees_the_answer_is_said_once(
@@ -401,7 +401,7 @@ class TestPermissions:
 
         async with running(discord) as one:
             for _ in range(2):
-                one.inbox.got.clear()
+                one.dispatcher.got.clear()
                 await discord.interact(
                     ada,
                     channel,
@@ -412,7 +412,7 @@ class TestPermissions:
                     app_permissions="1",
                     authorizing_integration_owners={"1": ada.id},
                 )
-                await discord.wait_for(lambda: one.inbox.got)
+                await discord.wait_for(lambda: one.dispatcher.got)
                 await discord.wait_for(lambda: external_apps or told())
         assert told() == (0 if external_apps else 1)
 
@@ -422,7 +422,7 @@ async def test_no_request_can_ping(discord: DiscordServer) -> None:
     channel = discord.channel(discord.guild())
     ada = discord.person("Ada")
     async with running(discord) as one:
-        one.inbox.notices = [Notice("@everyone", private=False), Notice("@everyone")]
+        one.dispatcher.notices = [Notice("@everyone", private=False), Notice("@everyone")]
         await discord.runs(ada, channel, "help")
         await discord.wait_for(lambda: discord.messages(channel))
         await discord.says(ada, channel, f"<@{discord.bot.id}> hi")

@@ -42,7 +42,7 @@ async def all_ask(server: DiscordServer, word: str) -> None:
 
 
 def heard(bot: Running) -> list[ChannelKey]:
-    return [handed.message.channel for handed in bot.inbox.got]
+    return [handed.message.channel for handed in bot.dispatcher.got]
 
 
 def keys(*places: Channel) -> list[ChannelKey]:
@@ -56,9 +56,9 @@ async def test_two_in_one_process(server: DiscordServer, advised: bool) -> None:
     async with running(server, shards=0 if advised else 2) as bot:
         assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
         await all_ask(server, "hello")
-        await server.wait_for(lambda: len(bot.inbox.got) == 3, WAIT)
+        await server.wait_for(lambda: len(bot.dispatcher.got) == 3, WAIT)
         assert sorted(map(str, heard(bot))) == sorted(map(str, keys(*channels(server))))
-        assert bot.inbox.commands == [Ask("hello")] * 3
+        assert bot.dispatcher.commands == [Ask("hello")] * 3
     assert server.gateway.too_soon == 0
 
 
@@ -67,13 +67,15 @@ async def test_one_that_is_lost_is_resumed(server: DiscordServer) -> None:
     async with running(server, shards=2) as bot:
         await server.gateway.drop(1)
         await all_ask(server, "meanwhile")
-        await server.wait_for(lambda: len(bot.inbox.got) == 3 and bot.states[-1], WAIT)
+        await server.wait_for(lambda: len(bot.dispatcher.got) == 3 and bot.states[-1], WAIT)
         await all_ask(server, "afterwards")
-        await server.wait_for(lambda: len(bot.inbox.got) == 6, WAIT)
+        await server.wait_for(lambda: len(bot.dispatcher.got) == 6, WAIT)
         assert bot.states == [True, False, True]
     assert server.gateway.resumed == 1
     assert len(server.gateway.identified) == 2
-    words = [str(command.question) for command in bot.inbox.commands if isinstance(command, Ask)]
+    words = [
+        str(command.question) for command in bot.dispatcher.commands if isinstance(command, Ask)
+    ]
     assert sorted(words) == ["afterwards"] * 3 + ["meanwhile"] * 3
 
 
@@ -89,7 +91,9 @@ async def test_split_over_two_processes(server: DiscordServer) -> None:
         await server.wait_for(lambda: len(server.gateway.live) == 2 and second.states[-1], WAIT)
         assert sorted(server.gateway.shards) == [(0, 2), (1, 2)]
         await all_ask(server, "hello")
-        await server.wait_for(lambda: len(first.inbox.got) + len(second.inbox.got) == 3, WAIT)
+        await server.wait_for(
+            lambda: len(first.dispatcher.got) + len(second.dispatcher.got) == 3, WAIT
+        )
     of_first, of_second, direct = channels(server)
     assert sorted(map(str, heard(first))) == sorted(map(str, keys(of_first, direct)))
     assert heard(second) == keys(of_second)

@@ -49,8 +49,8 @@ def container_of(message: discord.Message) -> discord.Container:
 async def test_what_people_do_with_drawings() -> None:
     """A command, its container with five pictures, a press, the form, suggestions."""
     async with simulated(answer) as world:
-        world.inbox.drawings[TURN] = Imagine("a red fox", 42, 5.0)
-        world.inbox.prompts = ["a red fox", "an owl"]
+        world.dispatcher.drawings[TURN] = Imagine("a red fox", 42, 5.0)
+        world.dispatcher.prompts = ["a red fox", "an owl"]
         typed = await world.ada.autocomplete(world.channel, "imagine", "prompt", "a r")
         assert [each["value"] for each in typed] == ["a red fox"]
         await world.ada.slash(world.channel, "imagine", prompt="a red fox", seed=42)
@@ -67,11 +67,11 @@ async def test_what_people_do_with_drawings() -> None:
         await world.ada.click(shown, custom_id=f"full:{TURN}:3")
         form = await world.ada.click(shown, custom_id=f"edit:{TURN}:")
         await world.ada.submit_modal(form, {"prompt": "an owl"})
-        assert [command for _, command in world.inbox.got] == [
+        assert [command for _, command in world.dispatcher.got] == [
             Imagine("a red fox", 42),
             Imagine("an owl", 42, 5.0),
         ]
-        pressed = [action.verb for _, action in world.inbox.presses]
+        pressed = [action.verb for _, action in world.dispatcher.presses]
         assert pressed == [Verb.FULL, Verb.EDIT]
         assert not world.env.errors
 
@@ -90,9 +90,9 @@ async def test_what_people_do_with_words() -> None:
         await world.ada.send_dm("and here?")
         photo = await world.ada.send(world.channel, "look", attachments=[("a.png", picture())])
         await world.ada.context_menu(world.channel, "Ask about this image", photo)
-        world.inbox.notices = [Notice("Only you see this.")]
+        world.dispatcher.notices = [Notice("Only you see this.")]
         helped = await world.ada.slash(world.channel, "help")
         assert helped.ephemeral
-        asked = [command for _, command in world.inbox.got]
+        asked = [command for _, command in world.dispatcher.got]
         assert asked[:4] == [Ask("what is red?"), Ask("fail"), Ask("and here?"), Ask()]
         assert not world.env.errors

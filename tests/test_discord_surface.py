@@ -44,15 +44,15 @@ DONE = Content("A red fox. Seed 42.", FIVE, Mood.DONE)
 async def asked(discord: DiscordServer, discord_bot: Running) -> Address:
     """The address of an ordinary message that mentions the bot."""
     await discord.says(discord.people[0], general(discord), f"<@{discord.bot.id}> hello")
-    await discord.wait_for(lambda: discord_bot.inbox.got)
-    return discord_bot.inbox.got.pop().message.address
+    await discord.wait_for(lambda: discord_bot.dispatcher.got)
+    return discord_bot.dispatcher.got.pop().message.address
 
 
 async def commanded(discord: DiscordServer, discord_bot: Running, **changes: Any) -> Address:
     """The address of /imagine."""
     await discord.runs(discord.people[0], general(discord), "imagine", prompt="a red fox")
-    await discord.wait_for(lambda: discord_bot.inbox.got)
-    address = discord_bot.inbox.got.pop().message.address
+    await discord.wait_for(lambda: discord_bot.dispatcher.got)
+    address = discord_bot.dispatcher.got.pop().message.address
     return replace(address, data=address.data | changes)
 
 

@@ -21,7 +21,7 @@ from bot.platforms.telegram.updates import Timing
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
 from tests.pictures import picture
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_methods import File
 from tests.servers.telegram_support import FAST, both_ways, opened, serving
@@ -71,7 +71,7 @@ async def test_command_menu_is_set_only_when_it_differs(telegram: TelegramServer
     telegram.fail_next("setMyCommands", 400, "Bad Request: BOT_COMMAND_INVALID")
     menus = 2 * 3  # in private and in groups; English, Russian, and for everybody else
     for start, sets in enumerate((menus, menus + 1, menus + 1), start=1):
-        async with serving(telegram, ScriptedInbox()):
+        async with serving(telegram, ScriptedDispatcher()):
             await telegram.wait_for(
                 lambda start=start, sets=sets: (  # type: ignore[misc] # bound now
                     len(telegram.called("getMyCommands")) == start * menus
@@ -106,12 +106,12 @@ async def test_token_stays_out_of_the_logs(telegram: TelegramServer, log: io.Str
     """Neither in the addresses that the HTTP client logs nor in the traceback of an error."""
     ada = telegram.person("Ada")
     url = f"{telegram.url}/bot{TOKEN}/sendMessage"
-    inbox = ScriptedInbox(failures=[RuntimeError(f"cannot reach {url}")])
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher(failures=[RuntimeError(f"cannot reach {url}")])
+    async with serving(telegram, dispatcher):
         telegram.fail_next("getUpdates", 500, "Internal Server Error")
-        telegram.say(telegram.private(ada), ada, "breaks the inbox")
+        telegram.say(telegram.private(ada), ada, "breaks the dispatcher")
         telegram.say(telegram.private(ada), ada, "Hello")
-        await inbox.wait(1)
+        await dispatcher.wait(1)
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     assert {"httpx", "httpcore.http11", "telegram.Bot"} <= {line["logger"] for line in lines}
     (address,) = {line["event"].split()[3] for line in lines if "/getMe" in line["event"]}
@@ -129,16 +129,16 @@ async def test_update_is_confirmed_only_after_it_is_committed(telegram: Telegram
     """Stopped before the commit, the next start delivers it again; after it, never."""
     ada = telegram.person("Ada")
     telegram.say(telegram.private(ada), ada, "Hello")
-    stuck = ScriptedInbox()
+    stuck = ScriptedDispatcher()
     stuck.gate.clear()
     async with serving(telegram, stuck):
         await stuck.wait_for(lambda: stuck.begun == 1)
     assert len(telegram.unconfirmed) == 1
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
-        await inbox.wait(1)
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
+        await dispatcher.wait(1)
     assert telegram.unconfirmed == []
-    assert inbox.commands == [Ask("Hello")]
+    assert dispatcher.commands == [Ask("Hello")]
 
 
 @both_ways
@@ -146,47 +146,47 @@ async def test_message_that_cannot_be_stored_comes_again(telegram: TelegramServe
     """A full disk loses nothing: the update is tried until it is stored, and in its order."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox(failures=[StorageError("disk full"), StorageError("disk full")])
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher(failures=[StorageError("disk full"), StorageError("disk full")])
+    async with serving(telegram, dispatcher):
         telegram.say(chat, ada, "one")
         telegram.say(chat, ada, "two")
-        await inbox.wait(2)
-    assert inbox.commands == [Ask("one"), Ask("two")]
+        await dispatcher.wait(2)
+    assert dispatcher.commands == [Ask("one"), Ask("two")]
 
 
 @both_ways
 async def test_broken_updates_stop_nothing(telegram: TelegramServer) -> None:
-    """One that the library cannot read, and one that breaks the inbox, are skipped."""
+    """One that the library cannot read, and one that breaks the dispatcher, are skipped."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox(failures=[KeyError("a bug"), AssertionError("another")])
+    dispatcher = ScriptedDispatcher(failures=[KeyError("a bug"), AssertionError("another")])
     telegram.push("message", {"nothing": "known"})
-    telegram.say(chat, ada, "breaks the inbox")
+    telegram.say(chat, ada, "breaks the dispatcher")
     telegram.say(chat, ada, "breaks it again")
     telegram.say(chat, ada, "Hello")
-    async with serving(telegram, inbox):
-        await inbox.wait(1)
+    async with serving(telegram, dispatcher):
+        await dispatcher.wait(1)
         await telegram.wait_for(lambda: not telegram.unconfirmed)
-    assert inbox.commands == [Ask("Hello")]
+    assert dispatcher.commands == [Ask("Hello")]
 
 
 async def test_trouble_while_polling_passes(telegram: TelegramServer) -> None:
     """Outages, flood waits and another poller: each ends, and readiness follows."""
-    inbox, ready = ScriptedInbox(), list[bool]()
-    async with serving(telegram, inbox, ready):
+    dispatcher, ready = ScriptedDispatcher(), list[bool]()
+    async with serving(telegram, dispatcher, ready):
         await telegram.wait_for(lambda: telegram.called("getUpdates"))
         telegram.fail_next("getUpdates", 500, "Internal Server Error", times=2)
         telegram.fail_next("getUpdates", 409, "Conflict: terminated by other getUpdates request")
         telegram.fail_next("getUpdates", 429, "Too Many Requests", parameters={"retry_after": 1})
         ada = telegram.person("Ada")
         telegram.say(telegram.private(ada), ada, "one")
-        await inbox.wait(1)
+        await dispatcher.wait(1)
         telegram.say(telegram.private(ada), ada, "two")
-        await inbox.wait(2)
+        await dispatcher.wait(2)
         await telegram.stop()
         await telegram.start()
         telegram.say(telegram.private(ada), ada, "three")
-        await inbox.wait(3)
+        await dispatcher.wait(3)
     assert ready[0] is True
     assert ready[-1] is True
     assert False in ready
@@ -198,13 +198,13 @@ async def test_poll_that_nobody_answers_is_given_up(
     """A connection that died without a word is noticed, and polling goes on with another one."""
     monkeypatch.setattr(client, "_POLL_MARGIN_SECONDS", 0.5)
     ada = telegram.person("Ada")
-    inbox, ready = ScriptedInbox(), list[bool]()
+    dispatcher, ready = ScriptedDispatcher(), list[bool]()
     telegram.delays["getupdates"] = 600
-    async with serving(telegram, inbox, ready, timing=replace(FAST, poll_seconds=1)):
+    async with serving(telegram, dispatcher, ready, timing=replace(FAST, poll_seconds=1)):
         await telegram.wait_for(lambda: len(telegram.called("getUpdates")) > 1)
         telegram.delays.clear()
         telegram.say(telegram.private(ada), ada, "Hello")
-        await inbox.wait(1)
+        await dispatcher.wait(1)
     assert ready[0] is True
 
 
@@ -221,7 +221,7 @@ async def test_who_else_takes_the_updates_is_named(
     """Only one program can have them; the log says which kind the other one is."""
     telegram.fail_next("getUpdates", 409, text)
     ready = list[bool]()
-    async with serving(telegram, ScriptedInbox(), ready):
+    async with serving(telegram, ScriptedDispatcher(), ready):
         await telegram.wait_for(lambda: True in ready)
     assert said in capsys.readouterr().out
 
@@ -231,9 +231,9 @@ async def test_webhook_is_removed_before_polling(telegram: TelegramServer) -> No
     telegram.hook.set({"url": "https://example.org/hook"})
     ada = telegram.person("Ada")
     telegram.say(telegram.private(ada), ada, "Hello")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
-        await inbox.wait(1)
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
+        await dispatcher.wait(1)
     assert telegram.hook.url == ""
 
 
@@ -242,17 +242,17 @@ async def test_server_without_webhooks(telegram: TelegramServer) -> None:
     telegram.unknown.add("deletewebhook")
     ada = telegram.person("Ada")
     telegram.say(telegram.private(ada), ada, "Hello")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
-        await inbox.wait(1)
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
+        await dispatcher.wait(1)
     assert telegram.called("deleteWebhook")
-    assert inbox.commands == [Ask("Hello")]
+    assert dispatcher.commands == [Ask("Hello")]
 
 
 async def test_token_revoked_while_polling(telegram: TelegramServer) -> None:
     """Polling ends with the sentence instead of going silent."""
     async with opened(telegram) as adapter:
-        serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
+        serve = asyncio.create_task(adapter.serve(ScriptedDispatcher(), lambda _: None))
         await telegram.wait_for(lambda: telegram.called("getUpdates"))
         telegram.token = "123456:new"
         ada = telegram.person("Ada")
@@ -267,10 +267,10 @@ async def test_surfaces_work_after_serving_ended(telegram: TelegramServer) -> No
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
     telegram.say(chat, ada, "Hello")
-    inbox = ScriptedInbox()
+    dispatcher = ScriptedDispatcher()
     async with opened(telegram) as adapter:
-        serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
-        ((message, _),) = await inbox.wait(1)
+        serve = asyncio.create_task(adapter.serve(dispatcher, lambda _: None))
+        ((message, _),) = await dispatcher.wait(1)
         serve.cancel()
         await asyncio.gather(serve, return_exceptions=True)
         await adapter.surface(message.address).create(Content("Hello yourself"), "n")
@@ -285,17 +285,17 @@ async def test_album_is_one_message(telegram: TelegramServer) -> None:
     """Its items arrive one by one and are taken in together, in order, with the caption."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         items = telegram.show_album(chat, ada, [picture(n, 50) for n in (50, 60, 70)], "Which?")
-        ((message, command),) = await inbox.wait(1)
+        ((message, command),) = await dispatcher.wait(1)
         await telegram.wait_for(lambda: not telegram.unconfirmed)
     assert command == Ask("Which?")
     assert message.message_id == str(items[0]["message_id"])
     assert [file.source["file_id"] for file in message.attachments] == [
         item["photo"][-1]["file_id"] for item in items
     ]
-    assert len(inbox.got) == 1
+    assert len(dispatcher.got) == 1
 
 
 async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
@@ -303,25 +303,25 @@ async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
 ) -> None:
     """Others are answered while it is collected; stopped then, it comes again as a whole."""
     ada, bob = telegram.person("Ada"), telegram.person("Bob")
-    inbox = ScriptedInbox()
+    dispatcher = ScriptedDispatcher()
     adapter = TelegramAdapter(
         token=TOKEN,
         api_url=telegram.url,
         timing=Timing(poll_seconds=5, album_seconds=60, recheck_seconds=0.02),
     )
     await adapter.open()
-    serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+    serve = asyncio.create_task(adapter.serve(dispatcher, lambda _: None))
     try:
         telegram.show_album(telegram.private(ada), ada, [picture(), picture()], "Which?")
         telegram.say(telegram.private(bob), bob, "Hello")
-        await inbox.wait(1)
-        assert inbox.commands == [Ask("Hello")]
+        await dispatcher.wait(1)
+        assert dispatcher.commands == [Ask("Hello")]
     finally:
         serve.cancel()
         await asyncio.gather(serve, return_exceptions=True)
         await adapter.close()
     assert len(telegram.unconfirmed) == 3
-    again = ScriptedInbox()
+    again = ScriptedDispatcher()
     async with serving(telegram, again):
         await again.wait(2)
     assert sorted(len(message.attachments) for message, _ in again.got) == [0, 2]
@@ -332,12 +332,12 @@ async def test_album_is_complete_when_its_author_goes_on(telegram: TelegramServe
     """A question right behind an album is taken in after it."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         telegram.show_album(chat, ada, [picture(), picture()])
         telegram.say(chat, ada, "Which is nicer?")
-        await inbox.wait(2)
-    assert inbox.commands == [Ask(""), Ask("Which is nicer?")]
+        await dispatcher.wait(2)
+    assert dispatcher.commands == [Ask(""), Ask("Which is nicer?")]
 
 
 # Answers without a turn
@@ -348,13 +348,13 @@ async def test_notice_is_sent_as_a_reply(telegram: TelegramServer) -> None:
     """What the engine says at once stands below the message, and delays no other."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox(notice=Notice("I can **draw**."))
+    dispatcher = ScriptedDispatcher(notice=Notice("I can **draw**."))
     telegram.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
-    async with serving(telegram, inbox):
+    async with serving(telegram, dispatcher):
         question = telegram.say(chat, ada, "/stop")
         await telegram.wait_for(lambda: telegram.replies(chat))
     (reply,) = telegram.replies(chat)
-    assert inbox.commands == [Stop()]
+    assert dispatcher.commands == [Stop()]
     assert reply["text"] == "I can draw."
     assert reply["reply_to_message"]["message_id"] == question["message_id"]
 
@@ -364,12 +364,12 @@ async def test_command_with_a_wrong_value_is_explained(telegram: TelegramServer)
     """The person is told how to write it; nothing is taken in."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         telegram.say(chat, ada, "/imagine a fox --seed x")
         await telegram.wait_for(lambda: telegram.replies(chat))
     assert "whole number" in telegram.replies(chat)[0]["text"]
-    assert inbox.got == []
+    assert dispatcher.got == []
 
 
 # Files
@@ -381,9 +381,9 @@ async def test_fetch_gives_the_bytes(telegram: TelegramServer) -> None:
     ada = telegram.person("Ada")
     data = picture(200, 100)
     telegram.show(telegram.private(ada), ada, data, "What is this?")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox) as adapter:
-        ((message, _),) = await inbox.wait(1)
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher) as adapter:
+        ((message, _),) = await dispatcher.wait(1)
         (file,) = message.attachments
         assert await adapter.fetch(message.channel, file, 1_000_000) == data
 
@@ -430,17 +430,20 @@ async def test_an_edited_message_is_taken_in(telegram: TelegramServer) -> None:
     """With its new words; an item of an album says nothing of the other items."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         message = telegram.say(chat, ann, "What is a fix?")
         first, _ = telegram.show_album(chat, ann, [picture(), picture()], "look")
-        await inbox.wait(2)
+        await dispatcher.wait(2)
         telegram.edit(message, text="What is a fox?")
         telegram.edit(first, caption="look closely")
-        await telegram.wait_for(lambda: len(inbox.edits) == 2)
-    assert [command for _, command in inbox.edits] == [Ask("What is a fox?"), Ask("look closely")]
-    assert inbox.edits[0][0].message_id == str(message["message_id"])
-    assert inbox.edits[1][0].attachments == ()
+        await telegram.wait_for(lambda: len(dispatcher.edits) == 2)
+    assert [command for _, command in dispatcher.edits] == [
+        Ask("What is a fox?"),
+        Ask("look closely"),
+    ]
+    assert dispatcher.edits[0][0].message_id == str(message["message_id"])
+    assert dispatcher.edits[1][0].attachments == ()
 
 
 @both_ways
@@ -448,20 +451,20 @@ async def test_a_group_that_becomes_a_supergroup_keeps_all_it_has(telegram: Tele
     """The core is told both ids, and replies that are on their way follow."""
     ann = telegram.person("Ann")
     chat = telegram.group()
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher) as adapter:
         telegram.say(chat, ann, "@janus_bot hello")
-        ((message, _),) = await inbox.wait(1)
+        ((message, _),) = await dispatcher.wait(1)
         new = telegram.world.migrate(chat)
         telegram.push(
             "message",
             telegram.world.store(chat, ann, migrate_to_chat_id=new.id),
         )
-        await telegram.wait_for(lambda: inbox.moves)
+        await telegram.wait_for(lambda: dispatcher.moves)
         await adapter.surface(message.address).create(Content("Hello."), "turn-0")
     old_key, new_key = (
         ChannelKey("telegram", (str(chat.id),)),
         ChannelKey("telegram", (str(new.id),)),
     )
-    assert inbox.moves == [(old_key, new_key)]
+    assert dispatcher.moves == [(old_key, new_key)]
     assert [reply["text"] for reply in telegram.replies(new)] == ["Hello."]

@@ -10,7 +10,7 @@ from bot.models import Address, Imagine, Notice
 from bot.platforms.telegram.client import TelegramTarget
 from bot.reply.surface import Content, Mood
 from tests.pictures import picture
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import both_ways, serving
 from tests.servers.telegram_world import Chat
@@ -37,13 +37,13 @@ async def test_a_press_reaches_the_core_and_is_answered(telegram: TelegramServer
     """With who pressed, where, and what the button carried."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         ((button,),) = message["reply_markup"]["inline_keyboard"]
         telegram.press(ann, message, button["callback_data"])
         await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
-    ((pressed, action),) = inbox.presses
+    ((pressed, action),) = dispatcher.presses
     assert action == Action(Verb.AGAIN, "abcdefghjk")
     assert (pressed.person.id, str(pressed.channel)) == (str(ann["id"]), f"telegram:{chat.id}")
 
@@ -52,9 +52,9 @@ async def test_a_short_notice_is_a_small_window(telegram: TelegramServer) -> Non
     """Only who pressed sees it."""
     ann = telegram.person("Ann")
     chat = telegram.group()
-    inbox = ScriptedInbox()
-    inbox.press_notices.append(Notice("Only the person who asked for this can do that."))
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    dispatcher.press_notices.append(Notice("Only the person who asked for this can do that."))
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         telegram.press(ann, message, "again:abcdefghjk:")
         (call,) = await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
@@ -66,9 +66,11 @@ async def test_a_file_is_handed_out(telegram: TelegramServer) -> None:
     """As a document, so that Telegram leaves it as it is."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    inbox.press_notices.append(Notice("Here.", files=(File(picture(), "image/png", "fox.png"),)))
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    dispatcher.press_notices.append(
+        Notice("Here.", files=(File(picture(), "image/png", "fox.png"),))
+    )
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         telegram.press(ann, message, "full:abcdefghjk:1")
         await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2)
@@ -79,9 +81,9 @@ async def test_a_menu_changes_in_its_place(telegram: TelegramServer) -> None:
     """The second click goes on where the first one was."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    inbox.press_notices.append(Notice("Language: ru", replaces=True, buttons=ROWS))
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    dispatcher.press_notices.append(Notice("Language: ru", replaces=True, buttons=ROWS))
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         telegram.press(ann, message, "set:language:ru")
         await telegram.wait_for(lambda: telegram.called("editMessageText"))
@@ -94,30 +96,30 @@ async def test_an_unknown_button_is_answered(telegram: TelegramServer) -> None:
     """One of a newer version of the bot, for example."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         telegram.press(ann, message, "dance:1:2")
         (call,) = await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))
     assert "not stored" in call.params["text"]
-    assert not inbox.presses
+    assert not dispatcher.presses
 
 
 async def test_the_prompt_is_edited_with_an_answer(telegram: TelegramServer) -> None:
     """The bot asks, and the person's answer draws with the same seed and guidance."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
-    inbox = ScriptedInbox()
-    inbox.drawings["abcdefghjk"] = Imagine("a red fox", 42, 6.0)
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    dispatcher.drawings["abcdefghjk"] = Imagine("a red fox", 42, 6.0)
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         telegram.press(ann, message, "edit:abcdefghjk:")
         await telegram.wait_for(lambda: len(telegram.replies(chat)) == 2)
         asked = telegram.replies(chat)[-1]
         assert "a red fox" in asked["text"]
         telegram.say(chat, ann, "a blue fox", reply_to=asked)
-        await inbox.wait(1)
-    ((_, command),) = inbox.got
+        await dispatcher.wait(1)
+    ((_, command),) = dispatcher.got
     assert command == Imagine("a blue fox", 42, 6.0)
 
 
@@ -125,7 +127,7 @@ async def test_the_keyboard_goes_with_an_edit_that_states_none(telegram: Telegra
     """What is finished has no Stop button any more."""
     ann = telegram.person("Ann")
     chat = telegram.group()
-    async with serving(telegram, ScriptedInbox()) as adapter:
+    async with serving(telegram, ScriptedDispatcher()) as adapter:
         surface = adapter.surface(address(chat))
         receipt = await surface.create(Content("Working", buttons=ROWS), "turn-0")
         await surface.edit(receipt, Content("Done.", mood=Mood.DONE))
@@ -139,11 +141,11 @@ async def test_a_group_is_managed_by_its_administrators(telegram: TelegramServer
     ann, bob = telegram.person("Ann"), telegram.person("Bob")
     chat = telegram.group()
     chat.administrators.add(ann["id"])
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         for person in (ann, bob, ann):
             telegram.say(chat, person, "/settings@janus_bot")
         telegram.say(chat, ann, "/help@janus_bot")
-        await inbox.wait(4)
-    assert [message.moderator for message, _ in inbox.got] == [True, False, True, False]
+        await dispatcher.wait(4)
+    assert [message.moderator for message, _ in dispatcher.got] == [True, False, True, False]
     assert len(telegram.called("getChatMember")) == 2

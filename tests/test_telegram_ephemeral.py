@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.models import Notice
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import serving
 from tests.test_telegram_buttons import shown
@@ -17,11 +17,11 @@ async def test_a_private_answer_to_a_command_is_for_one_person(telegram: Telegra
     """The group never holds it."""
     ann, chat = telegram.person("Ann"), telegram.group()
     telegram.world.ephemeral = "taken"
-    inbox = ScriptedInbox(notice=Notice("Only yours."))
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher(notice=Notice("Only yours."))
+    async with serving(telegram, dispatcher):
         telegram.say(chat, ann, "/privacy")
         await telegram.wait_for(lambda: chat.ephemeral)
-        inbox.notice = Notice("For all.", private=False)
+        dispatcher.notice = Notice("For all.", private=False)
         telegram.say(chat, ann, "/stats")
         await telegram.wait_for(lambda: telegram.replies(chat))
     assert chat.ephemeral == [(ann["id"], "Only yours.")]
@@ -32,9 +32,9 @@ async def test_a_long_answer_to_a_press_is_for_one_person(telegram: TelegramServ
     """Telegram is told which press it answers."""
     ann, chat = telegram.person("Ann"), telegram.group()
     telegram.world.ephemeral = "taken"
-    inbox = ScriptedInbox()
-    inbox.press_notices.append(Notice(LONG))
-    async with serving(telegram, inbox) as adapter:
+    dispatcher = ScriptedDispatcher()
+    dispatcher.press_notices.append(Notice(LONG))
+    async with serving(telegram, dispatcher) as adapter:
         message = await shown(telegram, adapter, chat)
         query = telegram.press(ann, message, "again:abcdefghjk:")
         await telegram.wait_for(lambda: chat.ephemeral)
@@ -50,10 +50,10 @@ async def test_where_that_is_not_possible_everybody_sees_it(
     """An older server, and one that refuses: each notice once, and no second try."""
     ann, chat = telegram.person("Ann"), telegram.group()
     telegram.world.ephemeral = ephemeral
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         for text in ("One.", "Two."):
-            inbox.notice = Notice(text)
+            dispatcher.notice = Notice(text)
             telegram.say(chat, ann, "/privacy")
             while text not in [each["text"] for each in telegram.replies(chat)]:
                 await telegram.wait_for(lambda: chat.messages[max(chat.messages)]["from"]["is_bot"])
@@ -67,7 +67,7 @@ async def test_a_private_chat_needs_none_of_this(telegram: TelegramServer) -> No
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
     telegram.world.ephemeral = "taken"
-    async with serving(telegram, ScriptedInbox(notice=Notice("Yours."))):
+    async with serving(telegram, ScriptedDispatcher(notice=Notice("Yours."))):
         telegram.say(chat, ann, "/privacy")
         await telegram.wait_for(lambda: telegram.replies(chat))
     assert "ephemeral_message_parameters" not in telegram.called("sendMessage")[-1].params
@@ -78,8 +78,8 @@ async def test_trouble_is_no_reason_to_tell_all(telegram: TelegramServer) -> Non
     ann, chat = telegram.person("Ann"), telegram.group()
     telegram.world.ephemeral = "taken"
     telegram.fail_next("sendMessage", 429, "Too Many Requests", parameters={"retry_after": 1})
-    inbox = ScriptedInbox(notice=Notice("Only yours."))
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher(notice=Notice("Only yours."))
+    async with serving(telegram, dispatcher):
         telegram.say(chat, ann, "/privacy")
         await telegram.wait_for(lambda: chat.ephemeral)
         telegram.say(chat, ann, "/privacy")

@@ -15,7 +15,7 @@ from bot.platforms.telegram.adapter import NO_INLINE, TelegramAdapter
 from bot.platforms.telegram.client import make_bot
 from bot.reply.surface import Content, Mood
 from tests.pictures import picture
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_support import both_ways, opened, serving
 from tests.servers.telegram_world import Json
@@ -37,7 +37,10 @@ async def typed(telegram: TelegramServer, person: Json, text: str) -> tuple[str,
 
 
 async def begun(
-    telegram: TelegramServer, inbox: ScriptedInbox, ada: Json, text: str = "a red fox --seed 42"
+    telegram: TelegramServer,
+    dispatcher: ScriptedDispatcher,
+    ada: Json,
+    text: str = "a red fox --seed 42",
 ) -> str:
     """Somebody has typed and chosen; the id of the message."""
     query, _ = await typed(telegram, ada, text)
@@ -46,9 +49,11 @@ async def begun(
     return message_id
 
 
-async def drawn(adapter: TelegramAdapter, inbox: ScriptedInbox, files: tuple[File, ...]) -> None:
+async def drawn(
+    adapter: TelegramAdapter, dispatcher: ScriptedDispatcher, files: tuple[File, ...]
+) -> None:
     """The reply of the newest request, as the core shows it."""
-    surface = adapter.surface(inbox.got[-1][0].address)
+    surface = adapter.surface(dispatcher.got[-1][0].address)
     receipt = await surface.create(Content("Drawing"), "turn-0")
     await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))
     await surface.edit(receipt, Content("**a red fox**", files, Mood.DONE))  # harmless
@@ -58,11 +63,11 @@ async def test_a_drawing_appears_where_it_was_asked_for(telegram: TelegramServer
     """All pictures go to the private chat; the first is in the message, and can be sent again."""
     ada, bob = telegram.person("Ada"), telegram.person("Bob")
     private = telegram.private(ada)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox, inline=True) as adapter:
-        message_id = await begun(telegram, inbox, ada)
-        ((message, command),) = await inbox.wait(1)
-        await drawn(adapter, inbox, (upload(60), upload(70)))
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher, inline=True) as adapter:
+        message_id = await begun(telegram, dispatcher, ada)
+        ((message, command),) = await dispatcher.wait(1)
+        await drawn(adapter, dispatcher, (upload(60), upload(70)))
         _, offered = await typed(telegram, ada, "")
         _, others = await typed(telegram, bob, "")
     assert command == Imagine("a red fox", 42)
@@ -81,7 +86,7 @@ async def test_a_drawing_appears_where_it_was_asked_for(telegram: TelegramServer
 async def test_what_cannot_be_drawn_is_not_offered(telegram: TelegramServer) -> None:
     """Nothing typed yet, or a value that is none; the private chat is one touch away."""
     ada = telegram.person("Ada")
-    async with serving(telegram, ScriptedInbox(), inline=True):
+    async with serving(telegram, ScriptedDispatcher(), inline=True):
         for text in ("", "  ", "a fox --seed x"):
             _, offered = await typed(telegram, ada, text)
             assert offered["results"] == []
@@ -91,11 +96,11 @@ async def test_what_cannot_be_drawn_is_not_offered(telegram: TelegramServer) -> 
 async def test_only_people_who_wrote_to_the_bot_get_pictures(telegram: TelegramServer) -> None:
     """Telegram takes new pictures nowhere else; the message says what to do."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox, inline=True) as adapter:
-        message_id = await begun(telegram, inbox, ada)
-        await inbox.wait(1)
-        await drawn(adapter, inbox, (upload(60),))
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher, inline=True) as adapter:
+        message_id = await begun(telegram, dispatcher, ada)
+        await dispatcher.wait(1)
+        await drawn(adapter, dispatcher, (upload(60),))
     assert (
         "Write to me in private first (@janus_bot)"
         in (telegram.world.inline_messages[message_id]["text"])
@@ -105,9 +110,9 @@ async def test_only_people_who_wrote_to_the_bot_get_pictures(telegram: TelegramS
 async def test_a_refusal_is_shown_in_the_message(telegram: TelegramServer) -> None:
     """A limit, for example."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox(notice=Notice("Not so fast."))
-    async with serving(telegram, inbox, inline=True):
-        message_id = await begun(telegram, inbox, ada)
+    dispatcher = ScriptedDispatcher(notice=Notice("Not so fast."))
+    async with serving(telegram, dispatcher, inline=True):
+        message_id = await begun(telegram, dispatcher, ada)
         message = telegram.world.inline_messages[message_id]
         await telegram.wait_for(lambda: message["text"] == "Not so fast.")
     assert message["reply_markup"]["inline_keyboard"]
@@ -116,10 +121,10 @@ async def test_a_refusal_is_shown_in_the_message(telegram: TelegramServer) -> No
 async def test_a_reply_has_one_message(telegram: TelegramServer) -> None:
     """More cannot be said there; and only a sign tells that it was removed."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox, inline=True) as adapter:
-        message_id = await begun(telegram, inbox, ada)
-        ((message, _),) = await inbox.wait(1)
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher, inline=True) as adapter:
+        message_id = await begun(telegram, dispatcher, ada)
+        ((message, _),) = await dispatcher.wait(1)
         surface = adapter.surface(message.address)
         with pytest.raises(ContentRefused):
             await surface.create(Content("more"), "turn-1")
@@ -149,7 +154,7 @@ async def test_off_by_default(telegram: TelegramServer) -> None:
     async with opened(telegram, inline=True) as adapter:
         assert NO_INLINE in await adapter.advice()
     me["supports_inline_queries"] = True
-    async with serving(telegram, ScriptedInbox(), inline=True) as adapter:
+    async with serving(telegram, ScriptedDispatcher(), inline=True) as adapter:
         assert NO_INLINE not in await adapter.advice()
         method = "setWebhook" if telegram.by_webhook else "getUpdates"
         (call, *_) = await telegram.wait_for(lambda: telegram.called(method))
@@ -160,11 +165,11 @@ async def test_what_a_person_had_deleted_is_offered_no_more(telegram: TelegramSe
     """The pictures that are remembered for inline mode go with the rest."""
     ada = telegram.person("Ada")
     private = telegram.private(ada)
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox, inline=True) as adapter:
-        await begun(telegram, inbox, ada)
-        await inbox.wait(1)
-        await drawn(adapter, inbox, (upload(60),))
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher, inline=True) as adapter:
+        await begun(telegram, dispatcher, ada)
+        await dispatcher.wait(1)
+        await drawn(adapter, dispatcher, (upload(60),))
         _, before = await typed(telegram, ada, "")
         telegram.press(ada, telegram.replies(private)[0], "forget:person:")
         await telegram.wait_for(lambda: telegram.called("answerCallbackQuery"))

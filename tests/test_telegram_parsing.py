@@ -9,7 +9,7 @@ import pytest
 from bot.models import Ask, Imagine
 from bot.turns.commands import Command, Help, Privacy, Retry
 from tests.pictures import picture
-from tests.scripted_inbox import ScriptedInbox, Taken
+from tests.scripted_dispatcher import ScriptedDispatcher, Taken
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_methods import File
 from tests.servers.telegram_support import serving
@@ -19,9 +19,9 @@ from tests.servers.telegram_world import Chat, Json
 class Scene:
     """A server with a bot that takes everything in."""
 
-    def __init__(self, telegram: TelegramServer, inbox: ScriptedInbox) -> None:
+    def __init__(self, telegram: TelegramServer, dispatcher: ScriptedDispatcher) -> None:
         self.server = telegram
-        self.inbox = inbox
+        self.dispatcher = dispatcher
         self.ada = telegram.person("Ada", last_name="Lovelace", language="en-GB")
         self.chat = telegram.private(self.ada)
         self.group = telegram.group()
@@ -33,8 +33,8 @@ class Scene:
         Updates are confirmed when they were handled, so what is missing then was ignored.
         """
         await self.server.wait_for(lambda: not self.server.unconfirmed)
-        taken = list(self.inbox.got)
-        self.inbox.got.clear()
+        taken = list(self.dispatcher.got)
+        self.dispatcher.got.clear()
         return taken
 
     async def one(self) -> Taken:
@@ -44,9 +44,9 @@ class Scene:
 
 @pytest.fixture
 async def scene() -> AsyncIterator[Scene]:
-    inbox = ScriptedInbox()
-    async with TelegramServer() as telegram, serving(telegram, inbox):
-        yield Scene(telegram, inbox)
+    dispatcher = ScriptedDispatcher()
+    async with TelegramServer() as telegram, serving(telegram, dispatcher):
+        yield Scene(telegram, dispatcher)
 
 
 async def test_private_message(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from bot.models import Ask
 from bot.platforms.telegram.updates import ALLOWED_UPDATES
 from bot.platforms.telegram.webhook import forwarded_addresses, is_allowed
 from tests.pictures import picture
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TelegramServer
 from tests.servers.telegram_support import DELIVERED, NETWORKS, by_webhook, hooked, opened, serving
 from tests.servers.telegram_webhook import HEADER
@@ -42,7 +42,7 @@ async def test_it_is_set_with_all_that_telegram_must_know(telegram: TelegramServ
     """Kinds of updates, connections, and a secret that nobody had to think of."""
     ready = list[bool]()
     telegram.fail_next("setWebhook", 502, "Bad Gateway", times=2)
-    async with serving(telegram, ScriptedInbox(), ready):
+    async with serving(telegram, ScriptedDispatcher(), ready):
         await telegram.wait_for(lambda: telegram.hook.url and ready)
         call = telegram.called("setWebhook")[-1]
     assert ready == [True]
@@ -55,8 +55,8 @@ async def test_it_is_set_with_all_that_telegram_must_know(telegram: TelegramServ
 @by_webhook
 async def test_strangers_are_refused(telegram: TelegramServer) -> None:
     """Without the secret, from elsewhere, or with what is no update: nothing is taken in."""
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         await telegram.wait_for(lambda: telegram.hook.url)
         known = {HEADER: telegram.hook.secret}
         update = b'{"update_id": 1}'
@@ -70,7 +70,7 @@ async def test_strangers_are_refused(telegram: TelegramServer) -> None:
         assert await post(telegram, b"[1]", **known) == 400
         assert await post(telegram, io.BytesIO(b"x" * 1_100_000), **known) == 413
         assert await post(telegram, update, **known, X_Forwarded_For=TELEGRAM) == 200
-    assert inbox.got == []
+    assert dispatcher.got == []
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,17 @@ def test_source_on_the_internet_of_ones_own() -> None:
 async def test_what_comes_while_it_does_not_serve_is_not_lost(telegram: TelegramServer) -> None:
     """Refused with 503 while the bot starts or stops, and brought again."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
+    dispatcher = ScriptedDispatcher()
     async with opened(telegram) as adapter:
         for text in ("one", "two"):
-            serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+            serve = asyncio.create_task(adapter.serve(dispatcher, lambda _: None))
             await telegram.wait_for(lambda: telegram.hook.url)
-            await inbox.wait(0 if text == "one" else 1)
+            await dispatcher.wait(0 if text == "one" else 1)
             serve.cancel()
             await asyncio.gather(serve, return_exceptions=True)
             telegram.say(telegram.private(ada), ada, text)
             await telegram.wait_for(lambda: 503 in telegram.hook.statuses)
-    assert inbox.commands == [Ask("one")]
+    assert dispatcher.commands == [Ask("one")]
     assert len(telegram.unconfirmed) == 1
 
 
@@ -124,17 +124,17 @@ async def test_what_comes_while_it_does_not_serve_is_not_lost(telegram: Telegram
 async def test_chats_do_not_wait_for_each_other(telegram: TelegramServer) -> None:
     """What is said in one chat keeps its order; a chat that is stuck holds up no other."""
     ada, bob = telegram.person("Ada"), telegram.person("Bob")
-    inbox = ScriptedInbox()
-    inbox.gate.clear()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    dispatcher.gate.clear()
+    async with serving(telegram, dispatcher):
         for text in ("one", "two", "three"):
             telegram.say(telegram.private(ada), ada, text)
-        await inbox.wait_for(lambda: inbox.begun == 1)
+        await dispatcher.wait_for(lambda: dispatcher.begun == 1)
         telegram.say(telegram.private(bob), bob, "Hello")
-        await inbox.wait_for(lambda: inbox.begun == 2)
-        inbox.gate.set()
-        await inbox.wait(4)
-    adas = [command for message, command in inbox.got if message.person.name == "Ada"]
+        await dispatcher.wait_for(lambda: dispatcher.begun == 2)
+        dispatcher.gate.set()
+        await dispatcher.wait(4)
+    adas = [command for message, command in dispatcher.got if message.person.name == "Ada"]
     assert adas == [Ask("one"), Ask("two"), Ask("three")]
 
 
@@ -142,21 +142,21 @@ async def test_chats_do_not_wait_for_each_other(telegram: TelegramServer) -> Non
 async def test_an_acknowledgement_that_got_lost(telegram: TelegramServer) -> None:
     """The same update again is acknowledged again, and nothing else happens."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         message = telegram.say(telegram.private(ada), ada, "/help")
-        await inbox.wait(1)
+        await dispatcher.wait(1)
         await telegram.wait_for(lambda: not telegram.unconfirmed)
         body = aiohttp.JsonPayload({"update_id": 1, "message": message})
         assert await post(telegram, body, **{HEADER: telegram.hook.secret}) == 200
-    assert inbox.begun == 1
+    assert dispatcher.begun == 1
 
 
 @by_webhook
 async def test_open_album_outlives_the_process(telegram: TelegramServer, tmp_path: Path) -> None:
     """Its items are acknowledged, or Telegram would not bring the rest; they are kept meanwhile."""
     ada = telegram.person("Ada")
-    first = ScriptedInbox()
+    first = ScriptedDispatcher()
     slow = replace(DELIVERED, album_seconds=60)
     async with serving(telegram, first, folder=tmp_path, timing=slow):
         telegram.show_album(telegram.private(ada), ada, [picture(), picture()], "Which?")
@@ -165,7 +165,7 @@ async def test_open_album_outlives_the_process(telegram: TelegramServer, tmp_pat
     kept = list(tmp_path.iterdir())
     assert len(kept) == 2
     assert all(path.stat().st_mode & 0o077 == 0 for path in kept)
-    again = ScriptedInbox()
+    again = ScriptedDispatcher()
     async with serving(telegram, again, folder=tmp_path):
         ((message, command),) = await again.wait(1)
         async with asyncio.timeout(50):
@@ -182,13 +182,13 @@ async def test_album_that_cannot_be_kept_comes_again(
     ada = telegram.person("Ada")
     folder = tmp_path / "file" / "journal"
     folder.parent.write_text("")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox, folder=folder):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher, folder=folder):
         telegram.show_album(telegram.private(ada), ada, [picture(), picture()])
         await telegram.wait_for(lambda: 503 in telegram.hook.statuses)
         assert len(telegram.unconfirmed) == 2
         folder.parent.unlink()
-        ((message, _),) = await inbox.wait(1)
+        ((message, _),) = await dispatcher.wait(1)
     assert len(message.attachments) == 2
 
 
@@ -196,13 +196,13 @@ async def test_album_that_cannot_be_kept_comes_again(
 async def test_another_program_took_the_webhook(telegram: TelegramServer) -> None:
     """It is noticed and set again."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
-    async with serving(telegram, inbox):
+    dispatcher = ScriptedDispatcher()
+    async with serving(telegram, dispatcher):
         await telegram.wait_for(lambda: telegram.hook.url)
         telegram.hook.set({"url": "http://127.0.0.1:1/elsewhere"})
         await telegram.wait_for(lambda: len(telegram.called("setWebhook")) == 2)
         telegram.say(telegram.private(ada), ada, "Hello")
-        await inbox.wait(1)
+        await dispatcher.wait(1)
 
 
 @pytest.mark.parametrize(
@@ -220,14 +220,14 @@ async def test_what_can_never_work_is_said(
     telegram.fail_next(method, status, text)
     async with opened(telegram) as adapter:
         with pytest.raises(AdapterError, match=sentence):
-            await asyncio.wait_for(adapter.serve(ScriptedInbox(), lambda _: None), 45)
+            await asyncio.wait_for(adapter.serve(ScriptedDispatcher(), lambda _: None), 45)
 
 
 @by_webhook
 async def test_token_revoked_while_serving(telegram: TelegramServer) -> None:
     """Nothing would be delivered any more, and nobody would know why."""
     async with opened(telegram) as adapter:
-        serve = asyncio.create_task(adapter.serve(ScriptedInbox(), lambda _: None))
+        serve = asyncio.create_task(adapter.serve(ScriptedDispatcher(), lambda _: None))
         await telegram.wait_for(lambda: telegram.hook.url)
         telegram.token = "123456:new"
         with pytest.raises(TokenRefused, match="@BotFather") as error:
@@ -241,7 +241,7 @@ async def test_on_the_server_of_the_web_chat(
 ) -> None:
     """Telegram needs no access token of the web chat, under any name; others still do."""
     ada = telegram.person("Ada")
-    inbox = ScriptedInbox()
+    dispatcher = ScriptedDispatcher()
     async with (
         hooked(telegram, timing=replace(DELIVERED, webhook_check_seconds=60)) as adapter,
         serving_web(
@@ -249,12 +249,12 @@ async def test_on_the_server_of_the_web_chat(
         ) as web,
         aiohttp.ClientSession() as session,
     ):
-        serve = asyncio.create_task(adapter.serve(inbox, lambda _: None))
+        serve = asyncio.create_task(adapter.serve(dispatcher, lambda _: None))
         try:
             await telegram.wait_for(lambda: telegram.hook.url)
             telegram.hook.url = f"{web.url}telegram"
             telegram.say(telegram.private(ada), ada, "Hello")
-            await inbox.wait(1)
+            await dispatcher.wait(1)
             foreign = {HEADER: telegram.hook.secret, "Host": "bot.example.org"}
             url, update = f"{web.url}telegram", b'{"update_id": 99}'
             async with session.post(url, data=update, headers=foreign) as response:
@@ -266,4 +266,4 @@ async def test_on_the_server_of_the_web_chat(
         finally:
             serve.cancel()
             await asyncio.gather(serve, return_exceptions=True)
-    assert inbox.commands == [Ask("Hello")]
+    assert dispatcher.commands == [Ask("Hello")]

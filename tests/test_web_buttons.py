@@ -36,7 +36,7 @@ async def press(
         return answer
 
 
-async def test_a_press_reaches_the_inbox(
+async def test_a_press_reaches_the_dispatcher(
     visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Who, where and what arrive; whoever is in a room may manage it."""

@@ -64,7 +64,7 @@ async def events(
         yield Events(response)
 
 
-async def test_a_message_reaches_the_inbox(
+async def test_a_message_reaches_the_dispatcher(
     visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
 ) -> None:
     """Text, pictures, room and language arrive; the upload can be fetched byte for byte."""

@@ -53,11 +53,11 @@ class Adapter(Platform, Protocol):
         """
         ...
 
-    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+    async def serve(self, dispatcher: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled.
 
         Args:
-            inbox: where they go.
+            dispatcher: where they go.
             ready: called with true when connected and with false when the connection is lost.
 
         Raises:

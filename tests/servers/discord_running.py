@@ -1,4 +1,4 @@
-"""The adapter under test, connected to the local Discord, with an inbox that takes notes."""
+"""The adapter under test, connected to the local Discord, with an dispatcher that takes notes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bot.errors import BotError
 from bot.models import IncomingMessage, Notice
 from bot.platforms.discord import DiscordAdapter
 from bot.turns.commands import Command
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.discord import TOKEN, DiscordServer
 
 
-class DiscordInbox(ScriptedInbox):
-    """A scripted inbox whose news wake those who wait for `server`.
+class DiscordDispatcher(ScriptedDispatcher):
+    """A scripted dispatcher whose news wake those who wait for `server`.
 
     Attributes:
         deferred: ids of interactions that Discord had an answer to when they were handed on.
@@ -41,7 +41,7 @@ class Running:
     """An adapter that serves."""
 
     adapter: DiscordAdapter
-    inbox: DiscordInbox
+    dispatcher: DiscordDispatcher
     states: list[bool]
     task: asyncio.Task[None]
 
@@ -66,10 +66,10 @@ async def closing(adapter: DiscordAdapter) -> AsyncIterator[DiscordAdapter]:
 
 @asynccontextmanager
 async def running(
-    server: DiscordServer, inbox: DiscordInbox | None = None, **options: object
+    server: DiscordServer, dispatcher: DiscordDispatcher | None = None, **options: object
 ) -> AsyncIterator[Running]:
     """An adapter that is connected, and ended cleanly; at no time it could ping anybody."""
-    inbox = DiscordInbox(server) if inbox is None else inbox
+    dispatcher = DiscordDispatcher(server) if dispatcher is None else dispatcher
     states: list[bool] = []
 
     def ready(connected: bool) -> None:
@@ -78,11 +78,11 @@ async def running(
 
     async with closing(make(server, **options)) as adapter:
         await adapter.open()
-        task = asyncio.create_task(adapter.serve(inbox, ready))
+        task = asyncio.create_task(adapter.serve(dispatcher, ready))
         task.add_done_callback(lambda _: server.touch())
         try:
             await server.wait_for(lambda: states or task.done())
-            yield Running(adapter, inbox, states, task)
+            yield Running(adapter, dispatcher, states, task)
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError, BotError):

@@ -16,13 +16,13 @@ from bot.platforms.discord.commands import sync_commands
 from bot.platforms.discord.handlers import Handlers
 from bot.platforms.discord.surface import DiscordSurface
 from bot.turns.commands import Command
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 
 Answer = Callable[[DiscordSurface, Command], Awaitable[None]]
 
 
 @dataclass
-class AnsweringInbox(ScriptedInbox):
+class AnsweringDispatcher(ScriptedDispatcher):
     """What has no notice is answered at once, as `answer` does."""
 
     answer: Answer | None = None
@@ -46,7 +46,7 @@ class Simulated:
 
     env: Env
     client: BotClient
-    inbox: AnsweringInbox
+    dispatcher: AnsweringDispatcher
     channel: ChannelHandle
     ada: MemberActor
 
@@ -61,11 +61,11 @@ async def simulated(answer: Answer | None = None) -> AsyncIterator[Simulated]:
     """A bot that is connected to a server, its commands registered."""
     client = BotClient(1)
     catalogue = Catalogue()
-    inbox = AnsweringInbox(answer=answer, client=client)
+    dispatcher = AnsweringDispatcher(answer=answer, client=client)
     async with simcord.run(client, shard_count=1, settle_timeout=60.0) as env:
-        await client.hand_on(Handlers(client, inbox, catalogue), lambda _: None, catalogue)
+        await client.hand_on(Handlers(client, dispatcher, catalogue), lambda _: None, catalogue)
         await sync_commands(client.tree, ())
         guild = env.create_guild("Home")
         channel = guild.create_text_channel("general")
         ada = guild.add_member(env.create_user("ada", global_name="Ada"))
-        yield Simulated(env, client, inbox, channel, ada)
+        yield Simulated(env, client, dispatcher, channel, ada)

@@ -22,7 +22,7 @@ from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.surface import TelegramSurface
 from bot.platforms.telegram.updates import Timing
 from bot.platforms.telegram.webhook import Hook
-from tests.scripted_inbox import ScriptedInbox
+from tests.scripted_dispatcher import ScriptedDispatcher
 from tests.servers.telegram import TOKEN, TelegramServer
 from tests.servers.telegram_world import Chat
 
@@ -138,14 +138,14 @@ async def hooked(
 @asynccontextmanager
 async def serving(
     server: TelegramServer,
-    inbox: ScriptedInbox,
+    dispatcher: ScriptedDispatcher,
     ready: list[bool] | None = None,
     **settings: Any,
 ) -> AsyncIterator[TelegramAdapter]:
     """An adapter that takes messages in, until the block ends."""
     states: list[bool] = [] if ready is None else ready
     async with opened(server, **settings) as adapter:
-        task = asyncio.create_task(adapter.serve(inbox, states.append))
+        task = asyncio.create_task(adapter.serve(dispatcher, states.append))
         try:
             yield adapter
         finally:

@@ -22,7 +22,7 @@ from bot.reply.render import Page, Phase, ReplyState, contents
 from bot.reply.surface import Content, Receipt
 from bot.turns.commands import Command, Retry
 from bot.turns.transcripts import Transcripts
-from tests.scripted_inbox import RememberingInbox
+from tests.scripted_dispatcher import RememberingDispatcher
 
 WAIT = 45.0
 """Seconds after which something that should have happened has not."""
@@ -56,7 +56,7 @@ def form(text: str = "hello", files: dict[str, bytes] | None = None, **fields: s
 
 
 @dataclass
-class ScriptedWebBot(RememberingInbox, Transcripts):
+class ScriptedWebBot(RememberingDispatcher, Transcripts):
     """Dispatcher and archive in one, in memory.
 
     Attributes:

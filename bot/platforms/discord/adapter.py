@@ -131,7 +131,7 @@ class DiscordAdapter:
             log.info("login is tried again", seconds=pause)
             await asyncio.sleep(pause)
 
-    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+    async def serve(self, dispatcher: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled. Once connected, commands are registered if need be.
 
         Raises:
@@ -142,7 +142,9 @@ class DiscordAdapter:
         `_FINISH_TIMEOUT_SECONDS`; requests go on working.
         """
         client = self._opened()
-        handlers = Handlers(client, inbox, self._catalogue, age_restricted=self._age_restricted)
+        handlers = Handlers(
+            client, dispatcher, self._catalogue, age_restricted=self._age_restricted
+        )
         register = partial(sync_commands, client.tree, self._guild_ids)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(handlers.finish, _FINISH_TIMEOUT_SECONDS)

@@ -17,6 +17,9 @@ from bot.models import Attachment
 from bot.support import TooManyBytes, read_bounded
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)
+MAX_REQUEST_BYTES: Final = 25 * 2**20
+"""Of all files in one request."""
+
 _MAX_TRIES: Final = 3
 _TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -57,6 +60,26 @@ async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: i
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def fitting(
+    files: Sequence[File], max_file_bytes: int
+) -> tuple[tuple[File, ...], tuple[File, ...]]:
+    """Files that Discord takes in one request, and the others.
+
+    One that is too large would make Discord refuse the whole message.
+    """
+    kept: list[File] = []
+    left_out: list[File] = []
+    total = 0
+    for file in files:
+        size = len(file.data)
+        if size <= max_file_bytes and total + size <= MAX_REQUEST_BYTES:
+            kept.append(file)
+            total += size
+        else:
+            left_out.append(file)
+    return tuple(kept), tuple(left_out)
+
+
 class Uploads:
     """Makes the pictures of one reply fit into its messages.
 
@@ -73,15 +96,11 @@ class Uploads:
         self._png: dict[str, File] = {}
 
     async def fit(self, files: Sequence[File]) -> tuple[tuple[File, ...], str]:
-        """The files that Discord takes, as it gets them, and what to say about the others.
-
-        One that is too large would make Discord refuse the whole message.
-        """
+        """The files that Discord takes, as it gets them, and what to say about the others."""
         sent = [await self._as_sent(file) for file in files]
-        fitting = tuple(file for file in sent if len(file.data) <= self._max_file_bytes)
-        left_out = len(sent) - len(fitting)
-        said = self._words("discord-pictures-too-large", count=left_out) if left_out else ""
-        return fitting, said
+        kept, left_out = fitting(sent, self._max_file_bytes)
+        count = len(left_out)
+        return kept, self._words("discord-pictures-too-large", count=count) if count else ""
 
     async def _as_sent(self, file: File) -> File:
         if not self._recipe_in_png or file.recipe is None:

@@ -11,21 +11,18 @@ import discord
 import structlog
 from discord.http import HTTPClient
 
-from bot.files import File
 from bot.i18n import Words
 from bot.models import Notice
 from bot.platforms.discord.components_v2 import OutgoingMessage
 from bot.platforms.discord.endpoints import ORIGINAL, ChannelEndpoint, InteractionEndpoint
 from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.files import fitting
 from bot.platforms.discord.parsing import MAX_FILE_BYTES
 from bot.reply.splitting import split
 
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_CHARS: Final = 2000
-
-MAX_REQUEST_BYTES: Final = 25 * 2**20
-"""Of all files in one request."""
 
 
 async def send_ephemeral(interaction: discord.Interaction, text: str) -> None:
@@ -92,7 +89,7 @@ def _messages(notice: Notice, max_file_bytes: int, words: Words) -> list[Outgoin
 
     Files that are too large are named instead.
     """
-    files, left_out = _fitting(notice.files, max_file_bytes)
+    files, left_out = fitting(notice.files, max_file_bytes)
     lines = [
         words("discord-file-too-large", name=each.name, size=f"{len(each.data) / 2**20:.1f}")
         for each in left_out
@@ -102,22 +99,8 @@ def _messages(notice: Notice, max_file_bytes: int, words: Words) -> list[Outgoin
     *before, last = [piece for piece in pieces if piece.strip()] or [words("answer-none")]
     return [
         *(OutgoingMessage(piece) for piece in before),
-        OutgoingMessage(last, tuple(files), buttons=notice.buttons),
+        OutgoingMessage(last, files, buttons=notice.buttons),
     ]
-
-
-def _fitting(files: tuple[File, ...], max_file_bytes: int) -> tuple[list[File], list[File]]:
-    """Files that can be sent in one request, and the others."""
-    fitting: list[File] = []
-    left_out: list[File] = []
-    total = 0
-    for each in files:
-        if len(each.data) <= max_file_bytes and total + len(each.data) <= MAX_REQUEST_BYTES:
-            fitting.append(each)
-            total += len(each.data)
-        else:
-            left_out.append(each)
-    return fitting, left_out
 
 
 def _endpoint(interaction: discord.Interaction) -> InteractionEndpoint:

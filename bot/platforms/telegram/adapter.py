@@ -124,7 +124,7 @@ class TelegramAdapter:
         self._stack.push_async_callback(notices.close)
         self._open = _Opened(bot, downloads, notices, actions)
 
-    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+    async def serve(self, dispatcher: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled; once connected, publish the menu of commands.
 
         Raises:
@@ -136,8 +136,8 @@ class TelegramAdapter:
         """
         opened = self._opened()
         bot = opened.bot
-        inline = Inline(bot, inbox, self._state) if self._inline else None
-        handlers = Handlers(bot, inbox, self._state, opened.notices, inline)
+        inline = Inline(bot, dispatcher, self._state) if self._inline else None
+        handlers = Handlers(bot, dispatcher, self._state, opened.notices, inline)
         publish = partial(publish_commands, bot, self._catalogue)
         async with AsyncExitStack() as stack:
             if inline is not None:

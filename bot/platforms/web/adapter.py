@@ -128,12 +128,12 @@ class WebAdapter:
         self._port = int(runner.addresses[0][1])
         log.info("web chat open", url=self.url)
 
-    async def serve(self, inbox: Dispatcher, ready: Callable[[bool], None]) -> None:
+    async def serve(self, dispatcher: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled, and remove old files once an hour.
 
         Cancelling: messages are answered with 503 from here on; streams and surfaces go on.
         """
-        self._chat.inbox = inbox
+        self._chat.dispatcher = dispatcher
         ready(True)
         try:
             while True:
@@ -142,7 +142,7 @@ class WebAdapter:
                 log.debug("old uploads removed", removed=removed)
                 await asyncio.sleep(_SWEEP_SECONDS)
         finally:
-            self._chat.inbox = None
+            self._chat.dispatcher = None
             ready(False)
 
     async def advice(self) -> Sequence[str]:

@@ -45,7 +45,7 @@ class Chat:
     """The handlers of the chat.
 
     Attributes:
-        inbox: where messages go; `None` while the bot takes none.
+        dispatcher: where messages go; `None` while the bot takes none.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Chat:
         self._rooms = rooms
         self._pages = pages
         self._languages = languages
-        self.inbox: Dispatcher | None = None
+        self.dispatcher: Dispatcher | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -88,9 +88,9 @@ class Chat:
         try:
             turns = await self._transcripts.turns(channel_of(request), MAX_TURNS_SHOWN)
             removed = await self._transcripts.removed(turns)
-            if self.inbox is not None:
+            if self.dispatcher is not None:
                 # As the live replies here: a room can have a language of its own.
-                words = await self.inbox.words(incoming_message(request, "-", self._languages))
+                words = await self.dispatcher.words(incoming_message(request, "-", self._languages))
         except StorageError as error:
             return _refusal(503, _reason(error, words))
         shown = [turn_to_json(turn, words, removed=turn.id in removed) for turn in turns]
@@ -129,7 +129,7 @@ class Chat:
 
     async def _message(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
-        if self.inbox is None:
+        if self.dispatcher is None:
             return _refusal(503, words("restarting"))
         try:
             form = await read_form(request, self._uploads)
@@ -140,12 +140,12 @@ class Chat:
             return _refusal(503, _reason(error, words))
         message = incoming_message(request, form.message_id, self._languages, form.attachments)
         return await self._answer(
-            self.inbox, message, self._handle(self.inbox, message, form), words
+            self.dispatcher, message, self._handle(self.dispatcher, message, form), words
         )
 
     async def _press(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
-        if self.inbox is None:
+        if self.dispatcher is None:
             return _refusal(503, words("restarting"))
         try:
             press_id, action = await read_press(request)
@@ -153,12 +153,12 @@ class Chat:
             return _refusal(refused.status, refused.said_in(words))
         message = incoming_message(request, press_id, self._languages)
         return await self._answer(
-            self.inbox, message, self._carry_out(self.inbox, message, action), words
+            self.dispatcher, message, self._carry_out(self.dispatcher, message, action), words
         )
 
     async def _answer(
         self,
-        inbox: Dispatcher,
+        dispatcher: Dispatcher,
         message: IncomingMessage,
         doing: Awaitable[Notice | Imagine | None],
         words: Words,
@@ -166,7 +166,7 @@ class Chat:
         """Wait until something is taken in, and tell the page what the bot says to it at once.
 
         Args:
-            inbox: knows the language of the room.
+            dispatcher: knows the language of the room.
             message: what is taken in.
             doing: results in a notice, or in a drawing for the person to change and send.
             words: the visitor's language.
@@ -180,7 +180,7 @@ class Chat:
                 notice = await notice_to_json(said, self._downloads)
         except CommandError as error:
             with suppress(StorageError):
-                words = await inbox.words(message)
+                words = await dispatcher.words(message)
             return _refusal(422, error.said_in(words))
         except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))
@@ -189,7 +189,7 @@ class Chat:
         return web.json_response(body, status=202)
 
     async def _handle(
-        self, inbox: Dispatcher, message: IncomingMessage, form: Form
+        self, dispatcher: Dispatcher, message: IncomingMessage, form: Form
     ) -> Notice | None:
         try:
             command = form.command()
@@ -197,24 +197,24 @@ class Chat:
             self._uploads.discard(form.attachments)
             raise
         # Whatever happens now, the files stay: the turn may have been written down before.
-        return await inbox.handle(message, command)
+        return await dispatcher.handle(message, command)
 
     async def _carry_out(
-        self, inbox: Dispatcher, message: IncomingMessage, action: Action | None
+        self, dispatcher: Dispatcher, message: IncomingMessage, action: Action | None
     ) -> Notice | Imagine | None:
         drawing = None
         if action is not None and action.verb is Verb.EDIT:
             # Handed back to be changed: whoever sends it then, draws it.
             turns = await self._transcripts.turns(message.channel, MAX_TURNS_SHOWN)
             if any(turn.id == action.target for turn in turns):
-                drawing = await inbox.drawing(action.target)
+                drawing = await dispatcher.drawing(action.target)
         elif action is not None:
-            notice = await inbox.press(message, action)
+            notice = await dispatcher.press(message, action)
             if action.verb is Verb.FORGET and notice is not None and notice.replaces:
                 # What is deleted from the archive must not come back from memory.
                 self._rooms.forget_finished()
             return notice
-        return drawing or Notice((await inbox.words(message))("press-gone"))
+        return drawing or Notice((await dispatcher.words(message))("press-gone"))
 
 
 def _refusal(status: int, text: str) -> web.Response:

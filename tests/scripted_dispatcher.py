@@ -14,7 +14,7 @@ from bot.turns.commands import Command
 from bot.turns.dispatcher import Dispatcher
 
 
-class RememberingInbox(Dispatcher):
+class RememberingDispatcher(Dispatcher):
     """A dispatcher that begins nothing: everything is written down, in memory.
 
     `news` is called after each, so that tests can wait for it elsewhere than here.
@@ -38,7 +38,7 @@ class RememberingInbox(Dispatcher):
         self.news()
 
     async def wait_for(self, predicate: Callable[[], bool]) -> None:
-        """Wait until something is so that changes only when this inbox is told something."""
+        """Wait until something is so that changes only when this dispatcher is told something."""
         async with asyncio.timeout(50):
             while not predicate():
                 self._changed.clear()
@@ -88,7 +88,7 @@ class Taken(NamedTuple):
 
 
 @dataclass
-class ScriptedInbox(RememberingInbox):
+class ScriptedDispatcher(RememberingDispatcher):
     """Takes messages in; what it answers, and when, is up to the test.
 
     Attributes:
