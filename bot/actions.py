@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Self
 
 from bot.i18n import Words
@@ -39,6 +40,19 @@ class Verb(enum.StrEnum):
     """Show the choices of the setting `target`, or set it to `value`."""
     FORGET = "forget"
     """Delete what is stored; `target` says whose: `person` or `channel`."""
+
+
+_SIGNS: Final = MappingProxyType(
+    {
+        Verb.STOP: "■",
+        Verb.RETRY: "↻",
+        Verb.AGAIN: "🔁",
+        Verb.EDIT: "✏️",
+        Verb.LESS: "➖",
+        Verb.MORE: "➕",
+        Verb.DELETE: "🗑",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,23 @@ class Button:
 
     Attributes:
         action: what a press does.
-        label: what stands on it, a few words or a sign.
+        label: a few words, without a sign.
         danger: it takes something away.
+        chosen: of several choices, the one that holds now.
     """
 
     action: Action
     label: str
     danger: bool = False
+    chosen: bool = False
+
+    @property
+    def text(self) -> str:
+        """What stands on it in chats: the label behind a sign."""
+        if self.action.verb is Verb.DELETE:
+            return _SIGNS[Verb.DELETE]  # five in a row leave no room for the word on a phone
+        sign = "●" if self.chosen else _SIGNS.get(self.action.verb, "")
+        return f"{sign} {self.label}".lstrip()
 
 
 Rows = tuple[tuple[Button, ...], ...]

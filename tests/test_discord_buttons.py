@@ -58,7 +58,7 @@ class TestShown:
         assert surface.limits.buttons_with_files
         receipt = await surface.create(STOP, "turn-0")
         message = general(discord).messages[receipt["ids"][0]]
-        assert buttons(message) == {"Stop": f"stop:{TURN}:"}
+        assert buttons(message) == {"■ Stop": f"stop:{TURN}:"}
         assert message["components"][0]["components"][0]["style"] == 4
         await surface.edit(receipt, DRAWING)
         assert len(message["components"]) == 2
@@ -76,7 +76,7 @@ class TestShown:
         await surface.create(STOP, "turn-0")
         await surface.create(DRAWING, "turn-1")
         first, second = general(discord).messages.values()
-        assert list(buttons(first)) == ["Stop"]
+        assert list(buttons(first)) == ["■ Stop"]
         assert len(buttons(second)) == 10
 
     async def test_nothing_is_remembered_about_them(
@@ -326,7 +326,7 @@ class TestNotices:
         await discord.wait_for(lambda: len(ephemeral(discord)) == 2, WAIT)
         first, second = ephemeral(discord)
         assert buttons(first) == {}
-        assert buttons(second) == {"New": f"again:{TURN}:"}
+        assert buttons(second) == {"🔁 New": f"again:{TURN}:"}
         assert discord_bot.dispatcher.commands == [ShowRecipe()]
 
     async def test_a_file_comes_with_the_answer_to_a_message(

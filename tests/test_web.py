@@ -375,12 +375,12 @@ async def test_live_buttons() -> None:
     rooms = LiveRooms()
     surface = surface_in(rooms)
     assert surface.limits.buttons
-    stop = Button(Action(Verb.STOP, "turn1"), "■ Stop", danger=True)
+    stop = Button(Action(Verb.STOP, "turn1"), "Stop", danger=True)
     receipt = await surface.create(Content(status=GOT_IT, buttons=((stop,),)), "nonce-1")
     with rooms.watch(ROOM) as watch:
         (message,) = watch.take()[0].to_json()["messages"]
         assert message["buttons"] == [
-            [{"action": "stop:turn1:", "label": "■ Stop", "danger": True}]
+            [{"action": "stop:turn1:", "label": "Stop", "danger": True, "chosen": False}]
         ]
         await surface.edit(receipt, Content("Done.", mood=Mood.DONE))
         (message,) = watch.take()[0].to_json()["messages"]

@@ -65,8 +65,8 @@ async def test_a_press_is_answered_at_once(
         "private": True,
         "buttons": [
             [
-                {"action": "set:guidance:7", "label": "7", "danger": False},
-                {"action": "forget:person:", "label": "Delete", "danger": True},
+                {"action": "set:guidance:7", "label": "7", "danger": False, "chosen": False},
+                {"action": "forget:person:", "label": "Delete", "danger": True, "chosen": False},
             ]
         ],
         "files": [],
@@ -271,7 +271,12 @@ async def test_the_transcript_has_buttons_and_forgets_what_was_removed(
             return dict(shown)
 
     (verbs, numbers) = (await transcript())["answer"]["buttons"]
-    assert verbs[0] == {"action": f"again:{turn.id}:", "label": "🔁 Новые", "danger": False}
+    assert verbs[0] == {
+        "action": f"again:{turn.id}:",
+        "label": "Новые",
+        "danger": False,
+        "chosen": False,
+    }
     assert [button["action"] for button in numbers] == [f"full:{turn.id}:1"]
     await web_bot.remove(web, turn)
     shown = await transcript()

@@ -95,7 +95,7 @@ class Content:
     @cached_property
     def digest(self) -> str:
         """Stands for all that people can see of it, but for a mood that only colours it."""
-        rows = ("|".join(f"{each.action} {each.label}" for each in row) for row in self.buttons)
+        rows = ("|".join(f"{each.action} {each.text}" for each in row) for row in self.buttons)
         ending = (str(self.mood), self.note) if self.note else ()
         parts = (self.text, repr(self.status), *ending, *(file.key for file in self.files), *rows)
         return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]

@@ -310,7 +310,7 @@ class SettingsMenu:
             choices = self._settings.catalogue.languages
         now = written(getattr(settings, plain))
         buttons = [
-            Button(Action(Verb.SET, name, value), f"● {value}" if value == now else value)
+            Button(Action(Verb.SET, name, value), value, chosen=value == now)
             for value in choices
         ]
         buttons.append(Button(Action(Verb.SET, name, RESET), words("settings-default")))

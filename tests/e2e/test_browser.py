@@ -356,14 +356,14 @@ async def test_a_menu_in_russian(
     await expect(page.locator("#text")).to_have_value("/settings ")
 
     def menu(value: str) -> Notice:
-        chosen = Button(Action(Verb.SET, "guidance", "7"), f"{value} 7")
+        chosen = Button(Action(Verb.SET, "guidance", "7"), f"{value} 7", chosen=True)
         return Notice(f"Guidance: {value}", buttons=((chosen,),), replaces=True)
 
     web_bot.notice = menu("пять")
     await page.keyboard.press("Enter")
     note = page.get_by_role("region", name="От бота")
     await expect(note).to_contain_text("пять", timeout=WAIT_MS)
-    for value in ("●", "семь"):
+    for value in ("шесть", "семь"):
         web_bot.press_notices.append(menu(value))
         await note.locator(".press").click()
         await expect(note).to_contain_text(f"Guidance: {value}", timeout=WAIT_MS)

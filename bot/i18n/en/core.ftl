@@ -124,13 +124,13 @@ images-off = Drawing is switched off in this channel.
 
 ## Buttons
 
-button-stop = ■ Stop
-button-retry = ↻ Try again
-button-again = 🔁 New
-button-edit = ✏️ Prompt
-button-less = ➖ Guidance
-button-more = ➕ Guidance
-button-delete = 🗑
+button-stop = Stop
+button-retry = Try again
+button-again = New
+button-edit = Prompt
+button-less = Guidance
+button-more = Guidance
+button-delete = Delete
 buttons-alone = More of this:
 press-gone = That is not stored here any more.
 press-not-yours = Only the person who asked for this can do that.

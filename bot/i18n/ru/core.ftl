@@ -154,13 +154,13 @@ images-off = Рисование в этом канале выключено.
 
 ## Кнопки
 
-button-stop = ■ Стоп
-button-retry = ↻ Ещё раз
-button-again = 🔁 Новые
-button-edit = ✏️ Текст
-button-less = ➖ Guidance
-button-more = ➕ Guidance
-button-delete = 🗑
+button-stop = Стоп
+button-retry = Ещё раз
+button-again = Новые
+button-edit = Текст
+button-less = Guidance
+button-more = Guidance
+button-delete = Удалить
 buttons-alone = Что ещё можно:
 press-gone = Это здесь уже не хранится.
 press-not-yours = Это может только тот, кто об этом просил.

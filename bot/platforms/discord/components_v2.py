@@ -179,5 +179,5 @@ def _rows(rows: Rows) -> list[list[discord.ui.Button[Any]]]:
 
 def _button(button: Button) -> discord.ui.Button[Any]:
     style = discord.ButtonStyle.danger if button.danger else discord.ButtonStyle.secondary
-    label = button.label[:_MAX_LABEL_CHARS]
+    label = button.text[:_MAX_LABEL_CHARS]
     return discord.ui.Button(style=style, label=label, custom_id=str(button.action))

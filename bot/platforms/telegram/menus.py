@@ -68,7 +68,7 @@ def _fits(button: Button) -> bool:
 def _button(button: Button) -> InlineKeyboardButton:
     # Servers and apps that know no styles pass over this one.
     return InlineKeyboardButton(
-        button.label,
+        button.text,
         callback_data=str(button.action),
         style="danger" if button.danger else None,
     )

@@ -86,7 +86,12 @@ def picture_to_json(key: str, name: str, alt: str) -> JsonObject:
 def rows_to_json(rows: Rows) -> list[list[JsonObject]]:
     return [
         [
-            {"action": str(button.action), "label": button.label, "danger": button.danger}
+            {
+                "action": str(button.action),
+                "label": button.label,
+                "danger": button.danger,
+                "chosen": button.chosen,
+            }
             for button in row
         ]
         for row in rows

@@ -3,7 +3,7 @@
 import { button, element, randomId } from "./dom.js";
 import { say } from "./words.js";
 
-/** What each verb looks like here; the server's labels carry signs for platforms without icons. */
+/** What each verb looks like here. */
 const ICONS = {
   again: "again",
   delete: "bin",
@@ -29,8 +29,8 @@ const HINTS = {
 
 /** Verbs whose label says too little to somebody who does not see the page. */
 const UNCLEAR = new Set(["delete", "full", "less", "more"]);
-const CHOSEN = /^●\s*/;
-const SIGNS = /^[^\p{L}\p{N}]+/u;
+/** Verbs that an icon says alone. */
+const WORDLESS = new Set(["delete"]);
 
 /**
  * Rows of buttons.
@@ -42,9 +42,9 @@ export function buttonRows(rows, onPress) {
   return rows.map((row) => element("div", "buttons", ...row.map((each) => pressButton(each, onPress))));
 }
 
-function pressButton({ action, label, danger }, onPress) {
+function pressButton({ action, label, danger, chosen }, onPress) {
   const [verb, , value] = action.split(":");
-  const text = ICONS[verb] ? label.replace(SIGNS, "") : label.replace(CHOSEN, "");
+  const text = WORDLESS.has(verb) ? "" : label;
   let id = randomId();
   const node = button("press", text, async () => {
     const held = document.activeElement === node;
@@ -59,7 +59,7 @@ function pressButton({ action, label, danger }, onPress) {
   }, ICONS[verb]);
   node.dataset.action = action;
   if (danger) node.classList.add("danger");
-  if (CHOSEN.test(label)) node.ariaPressed = "true";
+  if (chosen) node.ariaPressed = "true";
   if (HINTS[verb]) node.title = say(HINTS[verb], { number: value });
   if (UNCLEAR.has(verb)) node.ariaLabel = node.title;
   return node;
