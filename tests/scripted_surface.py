@@ -127,24 +127,17 @@ class MemorySegments(SegmentStore):
     """Keeps acknowledgements as storage does, in memory."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, int], tuple[Receipt | None, str, Anchor | None]] = {}
+        self.rows: dict[tuple[str, int], Segment] = {}
 
     async def of_turn(self, turn_id: str) -> Sequence[Segment]:
-        return [
-            Segment(receipt, digest, anchor or {})
-            for (turn, _), (receipt, digest, anchor) in sorted(self.rows.items())
-            if turn == turn_id
-        ]
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == turn_id]
 
-    async def begin(self, turn_id: str, index: int, anchor: Anchor, digest: str) -> None:
-        self.rows[turn_id, index] = (None, digest, anchor)
-
-    async def save(self, turn_id: str, index: int, receipt: Receipt, digest: str) -> None:
-        self.rows[turn_id, index] = (receipt, digest, None)
+    async def save(self, turn_id: str, index: int, segment: Segment) -> None:
+        self.rows[turn_id, index] = segment
 
     async def delete(self, turn_id: str, index: int) -> None:
         self.rows.pop((turn_id, index), None)
 
     async def is_reply(self, turn_id: str, message_id: str) -> bool:
         del turn_id
-        return any(row[0] is not None and message_id in row[0]["ids"] for row in self.rows.values())
+        return any(message_id in each.receipt["ids"] for each in self.rows.values() if each.receipt)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.models import Answer, ChannelKey, TurnState
+from bot.models import Answer, ChannelKey, Segment, TurnState
 from bot.provider.responses import JsonConversation
 from bot.storage import Storage
 from tests.test_turn_store import a_turn, accepted, answered, history
@@ -60,7 +60,7 @@ async def test_channel_moves_with_all_that_belongs_to_it(storage: Storage) -> No
     await storage.channels.reset(GROUP)
     await ask(storage, "2", GROUP, "after it")
     turn = await accepted(storage, a_turn("3", GROUP, "unfinished"))
-    await storage.segments.save(turn.id, 0, {"id": "4"}, "a")
+    await storage.segments.save(turn.id, 0, Segment({"id": "4"}, "a"))
     failed = replace(turn, answer=Answer(TurnState.FAILED, "", note="No."))
     await storage.turns.finish(failed, JsonConversation("x"))
     await storage.channels.saw(GROUP, "4")
@@ -81,13 +81,13 @@ async def test_message_ids_of_the_new_chat_are_its_own(storage: Storage) -> None
     """It counts from the beginning: the same number is another request and another reply."""
     old = a_turn("5", GROUP, "old")
     await storage.turns.accept(old)
-    await storage.segments.save(old.id, 0, {"id": "6"}, "a")
+    await storage.segments.save(old.id, 0, Segment({"id": "6"}, "a"))
     await storage.channels.move(GROUP, SUPERGROUP)
     assert await storage.turns.of_message(SUPERGROUP, "5") is None
     assert await storage.turns.of_message(SUPERGROUP, "6") is None
     new = a_turn("5", SUPERGROUP, "new")
     assert await storage.turns.accept(new)
-    await storage.segments.save(new.id, 0, {"id": "6"}, "a")
+    await storage.segments.save(new.id, 0, Segment({"id": "6"}, "a"))
     assert await storage.turns.of_message(SUPERGROUP, "6") == new
 
 

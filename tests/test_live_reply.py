@@ -22,7 +22,7 @@ from bot.errors import (
 )
 from bot.files import File
 from bot.i18n import Catalogue
-from bot.models import Address, Answer, TurnState
+from bot.models import Address, Answer, Segment, TurnState
 from bot.provider.responses import Reasoning, Stage, Text
 from bot.reply import live_reply
 from bot.reply.live_reply import LiveReply
@@ -151,9 +151,10 @@ async def test_a_process_that_died_while_creating_leaves_no_second_message() -> 
     surface, segments = ScriptedSurface(finds=True), MemorySegments()
     async with replying(surface, segments):
         await surface.until(lambda s: bool(s.messages))
-    receipt, digest, _ = segments.rows["turn", 0]
-    segments.rows["turn", 0] = (None, digest, {"after": 0})  # as the first write before the create
-    assert receipt == {"ids": ["turn-0"]}
+    created = segments.rows["turn", 0]
+    assert created.receipt == {"ids": ["turn-0"]}
+    # As the first write, before the create.
+    segments.rows["turn", 0] = Segment(None, created.digest, {"after": 0})
     async with replying(surface, segments) as reply:
         reply.resumed()
         await reply.finish(DONE, [])
@@ -174,7 +175,7 @@ async def test_pictures_whose_answer_was_lost_come_once(stored: bool) -> None:
 async def test_a_search_that_was_cut_off_goes_on_from_there() -> None:
     """Also in the next process: a long search must end although bots die early."""
     surface, segments = ScriptedSurface(finds=True), MemorySegments()
-    segments.rows["turn", 0] = (None, "", {"after": 0})
+    segments.rows["turn", 0] = Segment(None, "", {"after": 0})
     surface.cut_off_at.append({"after": 1})
     async with replying(surface, segments):
         await surface.until(lambda s: not s.cut_off_at)

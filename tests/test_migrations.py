@@ -202,7 +202,7 @@ async def test_oldest_database_is_migrated_with_its_rows(blank: str, tmp_path: P
         assert (exchange.question, exchange.answer) == ("Why?", "So.")
         assert await storage.turns.of_message(turn.channel, "12") == turn
         assert await storage.turns.accept(a_turn("1", turn.channel))
-        await storage.segments.begin("t1", 1, {"after": "12"}, "e")
+        await storage.segments.save("t1", 1, Segment(None, "e", {"after": "12"}))
     assert differences(parse(blank)) == []
 
 

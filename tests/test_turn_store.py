@@ -205,9 +205,9 @@ async def test_saving_an_unknown_turn_is_an_error(storage: Storage) -> None:
     with pytest.raises(StorageError, match="not in the database"):
         await storage.turns.save(a_turn("1"))
     with pytest.raises(StorageError, match="not in the database"):
-        await storage.segments.save("nobody", 0, {}, "")
+        await storage.segments.save("nobody", 0, Segment({}, ""))
     with pytest.raises(StorageError, match="not in the database"):
-        await storage.segments.begin("nobody", 0, {}, "")
+        await storage.segments.save("nobody", 0, Segment(None, "", {}))
     with pytest.raises(ValueError, match="no answer"):
         await storage.turns.finish(a_turn("1"), None)
 
@@ -330,9 +330,9 @@ async def test_segments_come_back_in_order(storage: Storage) -> None:
     """Each message of a reply is stored by its index, and the newest state of it stays."""
     turn = a_turn("1")
     await storage.turns.accept(turn)
-    await storage.segments.save(turn.id, 1, {"id": "11"}, "b")
-    await storage.segments.save(turn.id, 0, {"ids": ["10"]}, "a")
-    await storage.segments.save(turn.id, 0, {"ids": ["10", "12"]}, "c")
+    await storage.segments.save(turn.id, 1, Segment({"id": "11"}, "b"))
+    await storage.segments.save(turn.id, 0, Segment({"ids": ["10"]}, "a"))
+    await storage.segments.save(turn.id, 0, Segment({"ids": ["10", "12"]}, "c"))
     assert await storage.segments.of_turn(turn.id) == [
         Segment({"ids": ["10", "12"]}, "c"),
         Segment({"id": "11"}, "b"),
@@ -349,11 +349,11 @@ async def test_intents_come_before_receipts(storage: Storage) -> None:
     """A message is an intent until it is acknowledged; no later intent takes the receipt away."""
     turn = a_turn("1")
     await storage.turns.accept(turn)
-    await storage.segments.begin(turn.id, 0, {"after": "9"}, "a")
-    await storage.segments.begin(turn.id, 0, {"after": "10"}, "b")
+    await storage.segments.save(turn.id, 0, Segment(None, "a", {"after": "9"}))
+    await storage.segments.save(turn.id, 0, Segment(None, "b", {"after": "10"}))
     assert await storage.segments.of_turn(turn.id) == [Segment(None, "b", {"after": "10"})]
-    await storage.segments.save(turn.id, 0, {"id": "11"}, "c")
-    await storage.segments.begin(turn.id, 0, {"after": "12"}, "d")
+    await storage.segments.save(turn.id, 0, Segment({"id": "11"}, "c"))
+    await storage.segments.save(turn.id, 0, Segment(None, "d", {"after": "12"}))
     assert await storage.segments.of_turn(turn.id) == [Segment({"id": "11"}, "c", {"after": "10"})]
     assert await storage.turns.of_message(HERE, "11") == turn
 
@@ -396,7 +396,7 @@ async def test_messages_of_a_chat_are_known_in_all_its_topics(storage: Storage) 
     turns = [a_turn("1", channel) for channel in (HERE, THERE, whole, other)]
     for number, turn in enumerate(turns):
         await storage.turns.accept(turn)
-        await storage.segments.save(turn.id, 0, {"id": f"{number}"}, "a")
+        await storage.segments.save(turn.id, 0, Segment({"id": f"{number}"}, "a"))
     for turn in turns[:3]:
         known = [await storage.segments.is_reply(turn.id, f"{number}") for number in range(5)]
         assert known == [True, True, True, False, False]

@@ -65,9 +65,11 @@ class Catalogue:
     """
 
     def __init__(self, folder: Path = _HERE) -> None:
-        self._folder = folder
-        self.languages = tuple(sorted(path.name for path in folder.iterdir() if _is_one(path)))
-        self._words: dict[str, Words] = {}
+        self._words = {
+            language: Words(*(folder / tag for tag in dict.fromkeys((language, DEFAULT))))
+            for language in sorted({file.parent.name for file in folder.glob("*/*.ftl")})
+        }
+        self.languages = tuple(self._words)
 
     def words(self, *wanted: str) -> Words:
         """The sentences of the first language that the bot speaks.
@@ -82,14 +84,8 @@ class Catalogue:
                 near = "-".join(parts[:length]).lower()
                 found = next((each for each in self.languages if each.lower() == near), None)
                 if found is not None:
-                    return self._of(found)
-        return self._of(DEFAULT)
-
-    def _of(self, language: str) -> Words:
-        if language not in self._words:
-            folders = (self._folder / tag for tag in dict.fromkeys((language, DEFAULT)))
-            self._words[language] = Words(*folders)
-        return self._words[language]
+                    return self._words[found]
+        return self._words[DEFAULT]
 
 
 @cache
@@ -120,7 +116,3 @@ def _bundle(folder: Path) -> FluentBundle:
     for file in sorted(folder.glob("*.ftl")):
         bundle.add_resource(FluentResource(file.read_text("utf-8")))
     return bundle
-
-
-def _is_one(path: Path) -> bool:
-    return path.is_dir() and any(path.glob("*.ftl"))

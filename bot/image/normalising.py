@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import BinaryIO
 
 from PIL import ExifTags, Image
@@ -69,8 +68,11 @@ def size(data: bytes) -> tuple[int, int]:
     Raises:
         ImageUnreadable: not a picture, or its header is broken.
     """
-    with _pillow(), _open(data) as image:
-        return image.size
+    try:
+        with _OPENERS[is_accepted_format(data)](io.BytesIO(data)) as image:
+            return image.size
+    except _BROKEN as error:
+        raise ImageUnreadable(DAMAGED) from error
 
 
 def normalise(
@@ -102,29 +104,17 @@ def normalise(
         raise ImageTooLarge(
             f"The picture has {len(data) / 1e6:.1f} MB; at most {max_bytes / 1e6:.1f} MB are taken."
         )
-    with _pillow(), _open(data) as opened:
-        _refuse_bombs(opened, max_pixels)
-        upright = _decode(opened, max_side)
-        plain = _flatten(upright)
-        plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-        encoded, media_type = _encode(plain, lossy=opened.format == "JPEG")
-        return File(encoded, media_type)
-
-
-@contextmanager
-def _pillow() -> Iterator[None]:
-    """Translate what Pillow does about most broken files."""
+    media_type = is_accepted_format(data)
     try:
-        yield
+        with _OPENERS[media_type](io.BytesIO(data)) as opened:
+            _refuse_bombs(opened, max_pixels)
+            plain = _flatten(_decode(opened, max_side))
+            plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+            return _encode(plain, lossy=media_type == "image/jpeg")
     except MemoryError as error:
         raise ImageTooLarge("The picture is too large to be decoded here.") from error
     except _BROKEN as error:
         raise ImageUnreadable(DAMAGED) from error
-
-
-def _open(data: bytes) -> ImageFile:
-    """Read the header only."""
-    return _OPENERS[is_accepted_format(data)](io.BytesIO(data))
 
 
 def _refuse_bombs(image: ImageFile, max_pixels: int) -> None:
@@ -150,15 +140,15 @@ def _decode(image: ImageFile, max_side: int) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _encode(image: Image.Image, *, lossy: bool) -> tuple[bytes, str]:
+def _encode(image: Image.Image, *, lossy: bool) -> File:
     buffer = io.BytesIO()
     if not lossy:
         image.save(buffer, "PNG")
         if buffer.tell() <= _PNG_BYTES:
-            return buffer.getvalue(), "image/png"
+            return File(buffer.getvalue(), "image/png")
         buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return buffer.getvalue(), "image/jpeg"
+    return File(buffer.getvalue(), "image/jpeg")
 
 
 def _flatten(image: Image.Image) -> Image.Image:

@@ -51,7 +51,13 @@ class PictureWorker:
             if self._idle is not None:
                 self._idle.cancel()
             if self._process is None:
-                self._process = await _start()
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "bot.image"),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    start_new_session=True,  # Ctrl-C is for the bot, which finishes its turns
+                )
             answer = None
             try:
                 async with asyncio.timeout(_MAX_PICTURE_SECONDS):
@@ -95,23 +101,13 @@ class PictureWorker:
             process.stdin.close()
 
 
-async def _start() -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.image"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for the bot, which still finishes its turns
-    )
-
-
 async def _ask(process: asyncio.subprocess.Process, data: bytes) -> tuple[dict[str, str], bytes]:
     """One request.
 
     Raises:
         OSError, EOFError: the process ended.
     """
-    assert process.stdin is not None  # noqa: S101 - asked for in `_start`
+    assert process.stdin is not None  # noqa: S101 - asked for in `normalise`
     assert process.stdout is not None  # noqa: S101 - likewise
     process.stdin.write(b"%d\n" % len(data))
     process.stdin.write(data)

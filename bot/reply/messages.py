@@ -141,18 +141,18 @@ class ReplyMessages:
     async def _create(self, index: int, content: Content) -> None:
         digest = self._digest(content)
         async with self._creations.creating():
-            anchor = self._surface.anchor()
-            await self._store.begin(self._turn_id, index, anchor, digest)
+            intent = Segment(None, digest, self._surface.anchor())
+            await self._store.save(self._turn_id, index, intent)
             try:
                 receipt = await self._surface.create(content, self._nonce(index))
             except DeliveryUnknown:
-                self.segments.append(Segment(None, digest, anchor))
+                self.segments.append(intent)
                 raise
             except SurfaceError:
                 await self._store.delete(self._turn_id, index)
                 raise
             self.segments.append(Segment(receipt, digest))
-            await self._store.save(self._turn_id, index, receipt, digest)
+            await self._store.save(self._turn_id, index, self.segments[index])
 
     async def _remove(self, index: int) -> None:
         receipt = self.segments[index].receipt
@@ -165,7 +165,7 @@ class ReplyMessages:
 
     async def _acknowledge(self, index: int, receipt: Receipt, digest: str) -> None:
         self.segments[index] = Segment(receipt, digest)
-        await self._store.save(self._turn_id, index, receipt, digest)
+        await self._store.save(self._turn_id, index, self.segments[index])
 
     async def _find(self, index: int, content: Content) -> Receipt | None:
         doubtful = self.segments[index]
@@ -174,8 +174,9 @@ class ReplyMessages:
             return await self._store.is_reply(self._turn_id, message_id)
 
         async def leave(anchor: Anchor) -> None:
-            await self._store.begin(self._turn_id, index, anchor, doubtful.digest)
-            self.segments[index] = replace(doubtful, anchor=anchor)
+            intent = replace(doubtful, anchor=anchor)
+            await self._store.save(self._turn_id, index, intent)
+            self.segments[index] = intent
 
         search = Search(
             doubtful.anchor,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.errors import SchemaTooNew
 from bot.models import ChannelKey, JsonObject
 from bot.provider.responses import JsonConversation
-from bot.storage.database import Database, insert
+from bot.storage.database import Database
 from bot.storage.schema import channels, reply_messages, seen, settings, turns
 from bot.storage.turns import moved_message_id
 
@@ -54,7 +54,7 @@ class ChannelStore:
         """
         async with self._database.write(durable=True) as connection:
             await connection.execute(
-                insert(connection, channels)
+                self._database.insert(channels)
                 .values(key=str(channel), epoch=1, created_at=time.time())
                 .on_conflict_do_update(
                     index_elements=[channels.c.key], set_={"epoch": channels.c.epoch + 1}
@@ -68,7 +68,7 @@ class ChannelStore:
         decimal numbers the larger one stays, whichever came last; otherwise the last one does.
         """
         async with self._database.write() as connection:
-            row = insert(connection, seen).values(
+            row = self._database.insert(seen).values(
                 channel=str(channel), message_id=message_id, seen_at=time.time()
             )
             old, new = seen.c.message_id, row.excluded.message_id
@@ -114,7 +114,7 @@ class ChannelStore:
         """
         if old != new:
             async with self._database.write(durable=True) as connection:
-                await _move(connection, str(old), str(new))
+                await self._move(connection, str(old), str(new))
 
     async def settings(self, scope: str) -> JsonObject:
         """What is set in a channel (its written form) or a server; empty if nothing is."""
@@ -132,67 +132,69 @@ class ChannelStore:
                 return
             new = {"values": values, "changed_at": time.time()}
             await connection.execute(
-                insert(connection, settings)
+                self._database.insert(settings)
                 .values({"scope": scope, **new})
                 .on_conflict_do_update(index_elements=[settings.c.scope], set_=new)
             )
 
+    async def _move(self, connection: AsyncConnection, old: str, new: str) -> None:
+        """Move all rows of the channel `old` to `new`.
 
-async def _move(connection: AsyncConnection, old: str, new: str) -> None:
-    """Move all rows of the channel `old` to `new`.
-
-    The row of `old` stays and says where the channel went, so that a request which is delivered
-    again under the old key is still known (`bot.storage.turns`).
-
-    Epochs: those of `old` stay as they are. Those of `new`, if there are any, are counted on from
-    the last one of `old`, so that the newest exchanges of both are one history, and a reset of
-    `new` still separates what was before it.
-    """
-    # The new channel numbers its messages by itself: the newest seen of the old one says nothing.
-    await connection.execute(delete(seen).where(seen.c.channel == old))
-    await _move_settings(connection, old, new)
-    before = (await connection.execute(select(channels).where(channels.c.key == old))).one_or_none()
-    if before is None:
-        return
-    shift = 0 if before.moved_to == new else before.epoch
-    if shift:
+        The row of `old` stays and says where the channel went, so that a request which is delivered
+        again under the old key is still known (`bot.storage.turns`).
+        """
+        # The new channel numbers its messages itself, so the newest seen in the old one is no use.
+        await connection.execute(delete(seen).where(seen.c.channel == old))
+        await _move_settings(connection, old, new)
+        before = (
+            await connection.execute(select(channels).where(channels.c.key == old))
+        ).one_or_none()
+        if before is None:
+            return
+        shift = 0
+        if before.moved_to != new:
+            shift = before.epoch
+            await _join_histories(connection, old, new, shift)
+        row = self._database.insert(channels).values(
+            key=new,
+            epoch=before.epoch,
+            conversation=before.conversation,
+            created_at=before.created_at,
+        )
+        kept = func.coalesce(channels.c.conversation, row.excluded.conversation)
         await connection.execute(
-            update(turns).where(turns.c.channel == new).values(epoch=turns.c.epoch + shift)
+            row.on_conflict_do_update(
+                index_elements=[channels.c.key],
+                set_={
+                    "epoch": channels.c.epoch + shift,
+                    "conversation": kept,
+                    "moved_to": None,
+                },
+            )
         )
-    if before.moved_to != new:
-        await _join_histories(connection, old, new, before.epoch)
-    row = insert(connection, channels).values(
-        key=new,
-        epoch=before.epoch,
-        conversation=before.conversation,
-        created_at=before.created_at,
-    )
-    await connection.execute(
-        row.on_conflict_do_update(
-            index_elements=[channels.c.key],
-            set_={
-                "epoch": channels.c.epoch + shift,
-                "conversation": func.coalesce(channels.c.conversation, row.excluded.conversation),
-                "moved_to": None,
-            },
-        )
-    )
-    for table in (turns, reply_messages):
+        for table in (turns, reply_messages):
+            await connection.execute(
+                update(table)
+                .where(table.c.channel == old)
+                .values(channel=new, message_id=_moved(table.c.message_id, old))
+            )
         await connection.execute(
-            update(table)
-            .where(table.c.channel == old)
-            .values(channel=new, message_id=_moved(table.c.message_id, old))
+            update(channels).where(channels.c.moved_to == old).values(moved_to=new)
         )
-    await connection.execute(
-        update(channels).where(channels.c.moved_to == old).values(moved_to=new)
-    )
-    await connection.execute(
-        update(channels).where(channels.c.key == old).values(conversation=None, moved_to=new)
-    )
+        await connection.execute(
+            update(channels).where(channels.c.key == old).values(conversation=None, moved_to=new)
+        )
 
 
 async def _join_histories(connection: AsyncConnection, old: str, new: str, epoch: int) -> None:
-    """Let what began anew in `new`, in an epoch that both share, go on from the end of `old`."""
+    """Put the history of `new` after that of `old`, whose epochs stay as they are.
+
+    The epochs of `new` are counted on from the last one of `old`, so that the newest exchanges of
+    both are one history, and a reset of `new` still separates what was before it.
+    """
+    await connection.execute(
+        update(turns).where(turns.c.channel == new).values(epoch=turns.c.epoch + epoch)
+    )
     newest = (
         select(turns.c.id)
         .where(turns.c.channel == old, turns.c.epoch == epoch)
@@ -218,6 +220,5 @@ async def _move_settings(connection: AsyncConnection, old: str, new: str) -> Non
 def _moved(message_id: Column[str], old: str) -> ColumnElement[str]:
     """`moved_message_id` of a column; what moved before keeps the key under which it was asked."""
     return case(
-        (message_id.contains("/"), message_id),
-        else_=literal(moved_message_id(old, "")) + message_id,
+        (message_id.contains("/"), message_id), else_=moved_message_id(literal(old), message_id)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -60,9 +60,15 @@ _DURABLE = "janus_durable"
 
 
 class Database:
-    """Transactions, one writer at a time. Made by `open`."""
+    """Transactions, one writer at a time. Made by `open`.
+
+    Attributes:
+        insert: begins an `INSERT` into a table that knows `ON CONFLICT`, which SQLAlchemy has only
+            per database.
+    """
 
     def __init__(self, reader: AsyncEngine, writer: AsyncEngine) -> None:
+        self.insert = _insert_of(writer.dialect.name)
         self._reader = reader
         self._writer = writer
         self._one_writer = asyncio.Lock()
@@ -259,13 +265,12 @@ def write_ahead(engine: Engine) -> None:
             connection.cursor().execute("PRAGMA journal_mode=WAL")
 
 
-def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An `INSERT` that knows `ON CONFLICT`, which SQLAlchemy has only per database."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
+def _insert_of(dialect: str) -> Callable[[Table], sqlite.Insert | postgresql.Insert]:
+    if dialect == "sqlite":
+        return sqlite.insert
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - loaded already where it is in use
 
-    return postgresql.insert(table)
+    return postgresql.insert
 
 
 async def _empty_log(connection: AsyncConnection) -> bool:

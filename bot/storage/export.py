@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.models import JsonObject, Turn
 from bot.provider.responses import JsonConversation
 from bot.storage.pictures import in_batches, read_picture
-from bot.storage.rows import answer_to_json, command_to_json, turn_from_row
+from bot.storage.rows import turn_from_row, turn_to_row
 from bot.storage.schema import channels, images, storable, turns
 
 _KEY_CHARS = 16
@@ -47,22 +47,16 @@ async def export_channel(connection: AsyncConnection, channel: str) -> JsonObjec
 
 
 def _turn_to_json(turn: Turn) -> JsonObject:
-    return {
-        "id": turn.id,
-        "message_id": turn.message_id,
-        "server": turn.server,
-        "reply_to": turn.reply_to,
+    row = turn_to_row(turn)
+    told = ("id", "message_id", "server", "reply_to", "command", "seed", "state", "accepted_at")
+    return {name: row[name] for name in told} | {
         "person": {"id": str(turn.person), "name": turn.person.name},
-        "command": command_to_json(turn.command),
         "attachments": [
             {"name": each.name, "size": each.size, "media_type": each.media_type}
             for each in turn.attachments
         ],
-        "pictures": list(turn.pictures),
-        "seed": turn.seed,
-        "state": str(turn.state),
-        "accepted_at": turn.accepted_at,
-        "answer": answer_to_json(turn.answer),
+        "pictures": row["pictures"],
+        "answer": row["answer"],
     }
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.errors import ImageError
 from bot.files import File, Recipe, suffix_of
-from bot.storage.database import Database, insert
+from bot.storage.database import Database
 from bot.storage.errors import translated
 from bot.storage.schema import images, turn_pictures, turns
 from bot.support import write_durably
@@ -89,38 +89,32 @@ class PictureStore:
 
         Cancelling: stored as a whole or not at all; a file without a row is written again.
         """
-        key, measured = await asyncio.to_thread(_examine, file)
-        stored = await self._media_type(key)
-        path = self.path(key, stored or file.media_type)
-        with translated():
-            await asyncio.to_thread(write_durably, path, file.data)
-        width, height = measured or (None, None)
+        width, height = await asyncio.to_thread(_measure, file)
+        row = self._database.insert(images).values(
+            key=file.key,
+            media_type=file.media_type,
+            size=len(file.data),
+            width=width,
+            height=height,
+            recipe=None if file.recipe is None else file.recipe.to_json(),
+            created_at=time.time(),
+        )
+        needed = select(turns.c.id, literal(file.key), literal(False)).where(turns.c.id == turn_id)
         async with self._database.write(durable=True) as connection:
-            row = insert(connection, images).values(
-                key=key,
-                media_type=file.media_type,
-                size=len(file.data),
-                width=width,
-                height=height,
-                recipe=None if file.recipe is None else file.recipe.to_json(),
-                created_at=time.time(),
-            )
-            stored = await connection.scalar(
+            media_type = await connection.scalar(
                 row.on_conflict_do_update(
                     index_elements=[images.c.key],
                     set_={"recipe": func.coalesce(images.c.recipe, row.excluded.recipe)},
                 ).returning(images.c.media_type)
             )
-            needed = select(turns.c.id, literal(key), literal(False)).where(turns.c.id == turn_id)
             await connection.execute(
-                insert(connection, turn_pictures)
+                self._database.insert(turn_pictures)
                 .from_select(["turn_id", "key", "made"], needed)
                 .on_conflict_do_nothing()
             )
-        path = self.path(key, stored or file.media_type)
-        with translated():
-            # Until the row was there, another task may have removed the file as nobody's.
-            await asyncio.to_thread(_write_again, path, file.data)
+            # Within the transaction, because files are removed only within one.
+            path = self.path(file.key, media_type)
+            await asyncio.to_thread(write_durably, path, file.data)
 
     async def get(self, key: str) -> File:
         """A stored picture with its recipe.
@@ -202,10 +196,6 @@ class PictureStore:
                 removed += await self._remove(connection, images.c.key.in_(too_many))
         return removed
 
-    async def _media_type(self, key: str) -> str | None:
-        async with self._database.read() as connection:
-            return await connection.scalar(select(images.c.media_type).where(images.c.key == key))
-
     async def _remove(self, connection: AsyncConnection, which: ColumnElement[bool]) -> Removed:
         """Remove files and rows while nobody else writes."""
         found = await connection.execute(
@@ -233,15 +223,15 @@ class PictureStore:
         return [file for file in files if file not in known]
 
 
-def _examine(file: File) -> tuple[str, tuple[int, int] | None]:
-    """Key, and width and height where the header says them."""
+def _measure(file: File) -> tuple[int, int] | tuple[None, None]:
+    """Width and height where the header says them; the key is computed on the way."""
     from bot.image.normalising import size  # noqa: PLC0415 - Pillow, which an idle bot does without
 
+    _ = file.key
     try:
-        measured = size(file.data)
+        return size(file.data)
     except ImageError:
-        measured = None
-    return file.key, measured
+        return None, None
 
 
 def read_picture(path: Path) -> bytes | None:
@@ -258,11 +248,6 @@ def read_picture(path: Path) -> bytes | None:
         log.error("picture damaged", file=str(path))
         return None
     return data
-
-
-def _write_again(path: Path, data: bytes) -> None:
-    if not path.exists():
-        write_durably(path, data)
 
 
 def _needed() -> ColumnElement[bool]:

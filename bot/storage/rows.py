@@ -38,31 +38,20 @@ def turn_to_row(turn: Turn) -> dict[str, Any]:
         "accepted_at": turn.accepted_at,
         "server": turn.server,
         "parent": turn.parent,
-        **request_to_row(turn),
-        **progress_to_row(turn),
-    }
-
-
-def progress_to_row(turn: Turn) -> dict[str, Any]:
-    """The columns that change while a turn is worked on."""
-    return {
+        "command": {
+            "kind": "imagine" if isinstance(turn.command, Imagine) else "ask",
+            **asdict(turn.command),
+        },
+        "attachments": [asdict(attachment) for attachment in turn.attachments],
+        "seed": turn.seed,
+        "drawing": isinstance(turn.command, Imagine),
         "address": asdict(turn.address),
         "state": str(turn.state),
         "attempts": turn.attempts,
         "pictures": list(turn.pictures),
-        "answer": answer_to_json(turn.answer),
+        "answer": None if turn.answer is None else asdict(turn.answer),
         "parked_until": turn.parked_until,
         "updated_at": time.time(),
-    }
-
-
-def request_to_row(turn: Turn) -> dict[str, Any]:
-    """The columns that change when a person edits the request."""
-    return {
-        "command": command_to_json(turn.command),
-        "attachments": [asdict(attachment) for attachment in turn.attachments],
-        "seed": turn.seed,
-        "drawing": isinstance(turn.command, Imagine),
     }
 
 
@@ -132,17 +121,6 @@ def _unreadable(turn_id: str, error: Exception) -> StorageError:
     return StorageError(f"Turn {turn_id} in the database cannot be read: {error}.")
 
 
-def command_to_json(command: Ask | Imagine) -> JsonObject:
-    """The command with its kind, which tells the two apart."""
-    match command:
-        case Ask():
-            return {"kind": "ask", **asdict(command)}
-        case Imagine():
-            return {"kind": "imagine", **asdict(command)}
-        case _:
-            assert_never(command)
-
-
 def _command_from_json(data: JsonObject) -> Ask | Imagine:
     values = {name: value for name, value in data.items() if name != "kind"}
     match data["kind"]:
@@ -152,18 +130,6 @@ def _command_from_json(data: JsonObject) -> Ask | Imagine:
             return Imagine(**values)
         case kind:
             raise ValueError(f"unknown command {kind!r}")
-
-
-def answer_to_json(answer: Answer | None) -> JsonObject | None:
-    """The answer, or `None` while there is none."""
-    if answer is None:
-        return None
-    return {
-        "outcome": str(answer.outcome),
-        "text": answer.text,
-        "pictures": list(answer.pictures),
-        "note": answer.note,
-    }
 
 
 def _answer_from_json(data: JsonObject | None) -> Answer | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from bot.models import ChannelKey, JsonObject, Segment
-from bot.storage.database import Database, bytewise, insert
+from bot.storage.database import Database, bytewise
 from bot.storage.schema import reply_messages, segments, turns
 from bot.storage.turns import not_stored
 
@@ -38,58 +37,42 @@ class SegmentStore:
             )
             return [Segment(receipt, digest, anchor or {}) for receipt, digest, anchor in rows]
 
-    async def begin(self, turn_id: str, index: int, anchor: JsonObject, digest: str) -> None:
-        """Store that a message of a reply is about to be created.
+    async def save(self, turn_id: str, index: int, segment: Segment) -> None:
+        """Store one message of a reply: as an intent, or as its platform acknowledged it.
 
-        It outlives the process at once, and a power failure a little later. A message that was
-        acknowledged before stays as it is.
-
-        Args:
-            turn_id: of the turn that is replied to.
-            index: which message of the reply, from 0.
-            anchor: by which the surface finds the message if no acknowledgement comes.
-            digest: of the content about to be sent.
-        """
-        intent = {"anchor": anchor, "digest": digest}
-        with _of_a_stored_turn(turn_id):
-            async with self._database.write() as connection:
-                await connection.execute(
-                    insert(connection, segments)
-                    .values(turn_id=turn_id, index=index, **intent)
-                    .on_conflict_do_update(
-                        index_elements=[segments.c.turn_id, segments.c.index],
-                        set_=intent,
-                        where=segments.c.receipt.is_(None),
-                    )
-                )
-
-    async def save(self, turn_id: str, index: int, receipt: JsonObject, digest: str) -> None:
-        """Store what a platform acknowledged of one message of a reply.
+        It outlives the process at once, and a power failure a little later. An intent changes
+        nothing about a message that was acknowledged before.
 
         Args:
             turn_id: of the turn that is replied to.
             index: which message of the reply, from 0.
-            receipt: how its surface finds it. What it has under `"ids"` (a list) or `"id"` is
-                remembered as message ids by which `TurnStore.of_message` finds the turn.
-            digest: of the content acknowledged.
+            segment: what its receipt has under `"ids"` (a list) or `"id"` is remembered as message
+                ids by which `TurnStore.of_message` finds the turn.
         """
-        shown = {"receipt": receipt, "digest": digest}
+        receipt = segment.receipt
+        values: JsonObject = {"digest": segment.digest}
+        values |= {"anchor": segment.anchor} if receipt is None else {"receipt": receipt}
+        message_ids = (receipt.get("ids") or [receipt.get("id")]) if receipt else []
+        row = self._database.insert(segments).values(turn_id=turn_id, index=index, **values)
         channel = select(turns.c.channel).where(turns.c.id == turn_id).scalar_subquery()
-        with _of_a_stored_turn(turn_id):
+        try:
             async with self._database.write() as connection:
                 await connection.execute(
-                    insert(connection, segments)
-                    .values(turn_id=turn_id, index=index, **shown)
-                    .on_conflict_do_update(
-                        index_elements=[segments.c.turn_id, segments.c.index], set_=shown
+                    row.on_conflict_do_update(
+                        index_elements=[segments.c.turn_id, segments.c.index],
+                        set_=values,
+                        where=segments.c.receipt.is_(None) if receipt is None else None,
                     )
                 )
-                for message_id in _message_ids(receipt):
-                    await connection.execute(
-                        insert(connection, reply_messages)
-                        .values(channel=channel, message_id=message_id, turn_id=turn_id)
-                        .on_conflict_do_nothing()
-                    )
+                for message_id in message_ids:
+                    if message_id is not None:
+                        await connection.execute(
+                            self._database.insert(reply_messages)
+                            .values(channel=channel, message_id=str(message_id), turn_id=turn_id)
+                            .on_conflict_do_nothing()
+                        )
+        except IntegrityError as error:  # only the foreign key to the turn can be violated
+            raise not_stored(turn_id) from error
 
     async def replied(self, turn_ids: Sequence[str]) -> frozenset[str]:
         """Those of some turns whose replies have messages."""
@@ -126,16 +109,3 @@ class SegmentStore:
             await connection.execute(
                 delete(segments).where(segments.c.turn_id == turn_id, segments.c.index == index)
             )
-
-
-@contextmanager
-def _of_a_stored_turn(turn_id: str) -> Iterator[None]:
-    try:
-        yield
-    except IntegrityError as error:  # only the foreign key to the turn can be violated
-        raise not_stored(turn_id) from error
-
-
-def _message_ids(receipt: JsonObject) -> list[str]:
-    ids = receipt.get("ids") or [receipt.get("id")]
-    return [str(each) for each in ids if each is not None]

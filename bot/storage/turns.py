@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
-    Insert,
-    ScalarSelect,
+    ColumnElement,
     Select,
     bindparam,
     delete,
@@ -23,18 +22,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.errors import StorageError
 from bot.models import FINAL, ChannelKey, Exchange, Person, Turn, TurnState
 from bot.provider.responses import JsonConversation
-from bot.storage.database import Database, insert
-from bot.storage.rows import (
-    exchange_from_row,
-    progress_to_row,
-    request_to_row,
-    turn_from_row,
-    turn_to_row,
-)
+from bot.storage.database import Database
+from bot.storage.rows import exchange_from_row, turn_from_row, turn_to_row
 from bot.storage.schema import channels, reply_messages, turn_pictures, turns
 
 _UNFINISHED = tuple(str(state) for state in TurnState if state not in FINAL)
 _ANSWERED = (str(TurnState.DELIVERING), str(TurnState.DONE))
+
+_PROGRESS = ("address", "state", "attempts", "pictures", "answer", "parked_until", "updated_at")
+"""Columns that change while a turn is worked on."""
+_REQUEST = ("command", "attachments", "seed", "drawing")
+"""Columns that change when a person edits the request."""
 
 _MAX_OTHERS = 20
 """Turns that did not end well and are stepped over on the way back through a conversation, beside
@@ -55,9 +53,35 @@ class TurnStore:
         self._database = database
 
     async def accept(self, turn: Turn) -> bool:
-        """Commit a new turn durably. False if its channel and message id were accepted before."""
+        """Commit a new turn durably, and its channel if that is new.
+
+        A request that was accepted before its channel moved is found under the key that the channel
+        has now.
+
+        Returns:
+            False if its channel and message id were accepted before.
+        """
+        values = {f"new_{name}": value for name, value in turn_to_row(turn).items()}
+        new_turn = (
+            self._database.insert(turns)
+            .from_select([*(column.name for column in _GIVEN), "epoch"], _NEW_TURN)
+            .on_conflict_do_nothing()
+            .execution_options(preserve_rowcount=True)
+        )
+        new_channel = (
+            self._database.insert(channels)
+            .values(key=str(turn.channel), epoch=0, created_at=time.time())
+            .on_conflict_do_nothing()
+            .execution_options(preserve_rowcount=True)
+        )
         async with self._database.write(durable=True) as connection:
-            return await _add_turn(connection, turn)
+            # One statement where the channel is known.
+            added = (await connection.execute(new_turn, values)).rowcount
+            if not added and (await connection.execute(new_channel)).rowcount:
+                added = (await connection.execute(new_turn, values)).rowcount
+            if added:
+                await self._name_pictures(connection, turn)
+            return bool(added)
 
     async def save(self, turn: Turn) -> None:
         """Store a turn's state, attempts, pictures, address, answer and when it goes on.
@@ -65,7 +89,7 @@ class TurnStore:
         It outlives the process at once, and a power failure a little later.
         """
         async with self._database.write() as connection:
-            await _save_progress(connection, turn)
+            await self._update(connection, turn, _PROGRESS)
 
     async def rewrite(self, turn: Turn) -> None:
         """Store durably what `save` does, and a request that a person edited.
@@ -82,7 +106,7 @@ class TurnStore:
             await connection.execute(
                 delete(turn_pictures).where(turn_pictures.c.turn_id == turn.id)
             )
-            await _save_progress(connection, turn, **request_to_row(turn))
+            await self._update(connection, turn, (*_PROGRESS, *_REQUEST))
 
     async def finish(self, turn: Turn, conversation: JsonConversation | None) -> None:
         """Store a turn's answer durably, and the channel's conversation with it.
@@ -96,7 +120,7 @@ class TurnStore:
         if turn.answer is None:
             raise ValueError(f"turn {turn.id} has no answer to store")
         async with self._database.write(durable=True) as connection:
-            await _save_progress(connection, turn)
+            await self._update(connection, turn, _PROGRESS)
             if conversation is not None:
                 # Not `turn.channel`: the channel may have moved since.
                 here = select(turns.c.channel).where(turns.c.id == turn.id).scalar_subquery()
@@ -160,8 +184,9 @@ class TurnStore:
 
     async def newest(self, channel: ChannelKey) -> Turn | None:
         """The channel's newest turn since its last reset, finished or not."""
-        key = str(channel)
-        return await self._turn(_newest_first(key, 1).where(turns.c.epoch == _current_epoch(key)))
+        now = select(channels.c.epoch).where(channels.c.key == str(channel)).scalar_subquery()
+        here = (turns.c.channel == str(channel)) & (turns.c.epoch == now)
+        return await self._turn(_NEWEST_FIRST.where(here).limit(1))
 
     async def newest_drawing(self, channel: ChannelKey) -> Turn | None:
         """The channel's newest turn that ended with pictures of the bot's, resets or not."""
@@ -180,7 +205,8 @@ class TurnStore:
 
     async def latest(self, channel: ChannelKey, limit: int) -> Sequence[Turn]:
         """The channel's newest turns, resets or not, newest last."""
-        return (await self._turns(_newest_first(str(channel), limit)))[::-1]
+        here = turns.c.channel == str(channel)
+        return (await self._turns(_NEWEST_FIRST.where(here).limit(limit)))[::-1]
 
     async def of_message(self, channel: ChannelKey, message_id: str) -> Turn | None:
         """The turn whose request or reply has this platform message id."""
@@ -214,40 +240,57 @@ class TurnStore:
         return found[:limit][::-1]
 
     async def _turn(self, query: Select[Any]) -> Turn | None:
-        found = await self._turns(query)
-        return found[0] if found else None
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else turn_from_row(row)
 
     async def _turns(self, query: Select[Any]) -> list[Turn]:
         async with self._database.read() as connection:
             return [turn_from_row(row) for row in (await connection.execute(query)).mappings()]
 
+    async def _update(
+        self, connection: AsyncConnection, turn: Turn, columns: Sequence[str]
+    ) -> None:
+        """Write some columns of a turn.
 
-def moved_message_id(old: str, message_id: str) -> str:
+        Raises:
+            StorageError: there is no such turn.
+        """
+        row = turn_to_row(turn)
+        changed = await connection.execute(
+            update(turns).where(turns.c.id == turn.id).values({name: row[name] for name in columns})
+        )
+        if changed.rowcount == 0:
+            raise not_stored(turn.id)
+        await self._name_pictures(connection, turn)
+
+    async def _name_pictures(self, connection: AsyncConnection, turn: Turn) -> None:
+        """Remember which pictures a turn needs, beside those that are remembered already."""
+        made = turn.answer.pictures if turn.answer else ()
+        named = dict.fromkeys(turn.pictures, False) | dict.fromkeys(made, True)
+        if named:
+            row = self._database.insert(turn_pictures).values(
+                [{"turn_id": turn.id, "key": key, "made": made} for key, made in named.items()]
+            )
+            await connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=[turn_pictures.c.turn_id, turn_pictures.c.key],
+                    set_={"made": or_(turn_pictures.c.made, row.excluded.made)},
+                )
+            )
+
+
+def moved_message_id(old: ColumnElement[str], message_id: ColumnElement[str]) -> ColumnElement[str]:
     """What a message of the channel `old` is called after its channel moved.
 
     The new channel numbers its messages from the beginning, so the same number can come again.
     """
-    return f"{old}/{message_id}"
+    return old + "/" + message_id
 
 
 def not_stored(turn_id: str) -> StorageError:
     """What to raise about a turn that is not in the database."""
     return StorageError(f"Turn {turn_id} is not in the database, or was deleted from it.")
-
-
-def _current_epoch(channel: str) -> ScalarSelect[int]:
-    """How often a channel was reset, as part of another statement."""
-    return select(channels.c.epoch).where(channels.c.key == channel).scalar_subquery()
-
-
-def _newest_first(channel: str, limit: int) -> Select[Any]:
-    """Turns of a channel. Epochs only grow, so ordering by them first costs and changes nothing."""
-    return (
-        select(turns)
-        .where(turns.c.channel == channel)
-        .order_by(turns.c.epoch.desc(), turns.c.position.desc())
-        .limit(limit)
-    )
 
 
 def _line() -> Select[Any]:
@@ -276,81 +319,21 @@ def _line() -> Select[Any]:
     )
 
 
-_EARLIER = turns.alias("earlier")
-
 # Put together once, because that takes longer than running them.
 _LINE = _line()
+# For the turns of a channel. Epochs only grow, so ordering by them first costs and changes nothing.
+_NEWEST_FIRST = select(turns).order_by(turns.c.epoch.desc(), turns.c.position.desc())
+_EARLIER = turns.alias("earlier")
 _GIVEN = [column for column in turns.c if column.name not in {"position", "epoch"}]
 _NEW_TURN = select(
     *(bindparam(f"new_{column.name}", type_=column.type) for column in _GIVEN), channels.c.epoch
 ).where(
-    channels.c.key == bindparam("in_channel"),
+    channels.c.key == bindparam("new_channel", type_=turns.c.channel.type),
     ~exists().where(
         _EARLIER.c.channel == channels.c.moved_to,
-        _EARLIER.c.message_id == bindparam("moved_message_id"),
+        _EARLIER.c.message_id
+        == moved_message_id(
+            channels.c.key, bindparam("new_message_id", type_=turns.c.message_id.type)
+        ),
     ),
 )
-
-
-async def _add_turn(connection: AsyncConnection, turn: Turn) -> bool:
-    """Write a new turn, and its channel if that is new. False if the turn is there already.
-
-    One statement where the channel is known. A request that was accepted before its channel moved
-    is found under the key that the channel has now.
-    """
-    key = str(turn.channel)
-    row = turn_to_row(turn)
-    new_turn = (
-        insert(connection, turns)
-        .from_select([*(column.name for column in _GIVEN), "epoch"], _NEW_TURN)
-        .on_conflict_do_nothing()
-    )
-    values = {
-        **{f"new_{name}": value for name, value in row.items()},
-        "in_channel": key,
-        "moved_message_id": moved_message_id(key, turn.message_id),
-    }
-    new_channel = insert(connection, channels).on_conflict_do_nothing()
-    channel = {"key": key, "epoch": 0, "created_at": time.time()}
-    is_new = await _inserted(connection, new_turn, values) or (
-        await _inserted(connection, new_channel, channel)
-        and await _inserted(connection, new_turn, values)
-    )
-    if is_new:
-        await _name_pictures(connection, turn)
-    return is_new
-
-
-async def _inserted(connection: AsyncConnection, row: Insert, values: dict[str, Any]) -> bool:
-    result = await connection.execute(row, values, execution_options={"preserve_rowcount": True})
-    return result.rowcount == 1
-
-
-async def _save_progress(connection: AsyncConnection, turn: Turn, **more: Any) -> None:
-    """Write the columns that change while a turn is worked on, and more of them.
-
-    Raises:
-        StorageError: there is no such turn.
-    """
-    changed = await connection.execute(
-        update(turns).where(turns.c.id == turn.id).values(**progress_to_row(turn), **more)
-    )
-    if changed.rowcount == 0:
-        raise not_stored(turn.id)
-    await _name_pictures(connection, turn)
-
-
-async def _name_pictures(connection: AsyncConnection, turn: Turn) -> None:
-    """Remember which pictures a turn needs, beside those that are remembered already."""
-    made = turn.answer.pictures if turn.answer else ()
-    named = dict.fromkeys(turn.pictures, False) | dict.fromkeys(made, True)
-    if named:
-        row = insert(connection, turn_pictures).values(
-            [{"turn_id": turn.id, "key": key, "made": made} for key, made in named.items()]
-        )
-        await connection.execute(
-            row.on_conflict_do_update(
-                index_elements=[turn_pictures.c.turn_id, turn_pictures.c.key],
-                set_={"made": or_(turn_pictures.c.made, row.excluded.made)},
-            )
-        )
