@@ -11,7 +11,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from telegram import (
     Animation,
@@ -19,6 +19,7 @@ from telegram import (
     Chat,
     Document,
     ForceReply,
+    MaybeInaccessibleMessage,
     Message,
     MessageEntity,
     PhotoSize,
@@ -30,7 +31,7 @@ from telegram import (
 
 from bot.actions import Action
 from bot.i18n import Words
-from bot.models import Ask, Attachment, Imagine, IncomingMessage, Person
+from bot.models import Ask, Attachment, ChannelKey, Imagine, IncomingMessage, Person
 from bot.platforms.telegram.client import PLATFORM, TelegramTarget
 from bot.platforms.telegram.entities import Rendered, utf16_length
 from bot.turns.commands import (
@@ -42,8 +43,6 @@ from bot.turns.commands import (
     parse,
     parse_drawing,
 )
-
-_Film: TypeAlias = Animation | Video | VideoNote | Sticker | Document
 
 _COMMAND: Final = re.compile(
     r"\s*/[a-z0-9_]{1,32}(?:@(?P<bot>\w+))?(?=\s|$)", re.IGNORECASE | re.ASCII
@@ -95,40 +94,85 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         bot, a service message.
     """
     first = messages[0]
-    worded = next((item for item in messages if _text_of(item)), first)
+    worded = next((item for item in messages if item.text or item.caption), first)
+    text = worded.text or worded.caption or ""
+    answered = first.reply_to_message
+    if answered is not None and answered.forum_topic_created is not None:
+        answered = None  # in a topic, every message seems to answer the topic's start
+    author = first.sender_chat or first.from_user
     carries = any(item.effective_attachment for item in messages)
-    author = _author(first)
-    if author is None or first.is_automatic_forward or not (_text_of(worded) or carries):
+    if author is None or not (text or carries) or not _is_for(me, messages, text, answered):
         return None
-    if not _is_addressed(messages, worded, me):
-        return None
-    target, answered = _target(first, first.message_id, first.message_id), _answered(first)
-    message = IncomingMessage(
-        channel=target.channel,
-        person=author,
-        message_id=str(first.message_id),
-        address=target.to_address(),
-        reply_to=None if answered is None else str(answered.message_id),
-    )
-    pictures = _pictures(messages)
+    message, target = _received(first, author, str(first.message_id), first.message_id)
+    pictures = [found for item in messages if (found := _picture(item)) is not None]
     if carries and not pictures:
         # A voice or a file without words may be just a reaction: in a group, leave it at that.
-        if not _text_of(worded) and not target.private:
-            return None
-        return ParsedMessage(message, target, CommandError("telegram-unreadable"))
-    command, stills = _command(_without_mentions(worded, me)), False
+        unreadable = ParsedMessage(message, target, CommandError("telegram-unreadable"))
+        return unreadable if text or target.private else None
+    if worded.entities or worded.caption_entities:
+        text = _without_mentions(worded, me)
+    command, draws = _command(text.strip()), None
     if isinstance(command, Ask):
-        if (turn_id := turn_asked_about(first, me)) is not None:
-            return ParsedMessage(message, target, command, draws=turn_id)
-        command = Ask(_with_quote(command.question, first))
-        if answered is not None and not _is_by(answered, me):
-            pictures = pictures or _pictures([answered])  # those of the bot are known already
-        stills = any(each.still for each in pictures)
-    message = replace(message, attachments=tuple(each.attachment for each in pictures))
-    return ParsedMessage(message, target, command, stills=stills)
+        if answered is not None and answered.from_user == me:
+            draws = _turn_asked_about(answered) if first.text else None
+        elif answered is not None and not pictures:
+            pictures = [found] if (found := _picture(answered)) is not None else []
+        if draws is None and first.quote is not None and first.quote.is_manual:
+            quoted = "\n".join(f"> {line}" for line in first.quote.text.splitlines())
+            command = Ask(f"{quoted}\n\n{command.question}".rstrip())
+    message = replace(
+        message,
+        attachments=tuple(each.attachment for each in pictures),
+        reply_to=None if answered is None else str(answered.message_id),
+    )
+    stills = isinstance(command, Ask) and any(each.still for each in pictures)
+    return ParsedMessage(message, target, command, draws, stills)
+
+
+def _is_for(me: User, messages: Sequence[Message], text: str, answered: Message | None) -> bool:
+    """Whether a person means the bot: always in private, else by command, mention or reply."""
+    first, match = messages[0], _COMMAND.match(text)
+    by_bot = first.sender_chat is None and first.from_user is not None and first.from_user.is_bot
+    if by_bot or first.is_automatic_forward:
+        return False
+    if match is not None and match["bot"]:
+        return bool(match["bot"].lower() == (me.username or "").lower())
+    if first.chat.type == Chat.PRIVATE or (answered is not None and answered.from_user == me):
+        return True
+    if any(_mentions(item, me) for item in messages):
+        return True
+    try:
+        # Without a name, a command in a group is for every bot that knows it.
+        return match is not None and parse(text) is not None
+    except CommandError:
+        return True  # known, and not written as it should be
+
+
+def _received(
+    where: MaybeInaccessibleMessage, who: User | Chat, message_id: str, draft_id: int
+) -> tuple[IncomingMessage, TelegramTarget]:
+    """What somebody sent or pressed, and where an answer goes: below the message `where`."""
+    # Replies in an ordinary group carry a thread id too; only `is_topic_message` tells a topic.
+    topic = None
+    if isinstance(where, Message) and where.is_topic_message:
+        topic = where.message_thread_id
+    private = where.chat.type == Chat.PRIVATE
+    target = TelegramTarget(where.chat.id, topic, where.message_id, private, draft_id)
+    ids = (str(where.chat.id),) if topic is None else (str(where.chat.id), str(topic))
+    channel, address = ChannelKey(PLATFORM, ids), target.to_address()
+    return IncomingMessage(channel, person_of(who), message_id, address), target
+
+
+def person_of(who: User | Chat) -> Person:
+    """The account as the rest of the bot knows it, or the chat in whose name somebody wrote."""
+    if isinstance(who, Chat):
+        return Person(PLATFORM, str(who.id), who.effective_name or "")
+    return Person(PLATFORM, str(who.id), who.full_name, who.language_code or "")
 
 
 def _command(text: str) -> Command | CommandError:
+    if not text.startswith("/"):
+        return Ask(text)
     try:
         command = parse_deep_link(text) or parse(text)
     except CommandError as error:
@@ -138,149 +182,67 @@ def _command(text: str) -> Command | CommandError:
     return Ask(text) if command is None else command
 
 
-def _with_quote(question: str, message: Message) -> str:
-    """The question below the part of a message that its author picked out to ask about."""
-    quote = message.quote
-    if quote is None or not quote.is_manual:
-        return question
-    quoted = "\n".join(f"> {line}" for line in quote.text.splitlines())
-    return f"{quoted}\n\n{question}".rstrip()
-
-
-def _target(message: Message, reply_to: int, draft_id: int) -> TelegramTarget:
-    # Replies in an ordinary group carry a thread id too; only `is_topic_message` tells a topic.
-    topic = message.message_thread_id if message.is_topic_message else None
-    private = message.chat.type == Chat.PRIVATE
-    return TelegramTarget(message.chat.id, topic, reply_to, private, draft_id)
-
-
-def person_of(user: User) -> Person:
-    """The account as the rest of the bot knows it."""
-    return Person(PLATFORM, str(user.id), user.full_name, user.language_code or "")
-
-
-def _author(message: Message) -> Person | None:
-    """Who wrote: an account, or the group or channel in whose name somebody wrote."""
-    user, chat = message.from_user, message.sender_chat
-    if chat is not None:
-        return Person(PLATFORM, str(chat.id), chat.effective_name or "")
-    if user is None or user.is_bot:
-        return None
-    return person_of(user)
-
-
-def _is_by(message: Message, user: User) -> bool:
-    return message.from_user is not None and message.from_user.id == user.id
-
-
-def _text_of(message: Message) -> str:
-    return message.text or message.caption or ""
-
-
-def _is_addressed(messages: Sequence[Message], worded: Message, me: User) -> bool:
-    """Whether the bot is meant: always in private, else by command, mention or reply."""
-    match = _COMMAND.match(_text_of(worded))
-    named = match["bot"] if match else None
-    if named:
-        return named.lower() == (me.username or "").lower()
-    if worded.chat.type == Chat.PRIVATE or any(_mentions(item, me) for item in messages):
-        return True
-    answered = _answered(messages[0])
-    if answered is not None and _is_by(answered, me):
-        return True
-    # Without a name, a command in a group is for every bot that knows it.
-    return match is not None and _is_known_command(_text_of(worded))
-
-
-def _is_known_command(text: str) -> bool:
-    try:
-        return parse(text) is not None
-    except CommandError:
-        return True
-
-
 def _mentions(message: Message, me: User) -> list[MessageEntity]:
+    """Where the bot is named; entities count in UTF-16 code units."""
     name = f"@{me.username}".lower()
-    units = _text_of(message).encode("utf-16-le")
-    return [
-        entity
-        for entity in message.entities or message.caption_entities
-        if (entity.type == MessageEntity.TEXT_MENTION and entity.user == me)
-        or (entity.type == MessageEntity.MENTION and _span(units, entity).lower() == name)
-    ]
-
-
-def _span(units: bytes, entity: MessageEntity) -> str:
-    """The part of a text that an entity covers; both count in UTF-16 code units."""
-    part = units[entity.offset * 2 : (entity.offset + entity.length) * 2]
-    return part.decode("utf-16-le", "replace")
+    units = (message.text or message.caption or "").encode("utf-16-le")
+    found = []
+    for entity in message.entities or message.caption_entities:
+        part = units[entity.offset * 2 : (entity.offset + entity.length) * 2]
+        if entity.type == MessageEntity.MENTION:
+            is_me = part.decode("utf-16-le", "replace").lower() == name
+        else:
+            is_me = entity.type == MessageEntity.TEXT_MENTION and entity.user == me
+        if is_me:
+            found.append(entity)
+    return found
 
 
 def _without_mentions(message: Message, me: User) -> str:
     """The text or caption without the bot's name, which is no part of the question."""
-    units = _text_of(message).encode("utf-16-le")
+    units = (message.text or message.caption or "").encode("utf-16-le")
     for entity in sorted(_mentions(message, me), key=lambda e: e.offset, reverse=True):
         before = units[: entity.offset * 2].decode("utf-16-le", "replace").rstrip(" ")
         after = units[(entity.offset + entity.length) * 2 :].decode("utf-16-le", "replace")
         # "Hey @bot, look" keeps its comma where it is, and "hey @bot look" its one space.
         gap = " " if before[-1:].strip() and after[:1].isspace() else ""
         units = f"{before}{gap}{after.lstrip(' ')}".encode("utf-16-le")
-    return units.decode("utf-16-le").strip()
-
-
-def _answered(message: Message) -> Message | None:
-    """The message that it answers. In a topic, every message seems to answer the topic's start."""
-    answered = message.reply_to_message
-    if answered is None or answered.forum_topic_created is not None:
-        return None
-    return answered
-
-
-# Pictures: a photo, a file, a sticker, or a still of a film.
+    return units.decode("utf-16-le")
 
 
 class _Picture(NamedTuple):
     attachment: Attachment
-    still: bool = False
+    still: bool
     """It is only the preview frame of something that moves."""
 
 
-def _pictures(messages: Sequence[Message]) -> list[_Picture]:
-    return [found for message in messages if (found := _picture(message)) is not None]
-
-
 def _picture(message: Message) -> _Picture | None:
-    """The picture in a message; `None` if there is none to look at."""
+    """The picture in a message: a photo, a file, a sticker, or the preview frame of a film."""
+    mime = (message.document.mime_type if message.document else None) or ""
+    file: PhotoSize | Document | Sticker
+    name, media_type = "", "image/jpeg"
     match message.effective_attachment:
-        case Document(mime_type=str(mime)) as file if mime.startswith("image/"):
-            name = file.file_name or f"document_{file.file_unique_id}"
-            return _Picture(_attachment(file, name, mime))
-        case Document(mime_type=str(mime)) as film if mime.startswith("video/"):
-            return _still(film)
+        case Document() as file if mime.startswith("image/"):
+            name, media_type = file.file_name or f"document_{file.file_unique_id}", mime
         case Sticker(is_animated=False, is_video=False) as file:
-            name = f"sticker_{file.file_unique_id}.webp"
-            return _Picture(_attachment(file, name, "image/webp"))
-        case Animation() | Video() | VideoNote() | Sticker() as film:
-            return _still(film)
+            name, media_type = f"sticker_{file.file_unique_id}.webp", "image/webp"
         case [*sizes] if message.photo:
-            largest = max(sizes, key=lambda size: size.width * size.height)
-            name = f"photo_{largest.file_unique_id}.jpg"
-            return _Picture(_attachment(largest, name, "image/jpeg"))
+            file = max(sizes, key=lambda size: size.width * size.height)
+            name = f"photo_{file.file_unique_id}.jpg"
+        case Document(thumbnail=PhotoSize() as file) if mime.startswith("video/"):
+            pass  # the frame is Telegram's own; small films have none
+        case (
+            Animation(thumbnail=PhotoSize() as file)
+            | Video(thumbnail=PhotoSize() as file)
+            | VideoNote(thumbnail=PhotoSize() as file)
+            | Sticker(thumbnail=PhotoSize() as file)
+        ):
+            pass
         case _:
             return None
-
-
-def _still(film: _Film) -> _Picture | None:
-    """The preview frame that Telegram made; small files have none."""
-    frame = film.thumbnail
-    if frame is None:
-        return None
-    name = f"still_{frame.file_unique_id}.jpg"
-    return _Picture(_attachment(frame, name, "image/jpeg"), still=True)
-
-
-def _attachment(file: PhotoSize | Document | Sticker, name: str, media_type: str) -> Attachment:
-    return Attachment(name, {"file_id": file.file_id}, file.file_size, media_type)
+    shown = name or f"still_{file.file_unique_id}.jpg"
+    attachment = Attachment(shown, {"file_id": file.file_id}, file.file_size, media_type)
+    return _Picture(attachment, still=not name)
 
 
 # Deep links: what `https://t.me/<bot>?start=<payload>` opens the bot with.
@@ -328,22 +290,11 @@ class ParsedCallback:
 
 def parse_callback(query: CallbackQuery) -> ParsedCallback | None:
     """Who pressed what, and where; `None` if it was not under a message of a chat."""
-    under = query.message
-    if under is None or query.data is None:
+    if query.message is None or query.data is None:
         return None
     # A press has no message whose number could serve as the id of a draft.
     draft_id = zlib.crc32(query.id.encode()) % (2**31 - 1) + 1
-    if isinstance(under, Message):
-        target = _target(under, under.message_id, draft_id)
-    else:  # too old for Telegram to say more of it than where it is
-        private = under.chat.type == Chat.PRIVATE
-        target = TelegramTarget(under.chat.id, None, under.message_id, private, draft_id)
-    message = IncomingMessage(
-        channel=target.channel,
-        person=person_of(query.from_user),
-        message_id=query.id,
-        address=target.to_address(),
-    )
+    message, target = _received(query.message, query.from_user, query.id, draft_id)
     try:
         return ParsedCallback(message, target, Action.parse(query.data))
     except ValueError:
@@ -378,16 +329,11 @@ def new_prompt_question(
     return Rendered(f"{asked}{prompt}\n\n#{turn_id}", tuple(entities)), field
 
 
-def turn_asked_about(message: Message, me: User) -> str | None:
-    """The turn whose prompt this message answers with; `None` if it answers no such question."""
-    asked = message.reply_to_message
-    if asked is None or not _is_by(asked, me):
-        return None
+def _turn_asked_about(asked: Message) -> str | None:
+    """The turn for whose drawing this message of the bot asks a new prompt; `None` for others."""
     question = asked.text or ""
-    match = _TURN_ID.search(question)
-    if match is None or not question.startswith(_QUESTION_SIGN) or not message.text:
-        return None
-    return match[1]
+    match = _TURN_ID.search(question) if question.startswith(_QUESTION_SIGN) else None
+    return None if match is None else match[1]
 
 
 def with_new_prompt(drawing: Imagine, text: str) -> Imagine:
