@@ -196,7 +196,9 @@ class Spaces:
         left = list(self._members)
         errors: list[ProviderError] = []
         while left:
-            member = _choose(left)
+            well = [member for member in left if member.circuit.lets_through]
+            free = [member for member in well if not member.busy]
+            member = (free or well or left)[0]
             left.remove(member)
             if member.busy:
                 yield Reasoning(Stage.QUEUED)
@@ -233,13 +235,6 @@ class Spaces:
             The name of each, and what is wrong with it or `None`.
         """
         return await asyncio.gather(*(_health(member.provider) for member in self._members))
-
-
-def _choose(members: Sequence[_Member]) -> _Member:
-    """The first that is well and free, else the first that is well, else the first."""
-    well = [member for member in members if member.circuit.lets_through]
-    free = [member for member in well if not member.busy]
-    return (free or well or members)[0]
 
 
 async def _health(provider: AsyncGeneratorProvider) -> tuple[str, ProviderError | None]:

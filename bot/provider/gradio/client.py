@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -95,17 +96,17 @@ class ConfigCache:
         self.good_until = 0.0
 
 
+@dataclass(frozen=True, slots=True)
 class GradioClient:
     """Calls functions of one Gradio server.
 
-    Args:
+    Attributes:
         http: to the server.
         cache: what earlier calls learnt of it.
     """
 
-    def __init__(self, http: HttpClient, cache: ConfigCache) -> None:
-        self.http = http
-        self.cache = cache
+    http: HttpClient
+    cache: ConfigCache
 
     async def config(self) -> SpaceConfig:
         """What the server says about itself; read once and then kept for `CONFIG_SECONDS`.

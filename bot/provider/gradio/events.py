@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from bot.errors import StreamLost
@@ -157,17 +157,66 @@ Event: TypeAlias = (
 """Everything that a stream can say."""
 
 
+@dataclass(slots=True)
+class SseDecoder:
+    """Bytes in, cut anywhere; the data of complete server-sent events out.
+
+    Only what Gradio uses of the format (WHATWG HTML, section 9.2): comments and the fields `event`,
+    `id` and `retry` are skipped. Lines may end in LF or CRLF. A last event that no empty line
+    follows is incomplete and is never given out.
+
+    Attributes:
+        max_bytes: that one event may have.
+    """
+
+    max_bytes: int = MAX_EVENT_BYTES
+    _begun: bytearray = field(default_factory=bytearray, init=False)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Take bytes in and return the data of the events that they complete.
+
+        Raises:
+            StreamLost: an event is larger than `max_bytes`.
+        """
+        chunk = chunk.replace(b"\r", b"")  # where it is no part of an end, it has no meaning
+        if self._begun:
+            known = len(self._begun) - 1
+            self._begun += chunk
+            if self._begun.find(_END, known) < 0:
+                self._check(len(self._begun))
+                return []
+            chunk = bytes(self._begun)
+            self._begun.clear()
+        *events, rest = chunk.split(_END)
+        self._begun += rest
+        if len(chunk) > self.max_bytes:
+            self._check(max(map(len, (*events, rest))))
+        return [data for event in events if (data := _data(event)) is not None]
+
+    def _check(self, size: int) -> None:
+        if size > self.max_bytes:
+            raise StreamLost("The Space sent more in one event than anything sensible needs.")
+
+
+def _data(event: bytes) -> bytes | None:
+    if event.startswith(b"data:") and b"\n" not in event:  # as Gradio sends them all
+        return event[5:].removeprefix(b" ")
+    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
+    data = [line[5:].removeprefix(b" ") for line in lines]
+    return b"\n".join(data) if data else None
+
+
+@dataclass(slots=True)
 class EventParser:
     """Bytes in, events out; one parser per stream.
 
-    Args:
+    Attributes:
         event_id: whose events are given out, beside those that are nobody's; `""` for all.
     """
 
-    def __init__(self, event_id: str = "") -> None:
-        self._decoder = SseDecoder()
-        self._event_id = event_id
-        self._values: dict[str, list[Any]] = {}
+    event_id: str = ""
+    _decoder: SseDecoder = field(default_factory=SseDecoder, init=False)
+    _values: dict[str, list[Any]] = field(default_factory=dict, init=False)
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take bytes in and return the events that they complete, in order.
@@ -186,7 +235,7 @@ class EventParser:
         if not isinstance(message, dict):
             raise StreamLost("The Space sent something that is not an event stream.")
         kind, event_id = _text(message.get("msg")), _text(message.get("event_id"))
-        if event_id and self._event_id and event_id != self._event_id:
+        if event_id and self.event_id and event_id != self.event_id:
             return None
         if read := _READERS.get(kind):
             return read(event_id, message)
@@ -285,55 +334,6 @@ def _count(value: Any) -> int | None:
     return None if number is None or number < 0 else int(number)
 
 
-class SseDecoder:
-    """Bytes in, cut anywhere; the data of complete server-sent events out.
-
-    Only what Gradio uses of the format (WHATWG HTML, section 9.2): comments and the fields `event`,
-    `id` and `retry` are skipped. Lines may end in LF or CRLF. A last event that no empty line
-    follows is incomplete and is never given out.
-
-    Args:
-        max_bytes: that one event may have.
-    """
-
-    def __init__(self, max_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._max_bytes = max_bytes
-        self._begun = bytearray()
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Take bytes in and return the data of the events that they complete.
-
-        Raises:
-            StreamLost: an event is larger than `max_bytes`.
-        """
-        chunk = chunk.replace(b"\r", b"")  # where it is no part of an end, it has no meaning
-        if self._begun:
-            known = len(self._begun) - 1
-            self._begun += chunk
-            if self._begun.find(_END, known) < 0:
-                self._check(len(self._begun))
-                return []
-            chunk = bytes(self._begun)
-            self._begun.clear()
-        *events, rest = chunk.split(_END)
-        self._begun += rest
-        if len(chunk) > self._max_bytes:
-            self._check(max(map(len, (*events, rest))))
-        return [data for event in events if (data := _data(event)) is not None]
-
-    def _check(self, size: int) -> None:
-        if size > self._max_bytes:
-            raise StreamLost("The Space sent more in one event than anything sensible needs.")
-
-
-def _data(event: bytes) -> bytes | None:
-    if event.startswith(b"data:") and b"\n" not in event:  # as Gradio sends them all
-        return event[5:].removeprefix(b" ")
-    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
-    data = [line[5:].removeprefix(b" ") for line in lines]
-    return b"\n".join(data) if data else None
-
-
 def apply_diffs(values: list[Any], diffs: list[Any]) -> list[Any]:
     """New values of all outputs; the old ones stay as they are.
 
@@ -362,7 +362,11 @@ def apply_diffs(values: list[Any], diffs: list[Any]) -> list[Any]:
 def _edit(target: Any, path: Any, action: str, new: Any) -> Any:
     """`target` with one difference applied; containers on the way are copied, the rest shared."""
     if not path:
-        return _joined(target, action, new)
+        if action == "replace":
+            return new
+        if action == "append" and type(target) is type(new) and isinstance(new, str | list):
+            return target + new
+        raise ValueError("an action that the whole value cannot take")
     if not isinstance(target, list | dict):
         raise TypeError("a path into something without parts")
     key, rest = path[0], path[1:]
@@ -378,13 +382,3 @@ def _edit(target: Any, path: Any, action: str, new: Any) -> Any:
     else:
         copy[key] = new
     return copy
-
-
-def _joined(target: Any, action: str, new: Any) -> Any:
-    if action == "replace":
-        return new
-    if action == "append" and isinstance(target, str) and isinstance(new, str):
-        return target + new
-    if action == "append" and isinstance(target, list) and isinstance(new, list):
-        return target + new
-    raise ValueError("an action that the whole value cannot take")
