@@ -147,7 +147,7 @@ class DiscordAdapter:
         )
         register = partial(sync_commands, client.tree, self._guild_ids)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(handlers.finish, _FINISH_TIMEOUT_SECONDS)
+            stack.push_async_callback(handlers.tasks.close, _FINISH_TIMEOUT_SECONDS)
             told = await stack.enter_async_context(
                 run_when_connected(register, ready, self._settle)
             )

@@ -81,7 +81,7 @@ class ChannelEndpoint:
         """
         if first and self._placeholder is not None:
             try:
-                return await self._patch(self._placeholder, message)
+                return await self.edit(self._placeholder, message)
             except (discord.NotFound, discord.Forbidden):
                 # The bot is not in the channel, or the placeholder was deleted.
                 self._placeholder = None
@@ -95,20 +95,17 @@ class ChannelEndpoint:
         with request_body(message, **options) as body:
             return _message_in(await self._http.send_message(self._channel_id, params=body))
 
-    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
-        """Change a message of the bot, also one that an interaction made.
+    async def edit(self, message_id: str, message: OutgoingMessage) -> JsonObject:
+        """Change a message of the bot, also one that an interaction made, and return it.
 
         Its files are those of `message` and no others. What once was a container stays one.
         """
-        await self._patch(message_id, message)
-
-    async def delete(self, message_id: str) -> None:
-        await self._http.delete_message(self._channel_id, int(message_id))
-
-    async def _patch(self, message_id: str, message: OutgoingMessage) -> JsonObject:
         with request_body(message) as body:
             changed = await self._http.edit_message(self._channel_id, int(message_id), params=body)
             return _message_in(changed)
+
+    async def delete(self, message_id: str) -> None:
+        await self._http.delete_message(self._channel_id, int(message_id))
 
 
 class InteractionEndpoint:
@@ -137,7 +134,7 @@ class InteractionEndpoint:
         del nonce  # not known on these routes
         if first:
             try:
-                return await self._patch(ORIGINAL, message)
+                return await self.edit(ORIGINAL, message)
             except discord.NotFound as error:
                 if error.code != UNKNOWN_MESSAGE:
                     raise
@@ -146,15 +143,12 @@ class InteractionEndpoint:
         with request_body(message, ephemeral=ephemeral) as body:
             return await self._request(route, body, params={"wait": "true"})
 
-    async def edit(self, message_id: str, message: OutgoingMessage) -> None:
-        await self._patch(message_id, message)
+    async def edit(self, message_id: str, message: OutgoingMessage) -> JsonObject:
+        with request_body(message) as body:
+            return await self._request(self._route("PATCH", message_id), body)
 
     async def delete(self, message_id: str) -> None:
         await self._http.request(self._route("DELETE", message_id))
-
-    async def _patch(self, message_id: str, message: OutgoingMessage) -> JsonObject:
-        with request_body(message) as body:
-            return await self._request(self._route("PATCH", message_id), body)
 
     def _route(self, method: str, message_id: str) -> Route:
         webhook = "/webhooks/{webhook_id}/{webhook_token}/messages/"
@@ -184,21 +178,17 @@ def _message_in(data: Any) -> JsonObject:
     return data
 
 
-_rate_limit: ContextVar[RateLimitInfo | None] = ContextVar("discord_rate_limit", default=None)
-"""From the newest answer that the current task got; a request and its trace run in one task."""
+rate_limit_info: ContextVar[RateLimitInfo | None] = ContextVar("rate_limit_info", default=None)
+"""What the newest answer that the current task got said about its limit, if it said anything; a
+request and its trace run in one task."""
 
 
-def rate_limit_info() -> RateLimitInfo | None:
-    """What the answer to the task's newest request said about its limit, if it said anything.
+def rate_limit_trace() -> aiohttp.TraceConfig:
+    """For `discord.Client(http_trace=...)`: reads the headers of each answer.
 
     discord.py reads these headers too, but only to sleep inside the call that takes the last
     request of a bucket; whoever knows them beforehand does not come to that.
     """
-    return _rate_limit.get()
-
-
-def rate_limit_trace() -> aiohttp.TraceConfig:
-    """For `discord.Client(http_trace=...)`: reads the headers of each answer."""
     config = aiohttp.TraceConfig()
     config.on_request_end.append(_read_rate_limit)
     return config
@@ -214,6 +204,6 @@ async def _read_rate_limit(
         left = int(headers["X-RateLimit-Remaining"])
         seconds = float(headers["X-RateLimit-Reset-After"])
     except (KeyError, ValueError):
-        _rate_limit.set(None)
+        rate_limit_info.set(None)
     else:
-        _rate_limit.set(RateLimitInfo(left, seconds))
+        rate_limit_info.set(RateLimitInfo(left, seconds))

@@ -10,8 +10,9 @@ from __future__ import annotations
 import sys
 import time
 from asyncio import timeout
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,7 +67,15 @@ _SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.rep
 class Handlers:
     """What a logged-in client hands on while `DiscordAdapter.serve` runs; messages are here.
 
-    Where `age_restricted` is true, drawings in servers belong in age-restricted channels only.
+    Args:
+        client: logged in.
+        dispatcher: where it goes.
+        catalogue: the languages to answer in.
+        age_restricted: in servers, drawings belong in age-restricted channels only.
+
+    Attributes:
+        tasks: what is being handled; it goes on when discord.py ends the task of an event.
+        interactions: handles commands, buttons and forms.
     """
 
     def __init__(
@@ -77,21 +86,22 @@ class Handlers:
         *,
         age_restricted: bool = False,
     ) -> None:
+        if client.user is None:
+            raise RuntimeError("nothing comes in before the login")
         self._client = client
+        self._me = client.user
         self._dispatcher = dispatcher
         self._catalogue = catalogue
         self._check = partial(permissions.check, age_restricted=age_restricted)
-        self._tasks = BackgroundTasks()
         self._threads: FIFOCache[int, None] = FIFOCache(_MAX_KNOWN_THREADS)
-        self.interactions = InteractionHandlers(
-            dispatcher, catalogue, self._tasks, age_restricted=age_restricted
-        )
+        self.tasks = BackgroundTasks()
+        self.interactions = InteractionHandlers(dispatcher, catalogue, self.tasks, self._check)
 
     async def on_message(self, message: discord.Message) -> bool:
         """Whether a message is for the bot; most that the gateway delivers are not."""
         if not parsing.is_addressed(message, self._me):
             return False
-        await self._tasks.start(self._handle(message))
+        await self.tasks.start(self._handle(message))
         return True
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
@@ -101,15 +111,14 @@ class Handlers:
             with suppress(CommandError):
                 command = parsing.command_in(message, self._me)
                 request = parsing.from_message(message, self._me)
-                await self._tasks.start(self._dispatcher.edited(request, command))
+                await self.tasks.start(self._dispatcher.edited(request, command))
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        await self._deleted(payload.channel_id, payload.message_id)
+        await self._deleted(payload.channel_id, {payload.message_id})
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """Many at once, by a moderator or another bot."""
-        for message_id in payload.message_ids:
-            await self._deleted(payload.channel_id, message_id)
+        await self._deleted(payload.channel_id, payload.message_ids)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """What no handler of an event caught; discord.py goes on with the next event."""
@@ -126,19 +135,9 @@ class Handlers:
         except BotError as error:
             log.warning("missed messages not caught up", reason=str(error))
 
-    async def finish(self, seconds: float) -> None:
-        """Let what has begun come to its end, then cut it off."""
-        await self._tasks.close(seconds)
-
-    @property
-    def _me(self) -> discord.ClientUser:
-        if self._client.user is None:
-            raise RuntimeError("nothing comes in before the login")
-        return self._client.user
-
-    async def _deleted(self, channel_id: int, message_id: int) -> None:
-        channel = parsing.channel_key(channel_id)
-        await self._tasks.start(self._dispatcher.deleted(channel, str(message_id)))
+    async def _deleted(self, channel_id: int, message_ids: Collection[int]) -> None:
+        for message_id in message_ids:
+            await self._dispatcher.deleted(parsing.channel_key(channel_id), str(message_id))
 
     async def _handle(self, message: discord.Message) -> None:
         await self._answer(message)
@@ -147,7 +146,7 @@ class Handlers:
             await self._dispatcher.saw(channel, str(message.id))
 
     async def _answer(self, message: discord.Message) -> None:
-        allowed = permissions.of_message(message)
+        allowed = permissions.computed(message.guild, message.channel)
         try:
             command = parsing.command_in(message, self._me)
             self._check(command, message.channel, allowed, replies=True)
@@ -215,20 +214,19 @@ class Handlers:
 
 
 class InteractionHandlers:
-    """Commands, presses of buttons and submitted forms; `tasks` are those that handle them."""
+    """Commands, presses of buttons and submitted forms; the arguments are those of `Handlers`."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
         catalogue: Catalogue,
         tasks: BackgroundTasks,
-        *,
-        age_restricted: bool = False,
+        check: Callable[..., None],
     ) -> None:
         self._dispatcher = dispatcher
         self._catalogue = catalogue
         self._tasks = tasks
-        self._check = partial(permissions.check, age_restricted=age_restricted)
+        self._check = check
         self._told: FIFOCache[tuple[int | None, int], None] = FIFOCache(_MAX_PEOPLE_TOLD)
 
     async def command(
@@ -268,16 +266,25 @@ class InteractionHandlers:
         log.error("command failed", exc_info=error)
         await self.failed(interaction)
 
-    async def refuse(self, interaction: discord.Interaction, reason: CommandError) -> None:
-        """Answer an interaction at once, to nobody but who started it, in their language."""
-        await notices.send_ephemeral(interaction, reason.said_in(self._words(interaction)))
+    async def refuse(
+        self, interaction: discord.Interaction, error: CommandError | BotError | TimeoutError
+    ) -> None:
+        """Say at once why not, to nobody but who started the interaction, in their language."""
+        words = self._words(interaction)
+        if isinstance(error, CommandError):
+            text = error.said_in(words)
+        elif isinstance(error, BotError):
+            text = answers.reason(error, words)
+        else:
+            text = words("discord-slow")
+        await notices.send_ephemeral(interaction, text)
 
     async def failed(self, interaction: discord.Interaction) -> None:
         """Say that something went wrong, so that nobody waits for an answer that does not come."""
         words = self._words(interaction)
         notice = Notice(words("discord-failed"))
         if interaction.response.is_done():
-            await notices.follow(interaction, notice, words)
+            await notices.answer(interaction, notice, words)
         else:
             await notices.send_ephemeral(interaction, notice.text)
 
@@ -290,22 +297,43 @@ class InteractionHandlers:
             await self.refuse(interaction, CommandError("discord-no-channel"))
         elif action.verb is Verb.EDIT:
             await self._ask_for_prompt(interaction, action)
-        elif action.verb in _STARTS_TURN:
-            await self._start_turn(interaction, action)
         else:
-            await self._answer_press(interaction, action)
+            await self._carry_out_press(interaction, action)
+
+    async def _ask_for_prompt(self, interaction: discord.Interaction, action: Action) -> None:
+        words = self._words(interaction)
+        target = parsing.through_interaction(interaction, time.time())
+        message = parsing.from_interaction(interaction, target)
+        try:
+            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
+                notice = await self._dispatcher.press(message, action)
+                drawing = await self._dispatcher.drawing(action.target)
+        except (BotError, TimeoutError) as error:
+            await self.refuse(interaction, error)
+            return
+        if notice is not None or drawing is None:
+            text = words("press-gone") if notice is None else notice.text
+            await notices.send_ephemeral(interaction, text)
+            return
+        try:
+            await interaction.response.send_modal(prompt_form(action, drawing.prompt, words))
+        except NO_ANSWER as error:
+            log.warning("form not shown", error=str(error))
 
     async def _submitted(self, interaction: discord.Interaction) -> None:
         """A form with a new prompt was submitted; the same seed is drawn with it."""
+        action, drawing = parsing.action_of(interaction), None
         try:
-            command = await self._varied(interaction)
-        except CommandError as error:
+            if action is not None:
+                async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
+                    drawing = await self._dispatcher.drawing(action.target)
+            if drawing is None:
+                await self.refuse(interaction, CommandError("press-gone"))
+                return
+            prompt = parsing.submitted_prompt(interaction)
+            command = imagine(prompt, drawing.seed, drawing.guidance)
+        except (CommandError, BotError, TimeoutError) as error:
             await self.refuse(interaction, error)
-        except TimeoutError:
-            await self.refuse(interaction, CommandError("discord-slow"))
-        except BotError as error:
-            reason = answers.reason(error, self._words(interaction))
-            await notices.send_ephemeral(interaction, reason)
         else:
             await self._carry_out(interaction, command)
 
@@ -320,26 +348,53 @@ class InteractionHandlers:
             return
         private = not isinstance(command, Ask | Imagine | Retry)
         drawing = isinstance(command, Imagine)
-        target = await self._acknowledge(
-            interaction, thinking=True, private=private, drawing=drawing
-        )
+        target = await self._acknowledge(interaction, private=private, drawing=drawing)
         if target is None:
             return
         message = parsing.from_interaction(interaction, target, attachments, reply_to)
-        answer = self._dispatcher.handle(message, command)
-        answered = await self._show_notice(interaction, answer, thinking=True, private=private)
-        if not answered and not private:
+        notice = self._dispatcher.handle(message, command)
+        if not await self._show(interaction, notice, placeholder=private) and not private:
             await self._say_if_hidden(interaction)
 
     async def _say_if_hidden(self, interaction: discord.Interaction) -> None:
-        """Say why nobody else sees the answer; once to each person of a server."""
+        """Say why nobody else sees the answer; once to each person of a server.
+
+        It is hidden where a person brought the app along and may not use such apps.
+        """
         where = (interaction.guild_id, interaction.user.id)
-        if where in self._told or not parsing.is_only_user_installed(interaction):
+        if interaction.guild_id is None or where in self._told:
             return
-        if permissions.is_hidden(interaction):
+        may_show = interaction.permissions.use_external_apps
+        if parsing.is_only_user_installed(interaction) and not may_show:
             self._told[where] = None
             words = self._words(interaction)
-            await notices.follow(interaction, Notice(words("discord-external-apps")), words)
+            await notices.answer(interaction, Notice(words("discord-external-apps")), words)
+
+    async def _carry_out_press(self, interaction: discord.Interaction, action: Action) -> None:
+        """A press that starts a turn, or whose answer is a notice or its message in another form.
+
+        Who may start a turn, only the core knows, and a deferred answer that everybody sees could
+        not be taken back unseen. So the press is acknowledged without a trace, a refusal is seen
+        by nobody else, and the reply is an ordinary message; except where the bot may send none,
+        or only one person sees the button.
+        """
+        starts_turn = action.verb in _STARTS_TURN
+        if starts_turn and await self._is_refused(interaction, Retry()):
+            return
+        slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
+        through = starts_turn and parsing.must_answer_through_interaction(interaction)
+        drawing = action.verb in _DRAWS
+        target = await self._acknowledge(
+            interaction, thinking=slow or through, private=slow, drawing=drawing
+        )
+        if target is None:
+            return
+        if starts_turn and not through:
+            pressed = interaction.message
+            reply_to = None if pressed is None else str(pressed.id)
+            target = replace(target, interaction=None, reply_to=reply_to)
+        notice = self._dispatcher.press(parsing.from_interaction(interaction, target), action)
+        await self._show(interaction, notice, placeholder=slow if slow or through else None)
 
     async def _is_refused(self, interaction: discord.Interaction, command: Command) -> bool:
         """Whether a command cannot be answered there; if so, the person was told."""
@@ -358,11 +413,11 @@ class InteractionHandlers:
         self,
         interaction: discord.Interaction,
         *,
-        thinking: bool,
+        thinking: bool = True,
         private: bool,
-        drawing: bool = False,
+        drawing: bool,
     ) -> parsing.DiscordTarget | None:
-        """Acknowledge an interaction, a press without a trace unless it says "thinking".
+        """Acknowledge an interaction; a press without a trace unless it shows "thinking".
 
         Returns:
             Where a reply through the interaction goes; `None` if Discord does not wait any more.
@@ -378,92 +433,22 @@ class InteractionHandlers:
         placeholder = answered.message_id if answered is not None and thinking else None
         return parsing.through_interaction(interaction, received_at, placeholder, drawing=drawing)
 
-    async def _show_notice(
+    async def _show(
         self,
         interaction: discord.Interaction,
-        answer: Awaitable[Notice | None],
+        notice: Awaitable[Notice | None],
         *,
-        thinking: bool,
-        private: bool,
+        placeholder: bool | None,
     ) -> bool:
         """Show what the core says, or why it cannot say anything; whether there was anything."""
         words = self._words(interaction)
         try:
-            notice = await answer
+            said = await notice
         except BotError as error:
-            notice = Notice(answers.reason(error, words))
-        if notice is None:
-            return False
-        if thinking:
-            await notices.fill_in(interaction, notice, words, private=private)
-        else:
-            await notices.follow(interaction, notice, words)
-        return True
-
-    async def _ask_for_prompt(self, interaction: discord.Interaction, action: Action) -> None:
-        words = self._words(interaction)
-        drawing = None
-        target = parsing.through_interaction(interaction, time.time())
-        try:
-            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
-                message = parsing.from_interaction(interaction, target)
-                notice = await self._dispatcher.press(message, action)
-                drawing = await self._dispatcher.drawing(action.target)
-        except TimeoutError:
-            notice = Notice(words("discord-slow"))
-        except BotError as error:
-            notice = Notice(answers.reason(error, words))
-        if notice is not None or drawing is None:
-            text = words("press-gone") if notice is None else notice.text
-            await notices.send_ephemeral(interaction, text)
-            return
-        try:
-            await interaction.response.send_modal(prompt_form(action, drawing.prompt, words))
-        except NO_ANSWER as error:
-            log.warning("form not shown", error=str(error))
-
-    async def _varied(self, interaction: discord.Interaction) -> Imagine:
-        """The drawing that a form is about, of something else.
-
-        Raises:
-            CommandError: there is no such drawing any more, or no prompt.
-        """
-        action, drawing = parsing.action_of(interaction), None
-        if action is not None:
-            async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
-                drawing = await self._dispatcher.drawing(action.target)
-        if drawing is None:
-            raise CommandError("press-gone")
-        return imagine(parsing.submitted_prompt(interaction), drawing.seed, drawing.guidance)
-
-    async def _start_turn(self, interaction: discord.Interaction, action: Action) -> None:
-        """A press that starts a turn. Who may not press learns it where nobody else sees it.
-
-        Only the core knows who may, and a deferred answer that everybody sees could not be taken
-        back unseen. So the press is acknowledged without a trace, and the reply is an ordinary
-        message; except where the bot may send none, or only one person sees the button.
-        """
-        if await self._is_refused(interaction, Retry()):
-            return
-        drawing = action.verb in _DRAWS
-        through = parsing.must_answer_through_interaction(interaction)
-        target = await self._acknowledge(
-            interaction, thinking=through, private=False, drawing=drawing
-        )
-        if target is None:
-            return
-        if not through:
-            target = parsing.below_button(interaction, drawing=drawing)
-        answer = self._dispatcher.press(parsing.from_interaction(interaction, target), action)
-        await self._show_notice(interaction, answer, thinking=through, private=False)
-
-    async def _answer_press(self, interaction: discord.Interaction, action: Action) -> None:
-        """A press whose answer is a notice, or the message itself in another form."""
-        slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
-        target = await self._acknowledge(interaction, thinking=slow, private=slow)
-        if target is not None:
-            answer = self._dispatcher.press(parsing.from_interaction(interaction, target), action)
-            await self._show_notice(interaction, answer, thinking=slow, private=slow)
+            said = Notice(answers.reason(error, words))
+        if said is not None:
+            await notices.answer(interaction, said, words, placeholder=placeholder)
+        return said is not None
 
     def _words(self, interaction: discord.Interaction) -> Words:
         return self._catalogue.words(interaction.locale.value)

@@ -35,39 +35,38 @@ async def send_ephemeral(interaction: discord.Interaction, text: str) -> None:
         log.warning("interaction not answered", error=str(error))
 
 
-async def fill_in(
-    interaction: discord.Interaction, notice: Notice, words: Words, *, private: bool
+async def answer(
+    interaction: discord.Interaction,
+    notice: Notice,
+    words: Words,
+    *,
+    placeholder: bool | None = None,
 ) -> None:
-    """Answer an interaction that was deferred with a message that says "thinking".
+    """Answer an interaction that was acknowledged.
 
-    Only deferring decides whether that message is `private`; where the notice needs the other, it
-    is removed and the notice follows.
+    Args:
+        interaction: a command, or the press of a button.
+        notice: what to say.
+        words: the language of what Discord's limits make of it.
+        placeholder: whether the message that says "thinking" is private, which only acknowledging
+            decides: if the notice is to be seen by others than that, the message is removed. `None`
+            if there is none.
     """
-    endpoint = _endpoint(interaction)
-    first, *more = _messages(notice, interaction.filesize_limit, words)
+    http, token = interaction.client.http, interaction.token
+    endpoint = InteractionEndpoint(http, interaction.application_id, token)
+    messages = _messages(notice, interaction.filesize_limit, words)
     try:
-        if notice.private == private:
-            await endpoint.create(first, first=True)
+        if placeholder is None:
+            if notice.replaces:
+                await endpoint.edit(ORIGINAL, messages.pop(0))
+        elif placeholder == notice.private:
+            await endpoint.create(messages.pop(0), first=True)
         else:
             await endpoint.delete(ORIGINAL)
-            more.insert(0, first)
-        for each in more:
+        for each in messages:
             await endpoint.create(each, first=False, ephemeral=notice.private)
     except NO_ANSWER as error:
         log.warning("interaction not answered", error=str(error))
-
-
-async def follow(interaction: discord.Interaction, notice: Notice, words: Words) -> None:
-    """Answer the press of a button that was acknowledged and shows nothing yet."""
-    endpoint = _endpoint(interaction)
-    shown = _messages(notice, interaction.filesize_limit, words)
-    try:
-        if notice.replaces:
-            await endpoint.edit(ORIGINAL, shown.pop(0))
-        for each in shown:
-            await endpoint.create(each, first=False, ephemeral=notice.private)
-    except NO_ANSWER as error:
-        log.warning("press not answered", error=str(error))
 
 
 async def reply(
@@ -101,9 +100,3 @@ def _messages(notice: Notice, max_file_bytes: int, words: Words) -> list[Outgoin
         *(OutgoingMessage(piece) for piece in before),
         OutgoingMessage(last, files, buttons=notice.buttons),
     ]
-
-
-def _endpoint(interaction: discord.Interaction) -> InteractionEndpoint:
-    return InteractionEndpoint(
-        interaction.client.http, interaction.application_id, interaction.token
-    )

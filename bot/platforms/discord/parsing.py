@@ -198,18 +198,6 @@ def through_interaction(
     )
 
 
-def below_button(interaction: discord.Interaction, *, drawing: bool = False) -> DiscordTarget:
-    """A reply to a press as an ordinary message, which refers to the one with the button."""
-    pressed = interaction.message
-    return DiscordTarget(
-        str(interaction.channel_id),
-        reply_to=None if pressed is None else str(pressed.id),
-        language=interaction.locale.value,
-        max_file_bytes=interaction.filesize_limit,
-        drawing=drawing,
-    )
-
-
 def must_answer_through_interaction(interaction: discord.Interaction) -> bool:
     """Whether the reply to a press cannot be an ordinary message.
 

@@ -43,12 +43,23 @@ def of_interaction(interaction: discord.Interaction) -> discord.Permissions | No
         return None
     if interaction.app_permissions.value:
         return interaction.app_permissions
-    return _computed(interaction.guild, interaction.channel)
+    return computed(interaction.guild, interaction.channel)
 
 
-def of_message(message: discord.Message) -> discord.Permissions | None:
-    """What the bot may do where a message was written; `None` as in `of_interaction`."""
-    return _computed(message.guild, message.channel)
+def computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:
+    """What the bot may do in a channel by the roles and overwrites that the gateway sent.
+
+    Events come only from channels that the bot may view, so a result without that permission
+    rests on something that was not sent, and counts as unknown: `None`.
+    """
+    if guild is None or guild.get_role(guild.id) is None or guild.me is None:
+        return None
+    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+        return None
+    if isinstance(channel, discord.Thread) and channel.parent is None:
+        return None
+    allowed = channel.permissions_for(guild.me)
+    return allowed if allowed.view_channel else None
 
 
 def check(
@@ -95,14 +106,6 @@ def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     return allowed is None or bool(getattr(allowed, _writing(channel)))
 
 
-def is_hidden(interaction: discord.Interaction) -> bool:
-    """Whether Discord shows the answer to nobody else.
-
-    It does so where a person brought the app along and may not use such apps ("Use External Apps").
-    """
-    return interaction.guild_id is not None and not interaction.permissions.use_external_apps
-
-
 async def advice(client: discord.Client, *, reads_messages: bool) -> list[str]:
     """What the operator should know about intents, servers and the bot's roles there."""
     found = [] if reads_messages else [_CONTENT_INTENT]
@@ -130,19 +133,3 @@ async def advice(client: discord.Client, *, reads_messages: bool) -> list[str]:
 
 def _writing(channel: object) -> str:
     return "send_messages_in_threads" if isinstance(channel, discord.Thread) else "send_messages"
-
-
-def _computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:
-    """From the roles and overwrites that the gateway sent, as far as it did.
-
-    Events come only from channels that the bot may view, so a result without that permission
-    rests on something that was not sent, and is none.
-    """
-    if guild is None or guild.get_role(guild.id) is None or guild.me is None:
-        return None
-    if isinstance(channel, discord.Thread) and channel.parent is None:
-        return None
-    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
-        return None
-    allowed = channel.permissions_for(guild.me)
-    return allowed if allowed.view_channel else None

@@ -21,7 +21,7 @@ from bot.errors import (
     SurfaceUnavailable,
 )
 from bot.i18n import Catalogue
-from bot.models import Address
+from bot.models import Address, JsonObject
 from bot.platforms.discord.components_v2 import OutgoingMessage, needs_container
 from bot.platforms.discord.endpoints import (
     ChannelEndpoint,
@@ -76,7 +76,7 @@ class DiscordReceipt:
 
 
 class DiscordSurface:
-    """A reply under an `Address` of this platform.
+    """A `bot.reply.surface.Surface` for a reply under an `Address` of this platform.
 
     An interaction's reply goes through its token, which needs no permission and counts towards no
     limit, until `TOKEN_MARGIN_SECONDS` before the token ends; then the same messages are changed
@@ -91,7 +91,12 @@ class DiscordSurface:
         spoiler: pictures are covered until somebody wants to see them.
         recipe_in_png: pictures are sent as PNG files with their recipe inside.
         clock: Unix seconds.
+
+    Attributes:
+        rate_limit_info: what the headers of the newest answer said.
     """
+
+    limits: Final = LIMITS
 
     def __init__(  # noqa: PLR0913 - two of them are settings
         self,
@@ -124,17 +129,8 @@ class DiscordSurface:
             placeholder=placeholder,
         )
         self._first_nonce: str | None = None
-        self._rate_limit_info: RateLimitInfo | None = None
+        self.rate_limit_info: RateLimitInfo | None = None
         self._containers: set[str] = set()
-
-    @property
-    def limits(self) -> Limits:
-        return LIMITS
-
-    @property
-    def rate_limit_info(self) -> RateLimitInfo | None:
-        """What the headers of the newest answer said."""
-        return self._rate_limit_info
 
     def anchor(self) -> Anchor:
         """What the reply is to: all its messages are newer."""
@@ -173,13 +169,11 @@ class DiscordSurface:
         that follows the first of an interaction: Discord knows no nonces on that route.
         """
         first = self._is_first(nonce)
-
-        async def request(endpoint: Endpoint, message: OutgoingMessage) -> str:
-            made = await endpoint.create(message, nonce, first=first)
-            return str(made["id"])
-
+        drawn = await self._drawn(content)
         try:
-            message_id = await self._show(request, await self._drawn(content))
+            message_id = await self._show(
+                lambda endpoint, message: endpoint.create(message, nonce, first=first), drawn
+            )
         except MessageGone as error:  # of a create: not a person's doing, so try again
             raise SurfaceUnavailable("Discord lost the message.") from error
         return DiscordReceipt(message_id).to_json()
@@ -188,22 +182,13 @@ class DiscordSurface:
         """Change a message. Its files are sent again, because a container names them."""
         message_id = DiscordReceipt.from_json(receipt).message_id
         drawn = await self._drawn(content, as_container=message_id in self._containers)
-
-        async def request(endpoint: Endpoint, message: OutgoingMessage) -> str:
-            await endpoint.edit(message_id, message)
-            return message_id
-
-        await self._show(request, drawn)
+        await self._show(lambda endpoint, message: endpoint.edit(message_id, message), drawn)
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove a message. One that is gone already counts as success."""
         message_id = DiscordReceipt.from_json(receipt).message_id
-
-        async def request(endpoint: Endpoint) -> None:
-            await endpoint.delete(message_id)
-
         try:
-            await self._send(request)
+            await self._send(lambda endpoint: endpoint.delete(message_id))
         except MessageGone:
             pass
         except DeliveryUnknown as error:
@@ -227,11 +212,13 @@ class DiscordSurface:
         )
 
     async def _show(
-        self, request: Callable[[Endpoint, OutgoingMessage], Awaitable[str]], drawn: OutgoingMessage
+        self,
+        request: Callable[[Endpoint, OutgoingMessage], Awaitable[JsonObject]],
+        drawn: OutgoingMessage,
     ) -> str:
         """Make or change a message; its id. What has become a container stays one for good."""
 
-        async def as_it_can_be(endpoint: Endpoint) -> str:
+        async def as_it_can_be(endpoint: Endpoint) -> JsonObject:
             nonlocal drawn
             try:
                 return await request(endpoint, drawn)
@@ -241,33 +228,29 @@ class DiscordSurface:
                 drawn = replace(drawn, as_container=True)
                 return await request(endpoint, drawn)
 
-        message_id = await self._send(as_it_can_be)
+        message_id = str((await self._send(as_it_can_be))["id"])
         if drawn.as_container:
             self._containers.add(message_id)
         return message_id
 
     async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
-        """One request, and what Discord said about the next ones."""
+        """One request: through the interaction while that lives, then through the channel."""
         try:
-            return await self._through_interaction(request)
+            with translated():
+                async with timeout(REQUEST_TIMEOUT_SECONDS):
+                    if self._interaction is not None and self._clock() < self._leave_at:
+                        try:
+                            return await request(self._interaction)
+                        except discord.HTTPException as error:
+                            if not interaction_ended(error):
+                                raise
+                            log.info("interaction ended early", code=error.code)
+                            self._interaction = None
+                    if not self._target.member:
+                        raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
+                    return await request(self._channel)
         finally:
-            self._rate_limit_info = rate_limit_info()
-
-    async def _through_interaction(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
-        """While the interaction lives; then through the channel."""
-        with translated():
-            async with timeout(REQUEST_TIMEOUT_SECONDS):
-                if self._interaction is not None and self._clock() < self._leave_at:
-                    try:
-                        return await request(self._interaction)
-                    except discord.HTTPException as error:
-                        if not interaction_ended(error):
-                            raise
-                        log.info("interaction ended early", code=error.code)
-                        self._interaction = None
-                if not self._target.member:
-                    raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
-                return await request(self._channel)
+            self.rate_limit_info = rate_limit_info.get()
 
     def _is_first(self, nonce: str) -> bool:
         """Whether a message is the reply's first, which takes the placeholder's place.
