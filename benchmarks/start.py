@@ -3,7 +3,7 @@
     python benchmarks/start.py [ROUNDS] [--quick]
 
 Beside it runs a bare script with the same two client libraries. Both log in to the same local
-servers, in turn. Ready is when the gateway session stands and the first poll for updates arrived; at
+servers, in turn. Ready is when the gateway session is up and the first poll for updates arrived; at
 rest is five seconds later, when nothing has happened since. Last come the bot's ten costliest
 imports.
 """

@@ -242,7 +242,7 @@ async def test_somebody_elses_press_is_refused_quietly(tmp_path: Path) -> None:
 
 
 async def test_a_running_turn_is_stopped_by_its_button(tmp_path: Path) -> None:
-    """Which stands there from the first sign of life on."""
+    """It is there from the first sign of life on."""
     provider = ScriptedProvider([[Text("Once"), asyncio.Event()]])
     surfaces = {"c": fresh_surface()}
     async with scripted_bot(tmp_path, provider, surfaces) as bot:

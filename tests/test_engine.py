@@ -1,4 +1,4 @@
-"""Turns from acceptance to answer, with real storage, lanes and live replies."""
+"""Turns from acceptance to answer, with real storage, channel queues and live replies."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def sentences(language: str) -> dict[str, set[str]]:
         for entry in FluentParser().parse(file.read_text("utf-8")).body:
             assert not isinstance(entry, fluent.Junk), f"{file}: {entry.content}"
             if isinstance(entry, fluent.Message):
-                assert entry.id.name not in found, f"{file}: {entry.id.name} stands there twice"
+                assert entry.id.name not in found, f"{file}: {entry.id.name} is there twice"
                 variables = Variables()
                 variables.visit(entry)
                 found[entry.id.name] = variables.names

@@ -81,7 +81,7 @@ def test_each_stage_has_its_words(state: ReplyState, says: str) -> None:
 
 
 def test_a_log_line_does_not_hide_the_steps() -> None:
-    """What the Space says stands under what it does."""
+    """What the Space says is under what it does."""
     state = after(
         Reasoning(Stage.RUNNING, index=1, length=2, note="Sampling"),
         Reasoning(Stage.RUNNING, note="Successfully acquired a GPU", level="success"),

@@ -81,7 +81,7 @@ def test_only_a_blank_text_shows_nothing(text: str) -> None:
 
 @given(markdown, markdown)
 def test_appending_never_moves_a_cut(text: str, more: str) -> None:
-    """What stands in the channel is not touched again."""
+    """What is in the channel already is not touched again."""
     before = [piece.source for piece in split(text, LIMIT, utf16)]
     after = [piece.source for piece in split(text + more, LIMIT, utf16)]
     # Blanks that had no message of their own join the piece before them.

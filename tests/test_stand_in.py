@@ -111,7 +111,7 @@ def test_says_that_it_is_a_stand_in() -> None:
 
 @pytest.mark.parametrize("image", [None, Image.new("RGB", (384, 384), (127, 127, 127))])
 def test_without_a_picture_it_says_what_it_can_do(image: Image.Image | None) -> None:
-    """The neutral picture that stands for none is not described."""
+    """The neutral picture in place of none is not described."""
     told = describe(image, "Tell me a joke")
     assert "cannot chat" in told
     assert "384" not in told

@@ -345,7 +345,7 @@ async def test_album_is_complete_when_its_author_goes_on(telegram: TelegramServe
 
 @both_ways
 async def test_notice_is_sent_as_a_reply(telegram: TelegramServer) -> None:
-    """What the engine says at once stands below the message, and delays no other."""
+    """What the engine says at once is below the message, and delays no other."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
     dispatcher = ScriptedDispatcher(notice=Notice("I can **draw**."))

@@ -76,7 +76,7 @@ def test_nothing_addresses_anybody(markdown: str) -> None:
 
 
 def test_mentions_lose_their_effect_outside_code_only() -> None:
-    """A word joiner stands behind the `@`; code, addresses and the entities around stay right."""
+    """A word joiner follows the `@`; code, addresses and the entities around stay right."""
     rendered = render("@ada_l **@ada_l x** `@ada_l` a@b.cd", quiet=True)
     assert rendered.text == "@\u2060ada_l @\u2060ada_l x @ada_l a@b.cd"
     assert covered(rendered) == [("bold", "@\u2060ada_l x"), ("code", "@ada_l")]

@@ -140,7 +140,7 @@ async def test_transparent_picture_lies_on_white(
 async def test_five_pictures_are_an_album(
     telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
-    """The caption stands on the first; the receipt names all of them, and deletes all."""
+    """The caption is on the first; the receipt names all of them, and deletes all."""
     surface = make_surface(chat)
     files = tuple(upload(picture(), f"fox-{i}.png", "image/png") for i in range(5))
     receipt = await surface.create(Content("five **foxes**", files), "n")
@@ -301,7 +301,7 @@ async def test_forbidden_names_the_reason(
 async def test_pictures_that_are_not_allowed_leave_a_sentence(
     telegram: TelegramServer, make_surface: Make
 ) -> None:
-    """It stands in the group, where those are who can change it; nothing is sent again."""
+    """It appears in the group, where those are who can change it; nothing is sent again."""
     group = telegram.group()
     for method, kind in (("sendPhoto", "photos"), ("sendDocument", "documents")):
         telegram.fail_next(

@@ -353,7 +353,7 @@ async def test_a_status_is_told_in_fields(state: ReplyState, words: Words) -> No
 
 
 async def test_a_status_is_harmless() -> None:
-    """What a Space says in its log stands there as it is, on its line."""
+    """What a Space says in its log is shown as it is, on a line of its own."""
     note = literal("<b onclick=x> [a](javascript:b) **c**")
     message = await live_json(Content(status=Status(Activity.WORKING, "Working", note=note)))
     status = message["status"]

@@ -24,7 +24,7 @@ class Report:
     Attributes:
         kills: how often something was killed.
         asked: requests in all.
-        answered: those whose final state stands in the room.
+        answered: those whose final state is in the room.
         failed: those of them whose final state is an apology.
         unaccepted: those that no bot ever saw, because it was away when they were made.
         lost: the rest.
@@ -77,7 +77,7 @@ class Report:
 
 
 def evaluate(asked: Sequence[Asked], missed: Collection[int], rooms: Sequence[Room]) -> Report:
-    """Look at everything that stands in the rooms."""
+    """Look at everything in the rooms."""
     report = Report(asked=len(asked))
     for one in asked:
         found = outcome(one)
@@ -90,8 +90,8 @@ def evaluate(asked: Sequence[Asked], missed: Collection[int], rooms: Sequence[Ro
             report.unaccepted += known
             report.lost += not known
         if found.extra or found.orphans or not (found.answered or one.number in missed):
-            stands = [part for part in one.room.parts() if part.request == one.message_id]
-            said = "; ".join(f"{part.kind} {part.text[:30]!r}" for part in stands) or "nothing"
+            parts = [part for part in one.room.parts() if part.request == one.message_id]
+            said = "; ".join(f"{part.kind} {part.text[:30]!r}" for part in parts) or "nothing"
             report.troubles.append(f"  request {one.number} in {one.room.key}: {said}")
     known_ids = {(one.room.key, one.message_id) for one in asked}
     for room in rooms:

@@ -107,7 +107,7 @@ class Flood:
         """429s of both platforms."""
         return len(self.telegram.refused) + len(self.discord.refused)
 
-    def standing(self, stream: Stream) -> list[str]:
+    def shown_texts(self, stream: Stream) -> list[str]:
         """What the channel shows of the reply."""
         if isinstance(stream.place, Chat):
             return [one["text"] for one in self.telegram.replies(stream.place)]

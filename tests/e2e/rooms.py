@@ -78,7 +78,7 @@ class Room(Protocol):
         ...
 
     def parts(self) -> Iterator[Part]:
-        """All that stands there of the bot."""
+        """All that the bot wrote there."""
         ...
 
     async def until(self, predicate: Callable[[], bool], seconds: float) -> bool:
@@ -192,7 +192,7 @@ class Outcome:
     """What became of one request.
 
     Attributes:
-        answered: its final state stands in the room.
+        answered: its final state is in the room.
         failed: the final state is an apology.
         extra: final messages beyond the first of their kind.
         orphans: messages that never became final.

@@ -25,7 +25,7 @@ LONGER = pytest.mark.skipif(
     ],
 )
 async def test_every_request_is_answered_exactly_once(victim: Victim, tmp_path: Path) -> None:
-    """Nothing is lost, nothing stands twice, and no placeholder stays behind."""
+    """Nothing is lost, nothing is there twice, and no placeholder stays behind."""
     plan = Plan(victim, kills=3, turns=15, seed=7, rooms=6)
     report = await crash(plan, tmp_path)
     assert report.exactly_once, str(report)

@@ -344,7 +344,7 @@ class DiscordServer:
     def messages(self, channel: Channel) -> list[Json]:
         """What the channel shows, oldest first; nothing that still says "thinking".
 
-        As people read it: what stands in components is under `content` too.
+        As people read it: the text of components is under `content` too.
         """
         shown = [one for one in channel.messages.values() if not one["flags"] & LOADING]
         return [one | {"content": text_of(one)} if one["flags"] & V2 else one for one in shown]

@@ -235,6 +235,6 @@ def new_message(channel: Channel, author: User, content: str) -> Json:
 
 
 def mentioned(text: str, people: Sequence[User]) -> list[Json]:
-    """Users whose mention stands in a text."""
+    """Users who are mentioned in a text."""
     ids = set(re.findall(r"<@!?(\d+)>", text))
     return [person.payload() for person in people if person.id in ids]

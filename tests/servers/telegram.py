@@ -182,7 +182,7 @@ class TelegramServer:
     def show_album(
         self, chat: Chat, person: Json, pictures: Sequence[bytes], caption: str | None = None
     ) -> list[Json]:
-        """Somebody sends several photos at once; the caption stands on the first."""
+        """Somebody sends several photos at once; the caption is on the first."""
         group = str(self._next_update)
         return [
             self.show(chat, person, data, None if i else caption, media_group_id=group)
@@ -271,11 +271,11 @@ class TelegramServer:
     # What happened
 
     def messages(self, chat: Chat) -> list[Json]:
-        """What stands in a chat."""
+        """What is in a chat."""
         return list(chat.messages.values())
 
     def replies(self, chat: Chat) -> list[Json]:
-        """What stands there of the bot."""
+        """What the bot wrote there."""
         mine = self.world.me["id"]
         return [
             message
