@@ -1,4 +1,4 @@
-"""`janus-bot doctor`: look at everything that the bot needs, and say what to do."""
+"""`janus-bot doctor`: checks everything that the bot needs, and says what to do."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from bot.provider import Spaces
 
 _ANSWER_TIMEOUT_SECONDS = 15.0
 """For one platform."""
+_NO_ANSWER = f"did not answer within {_ANSWER_TIMEOUT_SECONDS:g} s; is it reachable?"
 
 
-class Health(enum.Enum):
-    """How something is, with the mark that stands before it."""
+class Health(enum.StrEnum):
+    """How something is: the mark that is put in front of it."""
 
     GOOD = "✓"
     NOTE = "·"
@@ -34,7 +35,7 @@ class Health(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor.
+    """One line of what the doctor says.
 
     Attributes:
         health: how it is.
@@ -46,27 +47,31 @@ class Finding:
     what: str
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.health} {self.what}: {self.text}"
+
 
 async def examine(config: Config) -> bool:
-    """Print all findings, each as soon as it is known; returns whether none is bad."""
+    """Print each finding as soon as it is known; returns whether none is bad."""
     console = Console(highlight=False)
     colours = {Health.GOOD: "green", Health.NOTE: "yellow", Health.BAD: "red"}
     healthy = True
     async for finding in findings(config):
         healthy &= finding.health is not Health.BAD
-        line = Text(f"{finding.health.value} ", style=colours[finding.health])
+        line = Text(f"{finding.health} ", style=colours[finding.health])
         console.print(line.append(f"{finding.what}: ", style="bold").append(finding.text))
     return healthy
 
 
 async def findings(config: Config) -> AsyncIterator[Finding]:
-    """Everything that can be looked at without changing anything that people see."""
+    """Look at everything that can be looked at without people noticing."""
     yield Finding(Health.GOOD, "Configuration", "can be read")
     for warning in config.warnings:
         yield Finding(Health.NOTE, "Configuration", warning)
     yield await _storage(config)
-    async for finding in _spaces(config):
-        yield finding
+    async with open_spaces(config) as spaces:
+        async for finding in _spaces(spaces):
+            yield finding
     if not has_platform(config):
         yield Finding(
             Health.NOTE,
@@ -81,7 +86,7 @@ async def findings(config: Config) -> AsyncIterator[Finding]:
 async def _storage(config: Config) -> Finding:
     where = database_location(config)
     if isinstance(where, Path) and not where.exists():
-        folder = _existing(where.parent)
+        folder = next(each for each in where.parents if each.exists())
         if os.access(folder, os.W_OK):
             return Finding(Health.GOOD, "Database", f"will be created as {where}")
         return Finding(Health.BAD, "Database", f"{folder} cannot be written to; check its owner")
@@ -95,46 +100,36 @@ async def _storage(config: Config) -> Finding:
 async def look_around(
     adapters: Mapping[str, Adapter], connected: Mapping[str, bool], spaces: Spaces
 ) -> AsyncIterator[str]:
-    """What a bot that runs can find out about itself without disturbing anybody.
+    """What a running bot can find out about itself without disturbing anybody.
 
     Args:
         adapters: by name, opened.
-        connected: whether each is.
-        spaces: those that it asks.
+        connected: by name, whether it is.
+        spaces: the ones in use.
     """
     for name, adapter in adapters.items():
         what = name.capitalize()
         if not connected.get(name, False):
-            yield f"{Health.BAD.value} {what}: not connected; the log says why"
+            yield str(Finding(Health.BAD, what, "not connected; the log says why"))
             continue
-        yield f"{Health.GOOD.value} {what}: connected"
+        yield str(Finding(Health.GOOD, what, "connected"))
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_SECONDS):
                 advice = await adapter.advice()
         except (AdapterError, TimeoutError) as error:
-            advice = [str(error) or f"did not answer within {_ANSWER_TIMEOUT_SECONDS:g} s"]
+            advice = [str(error) or _NO_ANSWER]
         for text in advice:
-            yield f"{Health.NOTE.value} {what}: {text}"
+            yield str(Finding(Health.NOTE, what, text))
+    async for finding in _spaces(spaces):
+        yield str(finding)
+
+
+async def _spaces(spaces: Spaces) -> AsyncIterator[Finding]:
     for name, problem in await spaces.check():
         if problem is None:
-            yield f"{Health.GOOD.value} Space {name}: answers, and has both functions"
+            yield Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
         else:
-            yield f"{Health.BAD.value} Space {name}: {problem}"
-
-
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder
-
-
-async def _spaces(config: Config) -> AsyncIterator[Finding]:
-    async with open_spaces(config) as spaces:
-        for name, error in await spaces.check():
-            if error is None:
-                yield Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
-            else:
-                yield Finding(Health.BAD, f"Space {name}", str(error))
+            yield Finding(Health.BAD, f"Space {name}", str(problem))
 
 
 async def _platform(adapter: Adapter) -> AsyncIterator[Finding]:
@@ -143,14 +138,8 @@ async def _platform(adapter: Adapter) -> AsyncIterator[Finding]:
         async with asyncio.timeout(_ANSWER_TIMEOUT_SECONDS):
             await adapter.open()
             advice = await adapter.advice()
-    except AdapterError as error:
-        yield Finding(Health.BAD, what, str(error))
-    except TimeoutError:
-        yield Finding(
-            Health.BAD,
-            what,
-            f"did not answer within {_ANSWER_TIMEOUT_SECONDS:g} s; is it reachable?",
-        )
+    except (AdapterError, TimeoutError) as error:
+        yield Finding(Health.BAD, what, str(error) or _NO_ANSWER)
     else:
         yield Finding(Health.GOOD, what, "accepts the token")
         for text in advice:

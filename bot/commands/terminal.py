@@ -10,7 +10,8 @@ import asyncio
 import re
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from rich.console import Console
@@ -29,7 +30,7 @@ from bot.provider.responses import ImageResponse, Reasoning, Response, Text
 from bot.turns.history import messages
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What moves the cursor of a terminal, or worse, if a model should say it."""
+"""What would move the terminal's cursor, or do worse, if a model said it."""
 
 
 async def ask_once(config: Config, question: str, image: Path | None) -> None:
@@ -106,34 +107,29 @@ async def _print(stream: AsyncGenerator[Response, None]) -> list[File]:
 
 
 def _shown(text: str) -> str:
-    """Words of the model as a terminal may have them; a pipe gets them as they are."""
+    """What the model said, made safe for a terminal; a pipe gets it as it is."""
     return _CONTROL.sub("", text) if sys.stdout.isatty() else text
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[Reasoning | None], None]]:
-    """A function that shows progress; `None` takes the live line away."""
+    """Yields a function that shows progress; `None` takes the live line away."""
     console = Console(stderr=True)
-    if not console.is_terminal:
-        last = ""
+    last = ""
+    with console.status("asking the Space") if console.is_terminal else nullcontext() as live:
 
-        def line(progress: Reasoning | None) -> None:
+        def show(progress: Reasoning | None) -> None:
             nonlocal last
-            if progress is not None and progress.content != last:
+            if progress is None:
+                if live is not None:
+                    live.stop()
+            elif live is not None:
+                live.update(RichText(progress.content))
+            elif progress.content != last:
                 last = progress.content
                 console.print(RichText(last))
 
-        yield line
-        return
-    with console.status("asking the Space") as status:
-
-        def live(progress: Reasoning | None) -> None:
-            if progress is None:
-                status.stop()
-            else:
-                status.update(RichText(progress.content))
-
-        yield live
+        yield show
 
 
 def _save(image: File, folder: Path) -> Path:
@@ -144,15 +140,11 @@ def _save(image: File, folder: Path) -> Path:
     data = png_with_recipe(image).data
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path, copy = folder / f"{name}.png", 1
+        names = chain([name], (f"{name}-{copy}" for copy in count(2)))
         while True:
-            try:
-                with path.open("xb") as file:
-                    file.write(data)
-            except FileExistsError:
-                copy += 1
-                path = folder / f"{name}-{copy}.png"
-            else:
+            path = folder / f"{next(names)}.png"
+            with suppress(FileExistsError), path.open("xb") as file:
+                file.write(data)
                 return path
     except OSError as error:
         raise StorageError(f"{folder} cannot be written to: {error.strerror}.") from error
