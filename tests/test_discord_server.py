@@ -14,7 +14,7 @@ from tests.servers.discord_people import general
 from tests.servers.discord_world import SEND, Channel, Interaction, User
 
 
-class Browser:
+class Rest:
     """Sends requests and gives back status and JSON."""
 
     def __init__(self, server: DiscordServer, session: aiohttp.ClientSession) -> None:
@@ -49,9 +49,9 @@ class Browser:
 
 
 @pytest.fixture
-async def browser(discord: DiscordServer) -> AsyncIterator[Browser]:
+async def rest(discord: DiscordServer) -> AsyncIterator[Rest]:
     async with aiohttp.ClientSession() as session:
-        yield Browser(discord, session)
+        yield Rest(discord, session)
 
 
 @pytest.fixture
@@ -64,62 +64,58 @@ def ada(discord: DiscordServer) -> User:
     return discord.people[0]
 
 
-async def deferred(
-    discord: DiscordServer, browser: Browser, ada: User, channel: Channel
-) -> Interaction:
+async def deferred(discord: DiscordServer, rest: Rest, ada: User, channel: Channel) -> Interaction:
     one = await discord.runs(ada, channel, "imagine", prompt="a fox")
-    status, _ = await browser.ask(
-        "POST", f"/interactions/{one.id}/{one.token}/callback", {"type": 5}
-    )
+    status, _ = await rest.ask("POST", f"/interactions/{one.id}/{one.token}/callback", {"type": 5})
     assert status == 200
     return one
 
 
-async def test_a_wrong_token_is_401(browser: Browser) -> None:
+async def test_a_wrong_token_is_401(rest: Rest) -> None:
     """REST does not work without the bot's token."""
-    assert await browser.ask("GET", "/users/@me", token="x") == (
+    assert await rest.ask("GET", "/users/@me", token="x") == (
         401,
         {"code": 0, "message": "401: Unauthorized"},
     )
 
 
-async def test_long_and_empty_messages_are_refused(browser: Browser, channel: Channel) -> None:
+async def test_long_and_empty_messages_are_refused(rest: Rest, channel: Channel) -> None:
     """2,000 characters are taken, one more is an invalid form body, and nothing is nothing."""
-    assert (await browser.send(channel, content="x" * 2000))[0] == 200
-    status, body = await browser.send(channel, content="x" * 2001)
+    assert (await rest.send(channel, content="x" * 2000))[0] == 200
+    status, body = await rest.send(channel, content="x" * 2001)
     assert (status, body["code"]) == (400, 50035)
     assert body["errors"]["content"]["_errors"][0]["code"] == "BASE_TYPE_MAX_LENGTH"
-    assert (await browser.send(channel, content=""))[1]["code"] == 50006
+    assert (await rest.send(channel, content=""))[1]["code"] == 50006
 
 
-async def test_a_nonce_is_stored_once(browser: Browser, channel: Channel) -> None:
+async def test_a_nonce_is_stored_once(rest: Rest, channel: Channel) -> None:
     """With `enforce_nonce` the message that is there is returned; without it there are two."""
     for enforced, count in ((True, 1), (False, 3)):
         for _ in range(2):
-            await browser.send(channel, content="x", nonce="n", enforce_nonce=enforced)
+            await rest.send(channel, content="x", nonce="n", enforce_nonce=enforced)
         assert len(channel.messages) == count
 
 
-async def test_permissions_and_unknown_things(browser: Browser, channel: Channel) -> None:
+async def test_permissions_and_unknown_things(rest: Rest, channel: Channel) -> None:
     """Each has its status and code."""
-    assert (await browser.ask("GET", f"/channels/{channel.id}/messages/1"))[1]["code"] == 10008
-    assert (await browser.ask("GET", "/channels/1/messages"))[1]["code"] == 10003
+    assert (await rest.ask("GET", f"/channels/{channel.id}/messages/1"))[1]["code"] == 10008
+    assert (await rest.ask("GET", "/channels/1/messages"))[1]["code"] == 10003
     channel.denied = SEND
-    status, body = await browser.send(channel, content="x")
+    status, body = await rest.send(channel, content="x")
     assert (status, body["code"]) == (403, 50013)
 
 
 async def test_files_are_kept_by_id_and_served(
-    discord: DiscordServer, browser: Browser, channel: Channel
+    discord: DiscordServer, rest: Rest, channel: Channel
 ) -> None:
     """An edit lists what stays; new files are named by their number."""
     path = f"/channels/{channel.id}/messages"
     listed = [{"id": 0, "filename": "0.png"}, {"id": 1, "filename": "1.png", "description": "b"}]
-    _, message = await browser.ask("POST", path, {"attachments": listed}, files=(b"a", b"b"))
+    _, message = await rest.ask("POST", path, {"attachments": listed}, files=(b"a", b"b"))
     first, second = message["attachments"]
     assert second["description"] == "b"
     kept = [{"id": second["id"]}, {"id": 0, "filename": "0.png"}]
-    _, message = await browser.ask(
+    _, message = await rest.ask(
         "PATCH", f"{path}/{message['id']}", {"attachments": kept}, files=(b"c",)
     )
     assert message["attachments"][0]["id"] == second["id"]
@@ -132,46 +128,42 @@ async def test_files_are_kept_by_id_and_served(
 
 
 async def test_an_interaction_is_answered_once_and_in_time(
-    discord: DiscordServer, browser: Browser, ada: User, channel: Channel
+    discord: DiscordServer, rest: Rest, ada: User, channel: Channel
 ) -> None:
     """A second answer is 40060, a late one 10062, and so is one to nothing."""
-    one = await deferred(discord, browser, ada, channel)
+    one = await deferred(discord, rest, ada, channel)
     callback = f"/interactions/{one.id}/{one.token}/callback"
-    assert (await browser.ask("POST", callback, {"type": 5}))[1]["code"] == 40060
+    assert (await rest.ask("POST", callback, {"type": 5}))[1]["code"] == 40060
     discord.answer_within = -1
     late = await discord.runs(ada, channel, "help")
     callback = f"/interactions/{late.id}/{late.token}/callback"
-    assert (await browser.ask("POST", callback, {"type": 5}))[1]["code"] == 10062
-    assert (await browser.ask("POST", "/interactions/1/x/callback", {"type": 5}))[1][
-        "code"
-    ] == 10062
+    assert (await rest.ask("POST", callback, {"type": 5}))[1]["code"] == 10062
+    assert (await rest.ask("POST", "/interactions/1/x/callback", {"type": 5}))[1]["code"] == 10062
 
 
 async def test_an_interaction_token_dies(
-    discord: DiscordServer, browser: Browser, ada: User, channel: Channel
+    discord: DiscordServer, rest: Rest, ada: User, channel: Channel
 ) -> None:
     """Before an answer the webhook is unknown; after its life the token is invalid."""
     fresh = await discord.runs(ada, channel, "help")
     path = f"/webhooks/{discord.application_id}"
     original = "/messages/@original"
-    status, body = await browser.ask("GET", f"{path}/{fresh.token}{original}")
+    status, body = await rest.ask("GET", f"{path}/{fresh.token}{original}")
     assert (status, body["code"]) == (404, 10015)
-    one = await deferred(discord, browser, ada, channel)
-    assert (await browser.ask("GET", f"{path}/{one.token}{original}"))[0] == 200
+    one = await deferred(discord, rest, ada, channel)
+    assert (await rest.ask("GET", f"{path}/{one.token}{original}"))[0] == 200
     discord.token_life = -1
-    status, body = await browser.ask("GET", f"{path}/{one.token}{original}")
+    status, body = await rest.ask("GET", f"{path}/{one.token}{original}")
     assert (status, body["code"]) == (401, 50027)
 
 
 async def test_the_first_follow_up_takes_the_placeholders_place(
-    discord: DiscordServer, browser: Browser, ada: User, channel: Channel
+    discord: DiscordServer, rest: Rest, ada: User, channel: Channel
 ) -> None:
     """As on Discord: a deferred answer is filled by whatever comes first."""
-    one = await deferred(discord, browser, ada, channel)
+    one = await deferred(discord, rest, ada, channel)
     for text in ("first", "second"):
-        await browser.ask(
-            "POST", f"/webhooks/{discord.application_id}/{one.token}", {"content": text}
-        )
+        await rest.ask("POST", f"/webhooks/{discord.application_id}/{one.token}", {"content": text})
     assert [message["id"] for message in discord.messages(channel)] == [
         one.original,
         one.followups[0],
@@ -179,10 +171,10 @@ async def test_the_first_follow_up_takes_the_placeholders_place(
 
 
 async def test_too_many_requests_are_refused_with_via(
-    discord: DiscordServer, browser: Browser, channel: Channel
+    discord: DiscordServer, rest: Rest, channel: Channel
 ) -> None:
     """Two in a window, then 429 with the seconds to wait; answers to interactions do not count."""
     discord.limits = (2, 60.0)
-    assert [(await browser.send(channel, content="x"))[0] for _ in range(3)] == [200, 200, 429]
+    assert [(await rest.send(channel, content="x"))[0] for _ in range(3)] == [200, 200, 429]
     (call,) = discord.refused
     assert call.path == f"/channels/{channel.id}/messages"
