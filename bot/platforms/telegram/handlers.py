@@ -62,18 +62,24 @@ class Handlers:
         self._admins = ChatAdmins(bot)
         self._inline = inline
 
-    async def take(self, update: Update) -> None:
+    async def take(self, update: Update, album: Sequence[Message] = ()) -> None:
         """Commit an update: when this returns, it is safe to forget it.
 
-        Items of an album are for `take_messages`, if they are to be one request.
+        Args:
+            update: as Telegram delivered it.
+            album: all items of an album that is to be one request; `update` has one of them.
 
         Raises:
             StorageError: nothing could be written down; to be called again.
 
         Cancelling: likewise.
         """
-        if update.message is not None:
-            await self.take_messages([update.message])
+        if (message := update.message) is not None:
+            for item in album or [message]:
+                self._state.saw(item.chat_id, item.message_id)
+            if message.migrate_to_chat_id is not None:
+                await self._move(message.chat_id, message.migrate_to_chat_id)
+            await self._message(album or [message])
         elif update.edited_message is not None:
             await self._edited(update.edited_message)
         elif update.callback_query is not None:
@@ -85,62 +91,62 @@ class Handlers:
         elif update.my_chat_member is not None:
             _log_membership(update.my_chat_member)
 
-    async def take_messages(self, items: Sequence[Message]) -> None:
-        """Commit a message, or all items of an album as one. Raises and cancels as `take`."""
-        for item in items:
-            self._state.saw(item.chat_id, item.message_id)
-        if (new := items[0].migrate_to_chat_id) is not None:
-            await self._move(items[0].chat_id, new)
+    async def _message(self, items: Sequence[Message]) -> None:
         parsed = parse_message(items, self._bot.bot)
         if parsed is None:
             return
-        command = await self._command(parsed)
+        message, command, draws = parsed.message, parsed.command, parsed.draws
+        if draws is not None:
+            command = await self._new_prompt(command, draws)
         if isinstance(command, CommandError):
-            words = await self._dispatcher.words(parsed.message)
+            words = await self._dispatcher.words(message)
             self._answer(parsed, Notice(command.said_in(words)))
-        else:
-            await self._carry_out(parsed, command)
+            return
+        if draws is not None:
+            # Whoever answers must be who was asked.
+            refused = await self._dispatcher.press(message, Action(Verb.EDIT, draws))
+            if refused is not None:
+                self._notices.say(parsed.target, refused)
+                return
+        if isinstance(command, _FOR_MODERATORS):
+            message = await self._with_rights(message)
+        notice = await self._dispatcher.handle(message, command)
+        if notice is not None:
+            await self._show(parsed, command, notice)
+        elif parsed.stills:
+            words = await self._dispatcher.words(message)
+            self._notices.say(parsed.target, Notice(words("telegram-still")))
 
     async def _edited(self, message: Message) -> None:
         parsed = parse_message([message], self._bot.bot)
         if parsed is None:
             return
-        command = await self._command(parsed)
+        command = parsed.command
+        if parsed.draws is not None:
+            command = await self._new_prompt(command, parsed.draws)
         if isinstance(command, CommandError):
             return  # the first wording stands
         # An item of an album says nothing of the other items.
         files = () if message.media_group_id else parsed.message.attachments
         await self._dispatcher.edited(replace(parsed.message, attachments=files), command)
 
-    async def _command(self, parsed: ParsedMessage) -> Command | CommandError:
-        """What is wanted; the answer to a question for a new prompt becomes a drawing."""
-        if parsed.draws is None or not isinstance(parsed.command, Ask):
-            return parsed.command
-        drawing = await self._dispatcher.drawing(parsed.draws)
+    async def _new_prompt(
+        self, command: Command | CommandError, draws: str
+    ) -> Command | CommandError:
+        """The drawing that the answer to a question for a new prompt asks for."""
+        if not isinstance(command, Ask):
+            return command
+        drawing = await self._dispatcher.drawing(draws)
         if drawing is None:
             return CommandError("press-gone")
         try:
-            return with_new_prompt(drawing, parsed.command.question)
+            return with_new_prompt(drawing, command.question)
         except CommandError as error:
             return error
 
-    async def _carry_out(self, parsed: ParsedMessage, command: Command) -> None:
-        message, target = parsed.message, parsed.target
-        if parsed.draws is not None:
-            # Whoever answers must be who was asked.
-            refused = await self._dispatcher.press(message, Action(Verb.EDIT, parsed.draws))
-            if refused is not None:
-                self._notices.say(target, refused)
-                return
-        if isinstance(command, _FOR_MODERATORS):
-            message = await self._with_rights(message)
-        notice = await self._dispatcher.handle(message, command)
-        if notice is None:
-            if parsed.stills:
-                words = await self._dispatcher.words(message)
-                self._notices.say(target, Notice(words("telegram-still")))
-        elif isinstance(command, Help):
-            self._notices.help(target, notice)
+    async def _show(self, parsed: ParsedMessage, command: Command, notice: Notice) -> None:
+        if isinstance(command, Help):
+            self._notices.help(parsed.target, notice)
         elif isinstance(command, Export) and notice.files:
             await self._send_privately(parsed, notice)
         else:

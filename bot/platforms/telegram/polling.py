@@ -8,7 +8,7 @@ them, and ends without a word when the token is refused (both measured with 22.8
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +16,13 @@ from math import inf
 from typing import Final
 
 import structlog
-from telegram import Bot, Update
+from telegram import Bot, Message, Update
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
 from bot.errors import StorageError, TokenRefused
 from bot.platforms.telegram.errors import REFUSED, is_unknown_method, pause_after
 from bot.platforms.telegram.handlers import Handlers
-from bot.platforms.telegram.updates import Album, Albums, SerialQueue, Timing, queue_keys
+from bot.platforms.telegram.updates import Album, Albums, Timing, UpdateQueue
 from bot.support import Backoff, skipped_when_broken
 
 _log = structlog.get_logger(__name__)
@@ -54,10 +54,10 @@ class Polling:
         self._allowed = allowed
         self._timing = timing
         self._albums = Albums(timing.album_seconds)
-        self._queue = SerialQueue()
+        self._queue = UpdateQueue()
         self._pending: dict[int, _Pending] = {}
         self._has_webhook = True
-        self._seen_until = 0
+        self._next_id = 0  # of the first update that was not seen yet; 0 if none was
         self._confirmed = 0
         self._connected = False
 
@@ -78,21 +78,26 @@ class Polling:
         try:
             while True:
                 pause = await self._poll(backoff)
-                well = pause is None and not self._is_stuck()
-                if self._connected is not well:
-                    self._connected = well
-                    ready(well)
-                await self._rest(pause)
+                stuck = any(pending.since == inf for pending in self._pending.values())
+                if self._connected is not (pause is None and not stuck):
+                    self._connected = not self._connected
+                    ready(self._connected)
+                if pause is None:
+                    await self._rest(stuck=stuck)
+                else:
+                    await asyncio.sleep(pause)
         finally:
             await self._queue.close()
             await self._confirm()
 
     async def _poll(self, backoff: Backoff) -> float | None:
         """Poll once; seconds to pause after trouble, or `None` if all is well."""
-        for album in self._albums.complete(asyncio.get_running_loop().time()):
-            self._close_album(album)
-        offset = self._offset()
-        waits = self._connected and self._albums.oldest() is None and not self._uncommitted()
+        now = asyncio.get_running_loop().time()
+        for album in list(self._albums.open.values()):
+            if album.due <= now:
+                self._close_album(album)
+        waiting = self._unconfirmed()
+        offset = min(waiting, default=self._next_id)
         updates: Sequence[Update] | None = None
         try:
             if self._has_webhook:
@@ -100,7 +105,7 @@ class Polling:
                 self._has_webhook = False
             updates = await self._bot.get_updates(
                 offset or None,
-                timeout=self._timing.poll_seconds if waits else 0,
+                timeout=self._timing.poll_seconds if self._connected and not waiting else 0,
                 allowed_updates=self._allowed,
             )
         except InvalidToken:
@@ -113,9 +118,9 @@ class Polling:
         backoff.reset()
         self._confirmed = offset
         for update in updates:
-            if update.update_id > self._seen_until:
+            if update.update_id >= self._next_id:
                 self._take(update)
-                self._seen_until = update.update_id
+                self._next_id = update.update_id + 1
         return None
 
     async def _remove_webhook(self) -> None:
@@ -132,78 +137,66 @@ class Polling:
         if message is not None and message.media_group_id:
             self._albums.add(update.update_id, message, asyncio.get_running_loop().time())
             return
-        if message is not None:
-            for album in self._albums.before(message):
+        for album in list(self._albums.open.values()):
+            if message is not None and album.is_before(message):
                 self._close_album(album)
-        self._begin(update, partial(self._handlers.take, update))
+        self._begin(update)
 
     def _close_album(self, album: Album) -> None:
         self._albums.close(album)
-        self._begin(album.update, partial(self._handlers.take_messages, album.messages))
+        self._begin(album.update, album.messages)
 
-    def _begin(self, update: Update, commit: Callable[[], Awaitable[object]]) -> None:
-        pending = _Pending(asyncio.get_running_loop().time())
-        self._pending[update.update_id] = pending
-        job = partial(self._commit, update.update_id, pending, commit)
-        pending.task = self._queue.add(queue_keys(update), job)
+    def _begin(self, update: Update, album: Sequence[Message] = ()) -> None:
+        pending = self._pending[update.update_id] = _Pending(asyncio.get_running_loop().time())
+        pending.task = self._queue.add(update, partial(self._commit, update, album, pending))
 
-    async def _commit(
-        self, update_id: int, pending: _Pending, commit: Callable[[], Awaitable[object]]
-    ) -> None:
+    async def _commit(self, update: Update, album: Sequence[Message], pending: _Pending) -> None:
         """Try until it is stored."""
-        loop, backoff = asyncio.get_running_loop(), self._timing.backoff()
-        while update_id in self._pending:
+        loop, backoff = asyncio.get_running_loop(), None
+        while update.update_id in self._pending:
             pending.since = loop.time()
             try:
-                with skipped_when_broken(_log, "update skipped", update=update_id):
-                    await commit()
+                with skipped_when_broken(_log, "update skipped", update=update.update_id):
+                    await self._handlers.take(update, album)
             except StorageError as error:
+                backoff = backoff or self._timing.backoff()
                 pause = backoff.next()
                 _log.error("update cannot be stored", error=str(error), next_try=pause)
                 pending.since = inf
                 await asyncio.sleep(pause)
             else:
-                del self._pending[update_id]
+                del self._pending[update.update_id]
 
-    def _uncommitted(self) -> list[int]:
-        """Updates that must be delivered again if the process dies now."""
-        now = asyncio.get_running_loop().time()
-        horizon = now - self._timing.commit_timeout_seconds
-        return [each for each, pending in self._pending.items() if pending.since > horizon]
+    def _unconfirmed(self) -> dict[int, asyncio.Task[None] | None]:
+        """Updates that must be delivered again if the process dies now, and what commits each.
 
-    def _is_stuck(self) -> bool:
-        """Whether the database fails."""
-        return any(pending.since == inf for pending in self._pending.values())
+        Nothing commits an item of an album yet that may not be complete.
+        """
+        horizon = asyncio.get_running_loop().time() - self._timing.commit_timeout_seconds
+        waiting = {
+            update_id: pending.task
+            for update_id, pending in self._pending.items()
+            if pending.since > horizon
+        }
+        for album in self._albums.open.values():
+            waiting.update(dict.fromkeys(album.items))
+        return waiting
 
-    def _offset(self) -> int:
-        """The first update that is not committed; confirms all before it. 0 before the first."""
-        waiting = self._uncommitted()
-        oldest = self._albums.oldest()
-        if oldest is not None:
-            waiting.append(oldest)
-        if waiting:
-            return min(waiting)
-        return self._seen_until + 1 if self._seen_until else 0
-
-    async def _rest(self, pause: float | None) -> None:
-        """Wait before the next poll: for commits, for albums, for trouble to pass."""
-        if pause is not None:
-            await asyncio.sleep(pause)
-            return
-        timing, due = self._timing, self._albums.next_due()
-        pause = timing.first_pause_seconds if self._is_stuck() else timing.recheck_seconds
-        if due is not None:
-            pause = min(pause, max(0.0, due - asyncio.get_running_loop().time()))
-        tasks = [self._pending[each].task for each in self._uncommitted()]
-        running = [task for task in tasks if task is not None]
+    async def _rest(self, *, stuck: bool) -> None:
+        """Wait before the next poll: for commits, and for albums to be complete."""
+        running = [task for task in self._unconfirmed().values() if task is not None]
+        due = min((album.due for album in self._albums.open.values()), default=inf)
+        # While the database fails, polling faster would not help.
+        pause = self._timing.first_pause_seconds if stuck else self._timing.recheck_seconds
+        pause = min(pause, max(0.0, due - asyncio.get_running_loop().time()))
         if running:
             await asyncio.wait(running, timeout=pause)
-        elif due is not None:
+        elif due < inf:
             await asyncio.sleep(pause)
 
     async def _confirm(self) -> None:
         """Tell Telegram what was committed since the last poll, or it is delivered twice."""
-        offset = self._offset()
+        offset = min(self._unconfirmed(), default=self._next_id)
         if offset > self._confirmed:
             with suppress(TelegramError, TimeoutError):
                 async with asyncio.timeout(_LAST_CONFIRMATION_TIMEOUT_SECONDS):

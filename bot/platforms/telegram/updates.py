@@ -6,8 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import structlog
 from telegram import Bot, Message, Update
@@ -85,48 +85,36 @@ def parse_update(data: dict[str, Any], bot: Bot | None = None) -> Update | None:
         return None
 
 
-def queue_keys(update: Update) -> tuple[str, ...]:
-    """The keys in a `SerialQueue` under which an update waits: its chat, or else its person.
-
-    A group that moves has both of its ids: what was said before comes before, and what is said in
-    the new chat comes after.
-    """
-    message = update.message
-    if message is not None and message.migrate_to_chat_id is not None:
-        return (str(message.chat_id), str(message.migrate_to_chat_id))
-    where = update.effective_chat or update.effective_user
-    return ("" if where is None else str(where.id),)
-
-
-class SerialQueue:
-    """Jobs under one key run one after the other; those under different keys side by side."""
+class UpdateQueue:
+    """Updates of one chat are handled one after another, those of different chats side by side."""
 
     def __init__(self) -> None:
-        self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks = BackgroundTasks()
+        # By chat, or by person where there is none. A task that has ended vanishes by itself.
+        self._last: WeakValueDictionary[int, asyncio.Task[None]] = WeakValueDictionary()
 
-    def add(self, keys: Collection[str], job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Do a job once all jobs that were added before it under any of its keys have ended.
+    def add(self, update: Update, job: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        """Do a job for an update once those for earlier updates of its chat have ended.
 
-        Returns:
-            The task that does it. Whoever awaits it gets the job's errors; nobody has to.
+        A group that moves has two ids: what was said in the old chat comes before, and what is said
+        in the new one comes after.
+
+        Args:
+            update: decides what comes before.
+            job: logs what goes wrong; nobody has to await its task.
         """
-        before = {task for key in keys if (task := self._last.get(key)) is not None}
+        where = update.effective_chat or update.effective_user
+        chats = {0 if where is None else where.id}
+        if update.message is not None and update.message.migrate_to_chat_id is not None:
+            chats.add(update.message.migrate_to_chat_id)
+        before = {task for chat in chats if (task := self._last.get(chat)) is not None}
         task = self._tasks.start(_run_after(before, job))
-        self._last.update(dict.fromkeys(keys, task))
-        task.add_done_callback(partial(self._ended, keys))
+        self._last.update(dict.fromkeys(chats, task))
         return task
 
     async def close(self) -> None:
         """Cancel all jobs and wait for their end."""
         await self._tasks.close()
-
-    def _ended(self, keys: Collection[str], task: asyncio.Task[None]) -> None:
-        for key in keys:
-            if self._last.get(key) is task:
-                del self._last[key]
-        if not task.cancelled():
-            task.exception()  # retrieved, or asyncio complains when nobody awaits the task
 
 
 async def _run_after(
@@ -144,7 +132,7 @@ class Album:
     Attributes:
         group: Telegram's id of the album.
         items: by update id.
-        due: loop time at which no more items are waited for.
+        due: loop time at which it counts as complete.
     """
 
     group: str
@@ -162,7 +150,7 @@ class Album:
         return Update(min(self.items), message=self.messages[0])
 
     def is_before(self, message: Message) -> bool:
-        """Whether the author of the album wrote this message after it, in the same chat."""
+        """Whether its author wrote this message after it, which shows it to be complete."""
         first = next(iter(self.items.values()))
         return (first.chat, first.from_user) == (message.chat, message.from_user)
 
@@ -174,11 +162,14 @@ class Albums:
 
     Args:
         wait_seconds: for the next item.
+
+    Attributes:
+        open: by Telegram's id of the album. Whoever adds to it closes each that is complete.
     """
 
     def __init__(self, wait_seconds: float) -> None:
+        self.open: dict[str, Album] = {}
         self._wait = wait_seconds
-        self._open: dict[str, Album] = {}
         self._closed: deque[str] = deque(maxlen=_MAX_CLOSED_ALBUMS)
 
     def add(self, update_id: int, message: Message, now: float) -> bool:
@@ -187,28 +178,12 @@ class Albums:
         if group in self._closed:
             _log.info("item of an album came too late", update=update_id)
             return False
-        album = self._open.setdefault(group, Album(group))
+        album = self.open.setdefault(group, Album(group))
         album.items[update_id] = message
         album.due = now if len(album.items) >= MAX_ALBUM_ITEMS else now + self._wait
         return True
 
-    def oldest(self) -> int | None:
-        """The lowest update id in an open album; that update must not be confirmed yet."""
-        return min((min(album.items) for album in self._open.values()), default=None)
-
-    def next_due(self) -> float | None:
-        """When the next album is complete."""
-        return min((album.due for album in self._open.values()), default=None)
-
-    def complete(self, now: float) -> list[Album]:
-        """The albums for which no more items are waited for, to be closed by the caller."""
-        return [album for album in self._open.values() if album.due <= now]
-
-    def before(self, message: Message) -> list[Album]:
-        """The albums that this message shows to be complete: their author went on writing."""
-        return [album for album in self._open.values() if album.is_before(message)]
-
     def close(self, album: Album) -> None:
         """Stop waiting for items of an album; those that still come are too late."""
-        del self._open[album.group]
+        del self.open[album.group]
         self._closed.append(album.group)

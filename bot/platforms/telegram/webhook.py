@@ -31,11 +31,10 @@ from bot.platforms.telegram.handlers import Handlers
 from bot.platforms.telegram.updates import (
     Album,
     Albums,
-    SerialQueue,
     Timing,
+    UpdateQueue,
     is_update,
     parse_update,
-    queue_keys,
 )
 from bot.support import Backoff, skipped_when_broken, write_durably
 
@@ -262,7 +261,7 @@ class Deliveries:
         self._journal = journal
         self._timing = timing
         self._albums = Albums(timing.album_seconds)
-        self._queue = SerialQueue()
+        self._queue = UpdateQueue()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._committed: deque[int] = deque(maxlen=_MAX_COMMITTED)
         self._arriving: Counter[str | None] = Counter()
@@ -281,16 +280,13 @@ class Deliveries:
         Cancelling: it is committed all the same, and known when it comes again.
         """
         update_id: int = data["update_id"]
-        if update_id in self._committed:
-            return True
         task = self._running.get(update_id)
-        if task is None:
-            if self._closed:
-                return False
+        if task is None and update_id not in self._committed and not self._closed:
             task = self._running[update_id] = self._begin(data)
             task.add_done_callback(lambda _: self._running.pop(update_id, None))
-        await asyncio.wait([task])
-        return not task.cancelled() and task.exception() is None
+        if task is not None:
+            await asyncio.wait([task])
+        return update_id in self._committed
 
     async def close(self) -> None:
         """Commit nothing more. What was not acknowledged comes again; open albums are kept."""
@@ -302,20 +298,19 @@ class Deliveries:
         message = update.message
         if message is not None and message.media_group_id is not None:
             self._arriving[message.media_group_id] += 1
-            return self._queue.add(queue_keys(update), partial(self._arrive, data, message))
-        if message is not None:
-            for album in self._albums.before(message):
+            return self._queue.add(update, partial(self._arrive, data, message))
+        for album in list(self._albums.open.values()):
+            if message is not None and album.is_before(message):
                 self._finish(album)
-        return self._queue.add(queue_keys(update), partial(self._commit, update))
+        return self._queue.add(update, partial(self._commit, update))
 
     async def _commit(self, update: Update) -> None:
         try:
             with skipped_when_broken(_log, "update skipped", update=update.update_id):
                 await self._handlers.take(update)
+            self._committed.append(update.update_id)
         except StorageError as error:
             _log.error("update cannot be stored", error=str(error))
-            raise
-        self._committed.append(update.update_id)
 
     async def _arrive(self, data: dict[str, Any], message: Message) -> None:
         update_id: int = data["update_id"]
@@ -325,7 +320,6 @@ class Deliveries:
             self._committed.append(update_id)
         except StorageError as error:
             _log.error("update cannot be kept", error=str(error))
-            raise
         finally:
             self._arriving[message.media_group_id] -= 1
             self._arriving += Counter()  # without those at zero
@@ -342,14 +336,14 @@ class Deliveries:
         loop.call_at(due, self._finish_complete, due)
 
     def _finish_complete(self, now: float) -> None:
-        if not self._closed:
-            for album in self._albums.complete(now):
-                if not self._arriving[album.group]:  # else its timer begins anew
-                    self._finish(album)
+        for album in list(self._albums.open.values()):
+            is_arriving = self._arriving[album.group]  # then its timer begins anew
+            if album.due <= now and not is_arriving and not self._closed:
+                self._finish(album)
 
     def _finish(self, album: Album) -> None:
         self._albums.close(album)
-        self._queue.add(queue_keys(album.update), partial(self._commit_album, album))
+        self._queue.add(album.update, partial(self._commit_album, album))
 
     async def _commit_album(self, album: Album) -> None:
         """Try until it is committed: Telegram does not bring it again."""
@@ -357,7 +351,7 @@ class Deliveries:
         while not stored:
             try:
                 with skipped_when_broken(_log, "album skipped", updates=list(album.items)):
-                    await self._handlers.take_messages(album.messages)
+                    await self._handlers.take(album.update, album.messages)
                 stored = True
             except StorageError as error:
                 pause = backoff.next()
