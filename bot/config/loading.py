@@ -10,7 +10,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -35,7 +34,6 @@ _KEY_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
 _ASSIGNMENT = re.compile(rf"[ \t]*({_KEY_PART}(?:[ \t]*\.[ \t]*{_KEY_PART})*)[ \t]*=")
 _AFTER_KEY = re.compile(r"[ \t]*[=.\]]")
 
-
 DEFAULT_FILE = Path("config.toml")
 """Read when no file is named, if it is there."""
 
@@ -51,40 +49,25 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         ConfigError: with all problems, each with its key, and its line or variable.
     """
     text = _read(path)
-    file = _File(path or DEFAULT_FILE, text)
-    environment = _Environment(environ)
+    file = path or DEFAULT_FILE
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_syntax_problem(file.path, str(error))) from None
-    unknown, warnings = _unknown_variables(environ)
-    problems = list(unknown)
+        raise ConfigError(_syntax_problem(file, str(error))) from None
+    problems, warnings = _unknown_variables(environ)
     config = Config()
     try:
-        sources = (environment, InitSettingsSource(Config, table))
+        sources = (_Environment(environ), InitSettingsSource(Config, table))
         config = Config(_build_sources=(sources, {}))  # type: ignore[call-arg] # of BaseSettings
     except ValidationError as error:
         problems += [
-            _problem(details, file, environ)
+            _problem(details, file, text, environ)
             for details in error.errors(include_input=False, include_url=False)
         ]
     # Not inside the handler: the foreign error holds the values, and would ride along as context.
     if problems:
         raise ConfigError("\n".join(problems))
     return _without_stray_tokens(config, warnings)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """The configuration file and what is in it."""
-
-    path: Path
-    text: str
-
-    def says(self, place: KeyPath) -> str | None:
-        """`config.toml:7` for the line of a value; `None` if the file does not mention it."""
-        line = line_of(self.text, place)
-        return None if line is None else f"{self.path}:{line}"
 
 
 class _Environment(EnvSettingsSource):
@@ -130,14 +113,14 @@ def _syntax_problem(path: Path, message: str) -> str:
     return f"{where}: this is not TOML: {found[1].lower()}{column}"
 
 
-def _problem(details: ErrorDetails, file: _File, environ: Mapping[str, str]) -> str:
-    """One line: where it was written, the key, and what is wrong."""
+def _problem(details: ErrorDetails, file: Path, text: str, environ: Mapping[str, str]) -> str:
+    """One line: where it was written, if anywhere, the key, and what is wrong."""
     place: KeyPath = details["loc"]
     variable = _variable_for(place, environ)
-    where = variable or file.says(place)
-    key = _key(place)
+    line = line_of(text, place)
+    where = variable or (f"{file}:{line}" if line else None)
     message = _sentence(details, place, from_environment=variable is not None)
-    return f"{where}: {key}: {message}" if where else f"{key}: {message}"
+    return ": ".join(part for part in (where, _key(place), message) if part)
 
 
 def _key(place: KeyPath) -> str:

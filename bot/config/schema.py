@@ -33,6 +33,7 @@ PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
 NO_SECRET = SecretStr("")
 
+_HTTP = ("http", "https")
 _WEB_CHAT = ("/api", "/files", "/healthz", "/login", "/metrics", "/pictures", "/readyz", "/static")
 """What the first part of a path can be on the bot's own HTTP server."""
 
@@ -50,17 +51,9 @@ def _check_url(url: str, *schemes: str) -> str:
     return url.rstrip("/")
 
 
-def _check_http(url: str) -> str:
-    return _check_url(url, "http", "https")
-
-
-def _check_socket(url: str) -> str:
-    return url and _check_url(url, "ws", "wss")
-
-
 def _check_proxy(proxy: SecretStr) -> SecretStr:
     url = proxy.get_secret_value()
-    return SecretStr(url and _check_url(url, "http", "https", "socks5"))
+    return SecretStr(url and _check_url(url, *_HTTP, "socks5"))
 
 
 def _check_database(url: SecretStr) -> SecretStr:
@@ -74,37 +67,21 @@ def _check_database(url: SecretStr) -> SecretStr:
     return url
 
 
-def _check_language(tag: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", tag):
-        raise ValueError('must be a language tag, such as "en" or "pt-BR"')
-    return tag
+def _matching(pattern: str, sentence: str) -> AfterValidator:
+    """Accepts text that matches as a whole; otherwise the sentence says what is wrong."""
 
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(sentence)
+        return text
 
-def _check_space(name: str) -> str:
-    if name and not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise ValueError('must be the owner and the name of a Space, such as "someone/their-space"')
-    return name
-
-
-def _check_admin(person: str) -> str:
-    if not re.fullmatch(r"(discord|telegram|web):[^\s:]+", person):
-        raise ValueError('must be a platform and an id, such as "discord:123" or "telegram:456"')
-    return person
-
-
-def _check_rule(rule: str) -> str:
-    if not re.fullmatch(r"(discord|telegram|web):((role|channel|server):)?[^\s:]+(:\d+)?", rule):
-        raise ValueError(
-            'must name a person ("discord:123"), or a role, channel or server '
-            '("discord:role:123", "telegram:channel:-100123")'
-        )
-    return rule
+    return AfterValidator(check)
 
 
 def _check_webhook(url: str) -> str:
     if not url:
         return url
-    checked = _check_http(url)
+    checked = _check_url(url, *_HTTP)
     path = urlsplit(checked).path
     if any(path == taken or path.startswith(f"{taken}/") for taken in _WEB_CHAT):
         raise ValueError("needs a path that the web chat does not use, such as /telegram")
@@ -119,28 +96,55 @@ def _check_subnet(subnet: str) -> str:
     return subnet
 
 
-def lower_case(value: object) -> object:
-    """Text in lower case; anything else as it is."""
+def _lower_case(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-HttpUrl: TypeAlias = Annotated[str, AfterValidator(_check_http)]
-OptionalHttpUrl: TypeAlias = Annotated[str, AfterValidator(lambda url: url and _check_http(url))]
+HttpUrl: TypeAlias = Annotated[str, AfterValidator(lambda url: _check_url(url, *_HTTP))]
+OptionalHttpUrl: TypeAlias = Annotated[
+    str, AfterValidator(lambda url: url and _check_url(url, *_HTTP))
+]
 OptionalWebhookUrl: TypeAlias = Annotated[str, AfterValidator(_check_webhook)]
-Subnet: TypeAlias = Annotated[str, AfterValidator(_check_subnet)]
-OptionalSocketUrl: TypeAlias = Annotated[str, AfterValidator(_check_socket)]
+OptionalSocketUrl: TypeAlias = Annotated[
+    str, AfterValidator(lambda url: url and _check_url(url, "ws", "wss"))
+]
 OptionalProxy: TypeAlias = Annotated[SecretStr, AfterValidator(_check_proxy)]
 OptionalDatabaseUrl: TypeAlias = Annotated[SecretStr, AfterValidator(_check_database)]
-OptionalSpaceId: TypeAlias = Annotated[str, AfterValidator(_check_space)]
-Language: TypeAlias = Annotated[str, AfterValidator(_check_language)]
-Admin: TypeAlias = Annotated[str, AfterValidator(_check_admin)]
-Rule: TypeAlias = Annotated[str, AfterValidator(_check_rule)]
+OptionalSpaceId: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"([\w.-]+/[\w.-]+)?",
+        'must be the owner and the name of a Space, such as "someone/their-space"',
+    ),
+]
+Subnet: TypeAlias = Annotated[str, AfterValidator(_check_subnet)]
+Language: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", 'must be a language tag, such as "en" or "pt-BR"'
+    ),
+]
+Admin: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"(discord|telegram|web):[^\s:]+",
+        'must be a platform and an id, such as "discord:123" or "telegram:456"',
+    ),
+]
+Rule: TypeAlias = Annotated[
+    str,
+    _matching(
+        r"(discord|telegram|web):((role|channel|server):)?[^\s:]+(:\d+)?",
+        'must name a person ("discord:123"), or a role, channel or server '
+        '("discord:role:123", "telegram:channel:-100123")',
+    ),
+]
 Limit: TypeAlias = Annotated[int, Field(ge=0)]
 """0 means no limit; any larger number is legal."""
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are errors and nothing changes afterwards."""
+    """What all sections share: an unknown key is an error, and nothing changes afterwards."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
@@ -227,7 +231,7 @@ class DiscordSection(Section):
     shard_ids: tuple[Limit, ...] = ()
     spoiler: bool = False
     age_restricted_only: bool = False
-    picture_format: Annotated[Literal["webp", "png"], BeforeValidator(lower_case)] = "webp"
+    picture_format: Annotated[Literal["webp", "png"], BeforeValidator(_lower_case)] = "webp"
 
     @field_validator("shard_ids")
     @classmethod
@@ -256,7 +260,7 @@ class TelegramSection(Section):
     webhook_url: OptionalWebhookUrl = ""
     webhook_secret: SecretStr = NO_SECRET
     webhook_sources: tuple[Subnet, ...] = ("149.154.160.0/20", "91.108.4.0/22")
-    long_answers: Annotated[Literal["messages", "quote"], BeforeValidator(lower_case)] = "messages"
+    long_answers: Annotated[Literal["messages", "quote"], BeforeValidator(_lower_case)] = "messages"
     inline: bool = False
 
     @field_validator("webhook_secret")
@@ -354,9 +358,9 @@ class LogSection(Section):
     """
 
     level: Annotated[
-        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(lower_case)
+        Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower_case)
     ] = "info"
-    format: Annotated[Literal["auto", "console", "json"], BeforeValidator(lower_case)] = "auto"
+    format: Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower_case)] = "auto"
 
 
 PREFIX = "JANUS_BOT_"
@@ -433,7 +437,6 @@ class Config(BaseSettings):
 
 
 def _secrets(section: BaseModel) -> Iterator[str]:
-    """Walk through a section and everything in it."""
     for name in type(section).model_fields:
         value = getattr(section, name)
         for part in value if isinstance(value, tuple) else (value,):
