@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 _BUSY_TIMEOUT_MS = 5_000
-"""How long a write waits for another process, for example the operator's backup."""
+"""How long a write waits for another process, such as the operator's backup."""
 _STARTING_TIMEOUT_MS = 60_000
 """The same while starting: another process may be migrating."""
 _MAX_READERS = 4
@@ -179,7 +179,7 @@ def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         StorageError: the driver of this database is not installed.
     """
     if file_of(url) is None:
-        try:
+        with _driver_needed():
             writer = create_async_engine(
                 url,
                 connect_args=_server_arguments(url),
@@ -187,9 +187,7 @@ def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
                 max_overflow=0,
                 pool_pre_ping=True,  # the server may have been restarted since the last statement
             )
-        except ModuleNotFoundError as error:
-            raise _driver_missing(error) from error
-        _prepare_server(writer.sync_engine, f"SET lock_timeout={_BUSY_TIMEOUT_MS}")
+        _prepare(writer.sync_engine, f"SET lock_timeout={_BUSY_TIMEOUT_MS}")
         _flush_on_a_server(writer.sync_engine)
         return writer.execution_options(isolation_level="AUTOCOMMIT"), writer
     reader = create_async_engine(
@@ -201,15 +199,9 @@ def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
         skip_autocommit_rollback=True,
     )
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
-    _prepare_sqlite(
-        reader.sync_engine, f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}", "PRAGMA query_only=ON"
-    )
-    _prepare_sqlite(
-        writer.sync_engine,
-        f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
-        "PRAGMA foreign_keys=ON",
-        _OVERWRITE_DELETED,
-    )
+    patience = f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}"
+    _prepare(reader.sync_engine, patience, "PRAGMA query_only=ON")
+    _prepare(writer.sync_engine, patience, "PRAGMA foreign_keys=ON", _OVERWRITE_DELETED)
     _begin_at_once(writer.sync_engine)
     _release_when_cancelled(writer.sync_engine)
     return reader, writer
@@ -224,14 +216,12 @@ def open_for_migration(url: URL) -> Engine:
         StorageError: the driver of this database is not installed.
     """
     if file_of(url) is None:
-        try:
+        with _driver_needed():
             engine = create_engine(url, poolclass=NullPool, connect_args=_server_arguments(url))
-        except ModuleNotFoundError as error:
-            raise _driver_missing(error) from error
-        _prepare_server(engine, f"SET lock_timeout={_STARTING_TIMEOUT_MS}")
+        _prepare(engine, f"SET lock_timeout={_STARTING_TIMEOUT_MS}")
         return engine
     engine = create_engine(url.set(drivername="sqlite+pysqlite"), poolclass=NullPool)
-    _prepare_sqlite(
+    _prepare(
         engine,
         f"PRAGMA busy_timeout={_STARTING_TIMEOUT_MS}",
         "PRAGMA foreign_keys=OFF",
@@ -300,10 +290,14 @@ def _server_arguments(url: URL) -> dict[str, str]:
     return {name: value for name, value in _SERVER.items() if name not in url.query}
 
 
-def _driver_missing(error: ModuleNotFoundError) -> StorageError:
-    return StorageError(
-        f"PostgreSQL needs the Python package {error.name}: pip install 'janus-bot[postgres]'."
-    )
+@contextmanager
+def _driver_needed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StorageError(
+            f"PostgreSQL needs the Python package {error.name}: pip install 'janus-bot[postgres]'."
+        ) from error
 
 
 def _is_busy(error: Exception) -> bool:
@@ -313,27 +307,17 @@ def _is_busy(error: Exception) -> bool:
     )
 
 
-def _prepare_sqlite(engine: Engine, *pragmas: str) -> None:
+def _prepare(engine: Engine, *settings: str) -> None:
+    """Set up each new connection."""
+
     @event.listens_for(engine, "connect")
     def connected(dbapi_connection: Any, _record: object) -> None:
-        # Python's driver would begin and commit behind SQLAlchemy's back, and not around DDL.
-        dbapi_connection.isolation_level = None
-        cursor = dbapi_connection.cursor()
-        try:
-            for pragma in pragmas:
-                cursor.execute(pragma)
-        finally:
-            cursor.close()
-
-
-def _prepare_server(engine: Engine, setting: str) -> None:
-    @event.listens_for(engine, "connect")
-    def connected(dbapi_connection: Any, _record: object) -> None:
-        cursor = dbapi_connection.cursor()
-        try:
-            cursor.execute(setting)
-        finally:
-            cursor.close()
+        if engine.dialect.name == "sqlite":
+            # Python's driver would begin and commit behind SQLAlchemy's back, and not around DDL.
+            dbapi_connection.isolation_level = None
+        with closing(dbapi_connection.cursor()) as cursor:
+            for setting in settings:
+                cursor.execute(setting)
         dbapi_connection.commit()
 
 

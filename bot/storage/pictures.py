@@ -12,7 +12,6 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,22 +37,6 @@ _OURS = re.compile(r"\.?[0-9a-f]{64}\.")
 """Beginning of the name of a picture's file, and of one that was never finished."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What was removed.
-
-    Attributes:
-        pictures: how many.
-        size: their bytes.
-    """
-
-    pictures: int = 0
-    size: int = 0
-
-    def __add__(self, other: Removed) -> Removed:
-        return Removed(self.pictures + other.pictures, self.size + other.size)
 
 
 def in_batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
@@ -145,15 +128,19 @@ class PictureStore:
         """Where the file of a picture is, or would be."""
         return self.folder / key[:2] / f"{key}.{suffix_of(media_type)}"
 
-    async def remove_unneeded(self, keys: Collection[str]) -> Removed:
-        """Remove those of some pictures that no turn needs."""
-        removed = Removed()
+    async def remove_unneeded(self, keys: Collection[str]) -> list[int]:
+        """Remove those of some pictures that no turn needs.
+
+        Returns:
+            The size of each removed, in bytes; so do the other methods that remove.
+        """
+        removed: list[int] = []
         for some in in_batches(list(keys)):
             async with self._database.write(durable=True) as connection:
                 removed += await self._remove(connection, images.c.key.in_(some) & ~_needed())
         return removed
 
-    async def remove_leftovers(self) -> Removed:
+    async def remove_leftovers(self) -> list[int]:
         """Remove what is older than a day and was left: unneeded pictures, files without a row."""
         before = time.time() - _MIN_AGE_SECONDS
         old = select(images.c.key).where(images.c.created_at < before, ~_needed())
@@ -166,15 +153,15 @@ class PictureStore:
             await self._without_row(some)
         return removed
 
-    async def remove_oldest(self, max_bytes: int) -> Removed:
+    async def remove_oldest(self, max_bytes: int) -> list[int]:
         """Remove the oldest pictures, until those that stay have at most so many bytes.
 
-        Turns that named them still do. A recipe goes with its picture.
+        Turns that named them still do. A picture's recipe goes with it.
 
         Args:
             max_bytes: 0 for any number.
         """
-        removed = Removed()
+        removed: list[int] = []
         while max_bytes > 0:
             async with self._database.read() as connection:
                 total = await connection.scalar(select(func.sum(images.c.size)))
@@ -187,16 +174,15 @@ class PictureStore:
                     .limit(MAX_ROWS_AT_ONCE)
                 )
             too_many = []
-            for key, bytes_of_it in oldest:
-                if excess <= 0:
-                    break
-                too_many.append(key)
-                excess -= bytes_of_it
+            for key, size in oldest:
+                if excess > 0:
+                    too_many.append(key)
+                    excess -= size
             async with self._database.write(durable=True) as connection:
                 removed += await self._remove(connection, images.c.key.in_(too_many))
         return removed
 
-    async def _remove(self, connection: AsyncConnection, which: ColumnElement[bool]) -> Removed:
+    async def _remove(self, connection: AsyncConnection, which: ColumnElement[bool]) -> list[int]:
         """Remove files and rows while nobody else writes."""
         found = await connection.execute(
             select(images.c.key, images.c.media_type, images.c.size).where(which)
@@ -204,10 +190,10 @@ class PictureStore:
         rows = found.all()
         await asyncio.to_thread(_unlink, [self.path(row.key, row.media_type) for row in rows])
         await connection.execute(delete(images).where(images.c.key.in_([row.key for row in rows])))
-        return Removed(len(rows), sum(row.size for row in rows))
+        return [row.size for row in rows]
 
     async def _without_row(self, files: Sequence[Path]) -> None:
-        """Remove those of some files that no row speaks of."""
+        """Remove those of some files that no row mentions."""
         async with self._database.read() as connection:
             if not await self._strays(connection, files):
                 return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -16,7 +15,7 @@ from bot.models import FINAL, ChannelKey, Counts, JsonObject, Person
 from bot.storage.database import Database
 from bot.storage.errors import translated
 from bot.storage.export import export_channel, pack
-from bot.storage.pictures import MAX_ROWS_AT_ONCE, PictureStore, Removed, in_batches
+from bot.storage.pictures import MAX_ROWS_AT_ONCE, PictureStore, in_batches
 from bot.storage.schema import channels, images, seen, settings, turn_pictures, turns
 
 log = structlog.get_logger(__name__)
@@ -57,8 +56,31 @@ class RecordStore:
 
         Pictures are those that are still there.
         """
+        which: list[ColumnElement[bool]] = []
+        if channel is not None:
+            which.append(turns.c.channel == str(channel))
+        if person is not None:
+            which.append(_of_person(person))
+        # Platforms have no colon in their names, so that no two people are taken for one.
+        who = turns.c.person_platform + ":" + turns.c.person_id
+        of_turns = select(
+            func.count(),
+            func.count().filter(turns.c.drawing),
+            func.count(who.distinct()),
+            func.min(turns.c.accepted_at),
+        ).select_from(turns)
+        needed = (
+            select(turn_pictures.c.key)
+            .join_from(turn_pictures, turns, turn_pictures.c.turn_id == turns.c.id)
+            .where(*which)
+        )
+        of_pictures = select(func.count(), func.sum(images.c.size))
         async with self._database.read() as connection:
-            return await _count(connection, channel, person)
+            found = await connection.execute(of_turns.where(*which))
+            asked, drawings, people, since = found.one()
+            found = await connection.execute(of_pictures.where(images.c.key.in_(needed)))
+            pictures, size = found.one()
+        return Counts(asked - drawings, drawings, pictures, int(size or 0), people, since)
 
     async def export(self, channel: ChannelKey) -> JsonObject:
         """Everything stored about a channel, as JSON, without secrets."""
@@ -124,32 +146,33 @@ class RecordStore:
         for channel, moment in limits.items():
             deleted += (await self._delete(_outdated(channel, moment))).turns
         left = await self._pictures.remove_leftovers()
-        if deleted or left.pictures:
+        if deleted or left:
             await self._forget_deleted()
         return deleted
 
     async def trim(self, max_bytes: int) -> int:
-        """Remove the oldest pictures, until those that stay have at most so many bytes.
-
-        Answers still name what they showed; it is not stored any more.
-
-        Args:
-            max_bytes: of all files together; 0 for any number.
-
-        Returns:
-            How many pictures were removed.
-        """
-        return (await self._pictures.remove_oldest(max_bytes)).pictures
+        """Remove the oldest pictures, as `PictureStore.remove_oldest`; returns how many."""
+        return len(await self._pictures.remove_oldest(max_bytes))
 
     async def _delete(self, which: ColumnElement[bool]) -> Counts:
         """Delete turns and then the pictures that only these needed, some at a time."""
-        total = _Deleted()
+        gone, sizes = list[Row[Any]](), list[int]()
         while True:
             async with self._database.write(durable=True) as connection:
                 deleted, keys = await _delete_turns(connection, which)
-            total.add(deleted, await self._pictures.remove_unneeded(keys))
+            gone += deleted
+            sizes += await self._pictures.remove_unneeded(keys)
             if len(deleted) < MAX_ROWS_AT_ONCE:
-                return total.counts()
+                break
+        drawings = sum(row.drawing for row in gone)
+        return Counts(
+            questions=len(gone) - drawings,
+            drawings=drawings,
+            pictures=len(sizes),
+            size=sum(sizes),
+            people=len({(row.person_platform, row.person_id) for row in gone}),
+            since=min((row.accepted_at for row in gone), default=None),
+        )
 
     async def _forget_deleted(self) -> None:
         if not await self._database.forget_deleted():
@@ -159,76 +182,6 @@ class RecordStore:
 def _of_person(person: Person) -> ColumnElement[bool]:
     """Which turns are a person's, whatever name they had then."""
     return (turns.c.person_platform == person.platform) & (turns.c.person_id == person.id)
-
-
-async def _count(
-    connection: AsyncConnection, channel: ChannelKey | None, person: Person | None
-) -> Counts:
-    """See `RecordStore.counts`."""
-    which: Sequence[ColumnElement[bool]] = [
-        *([] if channel is None else [turns.c.channel == str(channel)]),
-        *([] if person is None else [_of_person(person)]),
-    ]
-    # Platforms have no colon in their names, so that no two people are taken for one.
-    who = turns.c.person_platform + ":" + turns.c.person_id
-    found = await connection.execute(
-        select(
-            func.count().label("turns"),
-            func.count().filter(turns.c.drawing).label("drawings"),
-            func.count(who.distinct()).label("people"),
-            func.min(turns.c.accepted_at).label("since"),
-        )
-        .select_from(turns)
-        .where(*which)
-    )
-    of_turns = found.one()
-    needed = (
-        select(turn_pictures.c.key)
-        .join_from(turn_pictures, turns, turn_pictures.c.turn_id == turns.c.id)
-        .where(*which)
-    )
-    found = await connection.execute(
-        select(func.count(), func.sum(images.c.size)).where(images.c.key.in_(needed))
-    )
-    pictures, size = found.one()
-    return Counts(
-        questions=of_turns.turns - of_turns.drawings,
-        drawings=of_turns.drawings,
-        pictures=pictures,
-        size=int(size or 0),
-        people=of_turns.people,
-        since=of_turns.since,
-    )
-
-
-@dataclass(slots=True)
-class _Deleted:
-    """Adds up what was deleted."""
-
-    _drawings: int = 0
-    _turns: int = 0
-    _removed: Removed = field(default_factory=Removed)
-    _people: set[tuple[str, str]] = field(default_factory=set)
-    _since: float | None = None
-
-    def add(self, deleted: Sequence[Row[Any]], removed: Removed) -> None:
-        """Add turns, as `_delete_turns` gives them, and pictures."""
-        for row in deleted:
-            self._turns += 1
-            self._drawings += row.drawing
-            self._people.add((row.person_platform, row.person_id))
-            self._since = min(row.accepted_at, self._since or row.accepted_at)
-        self._removed += removed
-
-    def counts(self) -> Counts:
-        return Counts(
-            questions=self._turns - self._drawings,
-            drawings=self._drawings,
-            pictures=self._removed.pictures,
-            size=self._removed.size,
-            people=len(self._people),
-            since=self._since,
-        )
 
 
 async def _delete_turns(
