@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bot.platforms.telegram import entities
-from bot.platforms.telegram.entities import Rendered, Renderer, render, utf16_length
+from bot.platforms.telegram import client
+from bot.platforms.telegram.client import ChatClient, TelegramTarget, make_bot
+from bot.platforms.telegram.entities import Rendered, render, utf16_length
+from bot.platforms.telegram.server_state import ServerState
 
 _MARKS = ["**", "_", "`", "```", "```py\n", "~~", "||", "[a](http://b.cd)", "> ", "- ", "1. ", "# "]
 _ODD = ["\n", "\n\n", "$", "|", "<b>", "@ada_l", "\N{GRINNING FACE}", "\u0301", "\ud83d", "\\", "é"]
@@ -37,10 +39,11 @@ def covered(rendered: Rendered) -> list[tuple[str, str]]:
 def test_entities_lie_within_the_text_on_whole_characters(markdown: str, quiet: bool) -> None:
     """Whatever the model writes, every entity covers whole characters inside the text."""
     rendered = render(markdown, quiet=quiet)
-    assert rendered.length == len(rendered.text.encode("utf-16-le")) // 2
+    length = len(rendered.text.encode("utf-16-le")) // 2
+    assert utf16_length(rendered.text) == length
     for entity in rendered.entities:
         assert entity.length > 0
-        assert 0 <= entity.offset <= entity.offset + entity.length <= rendered.length
+        assert 0 <= entity.offset <= entity.offset + entity.length <= length
     covered(rendered)
 
 
@@ -134,9 +137,10 @@ def test_each_text_of_a_reply_is_rendered_once(monkeypatch: pytest.MonkeyPatch) 
         seen.append(text)
         return render(text, quiet=quiet)
 
-    monkeypatch.setattr(entities, "render", counted)
-    renderer = Renderer(quiet=True)
+    monkeypatch.setattr(client, "render", counted)
+    group = TelegramTarget(-5, private=False)
+    chat = ChatClient(make_bot("1:a", "http://127.0.0.1"), group, ServerState())
     for newest in ("a", "ab", "abc", "abcd"):
         for text in ("**first** message", "second", newest, newest):
-            assert renderer(text) == render(text, quiet=True)
+            assert chat.render(text) == render(text, quiet=True)
     assert sorted(seen) == sorted(["**first** message", "second", "a", "ab", "abc", "abcd"])

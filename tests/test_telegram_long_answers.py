@@ -83,4 +83,4 @@ def test_a_quote_holds_no_other_quote(lines: list[str]) -> None:
     kinds = [entity.type for entity in shown.entities]
     assert kinds.count(QUOTE) == 1
     assert MessageEntity.BLOCKQUOTE not in kinds
-    assert all(entity.offset + entity.length <= shown.length for entity in shown.entities)
+    assert all(entity.offset + entity.length <= units(shown.text) for entity in shown.entities)

@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 import httpx
 import structlog
 from aiohttp import web
-from telegram import Bot
 from telegram.error import InvalidToken, TelegramError
 
 from bot.errors import TokenRefused
@@ -48,17 +47,10 @@ NO_INLINE: Final = (
 )
 
 
-class _Opened(NamedTuple):
-    """What there is from `TelegramAdapter.open` on."""
-
-    bot: Bot
-    downloads: httpx.AsyncClient
-    notices: Notices
-    actions: ChatActions
-
-
 class TelegramAdapter:
     """Telegram as a platform; implements `bot.platforms.adapter.Adapter`.
+
+    Nothing but `name` and `routes` can be used before `open`.
 
     Args:
         token: from @BotFather.
@@ -94,7 +86,6 @@ class TelegramAdapter:
         self._language = language
         self._state = ServerState(remembers_pictures=inline)
         self._stack = AsyncExitStack()
-        self._open: _Opened | None = None
 
     @property
     def name(self) -> str:
@@ -114,15 +105,15 @@ class TelegramAdapter:
         if not _TOKEN.fullmatch(self._token):
             raise TokenRefused(REFUSED)
         trust = await asyncio.to_thread(trust_for, self._api_url)
-        bot = make_bot(self._token, self._api_url, trust)
-        self._stack.push_async_callback(bot.shutdown)
-        downloads = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
-        await self._stack.enter_async_context(downloads)
-        await self._log_in(bot)
-        notices, actions = Notices(bot, self._state, self._timing), ChatActions(bot)
-        self._stack.push_async_callback(actions.close)
-        self._stack.push_async_callback(notices.close)
-        self._open = _Opened(bot, downloads, notices, actions)
+        self._bot = make_bot(self._token, self._api_url, trust)
+        self._stack.push_async_callback(self._bot.shutdown)
+        self._downloads = httpx.AsyncClient(verify=trust, timeout=_DOWNLOAD_TIMEOUT_SECONDS)
+        await self._stack.enter_async_context(self._downloads)
+        await self._log_in()
+        self._actions = ChatActions(self._bot)
+        self._stack.push_async_callback(self._actions.close)
+        self._notices = Notices(self._bot, self._state, self._timing)
+        self._stack.push_async_callback(self._notices.close)
 
     async def serve(self, dispatcher: Dispatcher, ready: Callable[[bool], None]) -> None:
         """Take messages in until cancelled; once connected, publish the menu of commands.
@@ -134,11 +125,9 @@ class TelegramAdapter:
         Cancelling: what was committed is confirmed (two seconds at most), the rest is delivered
         again after the next start.
         """
-        opened = self._opened()
-        bot = opened.bot
-        inline = Inline(bot, dispatcher, self._state) if self._inline else None
-        handlers = Handlers(bot, dispatcher, self._state, opened.notices, inline)
-        publish = partial(publish_commands, bot, self._catalogue)
+        inline = Inline(self._bot, dispatcher, self._state) if self._inline else None
+        handlers = Handlers(self._bot, dispatcher, self._state, self._notices, inline)
+        publish = partial(publish_commands, self._bot, self._catalogue)
         async with AsyncExitStack() as stack:
             if inline is not None:
                 stack.push_async_callback(inline.close)
@@ -146,13 +135,13 @@ class TelegramAdapter:
                 run_when_connected(publish, ready, self._timing.settle_seconds)
             )
             if self._webhook is not None:
-                await self._webhook.run(bot, handlers, told)
+                await self._webhook.run(self._bot, handlers, told)
             else:
-                await Polling(bot, handlers, self._allowed, self._timing).run(told)
+                await Polling(self._bot, handlers, self._allowed, self._timing).run(told)
 
     async def advice(self) -> Sequence[str]:
         """What this account may not do: read all of a group, and be used inline."""
-        me = self._opened().bot.bot
+        me = self._bot.bot
         advice = () if me.can_read_all_group_messages else (PRIVACY_MODE,)
         return (*advice, NO_INLINE) if self._inline and not me.supports_inline_queries else advice
 
@@ -162,15 +151,15 @@ class TelegramAdapter:
 
     def surface(self, address: Address) -> TelegramSurface | InlineSurface:
         """The surface for a reply; `address` was made by this adapter, perhaps long ago."""
-        opened = self._opened()
-        if (inline := InlineTarget.from_address(address)) is not None:
+        if "inline" in address.data:
+            inline = InlineTarget(**address.data)
             words = self._catalogue.words(inline.language)
-            return InlineSurface(opened.bot, inline, self._state, words)
+            return InlineSurface(self._bot, inline, self._state, words)
         return TelegramSurface(
-            opened.bot,
-            TelegramTarget.from_address(address),
+            self._bot,
+            TelegramTarget(**address.data),
             self._state,
-            opened.actions,
+            self._actions,
             folds=self._folds,
             words=self._catalogue.words(self._language),
         )
@@ -178,7 +167,7 @@ class TelegramAdapter:
     async def tell(self, person: Person, text: str) -> bool:
         """Write to a person in private, once; false if the person never wrote there."""
         try:
-            await self._opened().bot.send_message(int(person.id), text)
+            await self._bot.send_message(int(person.id), text)
         except TelegramError as error:
             _log.info("person not told", error=str(error))
             return False
@@ -187,26 +176,20 @@ class TelegramAdapter:
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
         """The bytes of a file that somebody sent; see `files.fetch`."""
         del channel
-        opened = self._opened()
-        return await fetch(opened.bot, opened.downloads, attachment, limit)
+        return await fetch(self._bot, self._downloads, attachment, limit)
 
-    def _opened(self) -> _Opened:
-        if self._open is None:
-            raise RuntimeError("open() comes first")
-        return self._open
-
-    async def _log_in(self, bot: Bot) -> None:
+    async def _log_in(self) -> None:
         backoff = self._timing.backoff()
         refused = False
         while not refused:
             try:
-                await bot.initialize()
+                await self._bot.initialize()
             except InvalidToken:
                 refused = True
             except TelegramError as error:
                 await asyncio.sleep(pause_after(error, backoff))
             else:
-                _log.info("telegram logged in", bot=bot.username)
+                _log.info("telegram logged in", bot=self._bot.username)
                 return
         # Raised out here, the original is not chained: its text quotes the token.
         raise TokenRefused(REFUSED)

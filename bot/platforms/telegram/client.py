@@ -9,7 +9,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Self, TypeVar
+from functools import lru_cache, partial
+from typing import Any, Final, TypeVar
 
 import httpx
 from telegram import (
@@ -26,8 +27,8 @@ from telegram.error import BadRequest, ChatMigrated, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.files import File
-from bot.models import Address, ChannelKey
-from bot.platforms.telegram.entities import Rendered, render
+from bot.models import Address
+from bot.platforms.telegram.entities import MAX_RENDERED, Rendered, render
 from bot.platforms.telegram.errors import is_not_a_photo, lacks_right_to_files
 from bot.platforms.telegram.files import as_photos, fit_for_photos
 from bot.platforms.telegram.server_state import ServerState
@@ -70,20 +71,9 @@ class TelegramTarget:
     private: bool = False
     draft_id: int = 1
 
-    @property
-    def channel(self) -> ChannelKey:
-        """`telegram:<chat>`, with the topic where there is one."""
-        chat = str(self.chat_id)
-        topic = () if self.thread_id is None else (str(self.thread_id),)
-        return ChannelKey(PLATFORM, (chat, *topic))
-
     def to_address(self) -> Address:
+        """Its data are the attributes. They keep their names: it may be read years later."""
         return Address(PLATFORM, str(self.chat_id), asdict(self))
-
-    @classmethod
-    def from_address(cls, address: Address) -> Self:
-        """Read what `to_address` wrote, perhaps long ago: the attributes keep their names."""
-        return cls(**address.data)
 
 
 class _PollRequest(HTTPXRequest):
@@ -157,18 +147,19 @@ class ChatClient:
     """The requests that concern one target; each raises what the client library raises."""
 
     def __init__(self, bot: Bot, target: TelegramTarget, state: ServerState) -> None:
+        self.target = target
+        self.render = lru_cache(MAX_RENDERED)(partial(render, quiet=not target.private))
+        """Renders Markdown; in a group nobody is mentioned."""
         self._bot = bot
         self._state = state
-        self.target = target
-
-    @property
-    def chat_id(self) -> int:
-        """Id of the chat, wherever it moved to."""
-        return self._state.moved.get(self.target.chat_id, self.target.chat_id)
-
-    def render(self, text: str) -> Rendered:
-        """Render Markdown; in a group nobody is mentioned."""
-        return render(text, quiet=not self.target.private)
+        question = None
+        if target.reply_to is not None:
+            # It may have been deleted meanwhile.
+            question = ReplyParameters(target.reply_to, allow_sending_without_reply=True)
+        self._aim: dict[str, Any] = {
+            "message_thread_id": target.thread_id,
+            "reply_parameters": question,
+        }
 
     async def send_text(
         self,
@@ -186,7 +177,7 @@ class ChatClient:
                 link_preview_options=NO_LINK_PREVIEW,
                 reply_markup=markup,
                 api_kwargs=api_kwargs,
-                **self._aim(),
+                **self._aim,
             )
         )
 
@@ -282,19 +273,13 @@ class ChatClient:
 
     async def _in_chat(self, send: Callable[[int], Awaitable[_T]]) -> _T:
         """Send to the chat, wherever it moved to."""
+        chat = self.target.chat_id
         try:
-            return await send(self.chat_id)
+            return await send(self._state.moved.get(chat, chat))
         except ChatMigrated as error:
-            self._state.moved[self.target.chat_id] = error.new_chat_id
+            self._state.moved[chat] = error.new_chat_id
             return await send(error.new_chat_id)
 
-    def _aim(self) -> dict[str, Any]:
-        """The topic and the question, which may have been deleted meanwhile."""
-        question = None
-        if self.target.reply_to is not None:
-            question = ReplyParameters(self.target.reply_to, allow_sending_without_reply=True)
-        return {"message_thread_id": self.target.thread_id, "reply_parameters": question}
-
     def _below(self, shown: Rendered) -> dict[str, Any]:
-        """The same, and the text as caption."""
-        return self._aim() | {"caption": shown.text or None, "caption_entities": shown.entities}
+        """Where a picture goes, and the text as its caption."""
+        return self._aim | {"caption": shown.text or None, "caption_entities": shown.entities}

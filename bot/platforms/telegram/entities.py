@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from cachetools import LRUCache
 from telegram import MessageEntity
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ _LESS_THAN: Final = "\ufdd0"
 _MIN_LONG_UNITS: Final = 1000
 _MIN_LONG_LINES: Final = 14
 """From which a text fills a phone's screen; units are UTF-16 code units."""
-_MAX_RENDERED: Final = 4
-"""Messages of one reply that stay rendered."""
+MAX_RENDERED: Final = 4
+"""Messages of one reply that stay rendered, to be measured and shown while others grow."""
 _QUOTES: Final = frozenset({"blockquote", "expandable_blockquote"})
 """Quotes cannot be nested (Bot API, "Formatting options")."""
 
@@ -68,11 +67,6 @@ class Rendered:
     text: str
     entities: tuple[MessageEntity, ...] = ()
 
-    @property
-    def length(self) -> int:
-        """Length of the text in UTF-16 code units."""
-        return utf16_length(self.text)
-
 
 def utf16_length(text: str) -> int:
     """Length of `text` in UTF-16 code units; a lone surrogate is one."""
@@ -89,12 +83,13 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
         markdown: what the model or the bot wrote.
         quiet: take the effect out of `@name`, which Telegram would make a mention by itself.
     """
-    source = _well_formed(markdown).replace("<", _LESS_THAN)
-    text, found = _convert(source)
+    # Surrogate pairs that arrived in two pieces are joined, and halves without a partner replaced.
+    source = markdown.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text, found = _convert(source.replace("<", _LESS_THAN))
     text = text.replace(_LESS_THAN, "<").rstrip()
     if not text.strip():
         # A comment, a bare link target: rendered to nothing, but it was not nothing.
-        text, found = _well_formed(markdown).strip(), []
+        text, found = source.strip(), []
     entities = [entity for entity in found if entity.type in _SHOWN and _leads_to_web(entity)]
     if quiet:
         text, entities = _without_mentions(text, entities)
@@ -115,30 +110,13 @@ def render(markdown: str, *, quiet: bool = False) -> Rendered:
     )
 
 
-class Renderer:
-    """Renders the texts of one reply, each once: to be measured and shown, and while others grow.
-
-    Args:
-        quiet: see `render`.
-    """
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._rendered: LRUCache[str, Rendered] = LRUCache(_MAX_RENDERED)
-
-    def __call__(self, markdown: str) -> Rendered:
-        rendered = self._rendered.get(markdown)
-        if rendered is None:
-            rendered = self._rendered[markdown] = render(markdown, quiet=self._quiet)
-        return rendered
-
-
 def folded(shown: Rendered) -> Rendered:
     """A long text as one quote that shows its first lines until somebody opens it."""
-    if shown.length < _MIN_LONG_UNITS and shown.text.count("\n") < _MIN_LONG_LINES:
+    length = utf16_length(shown.text)
+    if length < _MIN_LONG_UNITS and shown.text.count("\n") < _MIN_LONG_LINES:
         return shown
     inner = tuple(entity for entity in shown.entities if entity.type not in _QUOTES)
-    quote = MessageEntity(MessageEntity.EXPANDABLE_BLOCKQUOTE, 0, shown.length)
+    quote = MessageEntity(MessageEntity.EXPANDABLE_BLOCKQUOTE, 0, length)
     return Rendered(shown.text, (quote, *inner))
 
 
@@ -154,11 +132,6 @@ def _convert(markdown: str) -> tuple[str, list[Rendering]]:
     # LaTeX stays as it was written: what looks like it may be escaped brackets, and a formula that
     # was asked for is to be copied.
     return telegramify_markdown.convert(markdown, latex_escape=False, config=config)
-
-
-def _well_formed(text: str) -> str:
-    """Join surrogate pairs that arrived in two pieces, and replace halves without a partner."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _leads_to_web(entity: Rendering) -> bool:

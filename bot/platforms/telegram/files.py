@@ -49,9 +49,14 @@ async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit:
             with attempt:
                 file = await bot.get_file(attachment.source["file_id"])
                 path = file.file_path or ""
-                if path.startswith(("http://", "https://")):
-                    return await _download(web, path, limit)
-                return await asyncio.to_thread(_read, Path(path), limit)
+                if not path.startswith(("http://", "https://")):
+                    return await asyncio.to_thread(_read, Path(path), limit)
+                async with web.stream("GET", path) as response:
+                    if response.is_server_error:
+                        raise NetworkError(f"status {response.status_code}")
+                    if not response.is_success:
+                        raise ImageUnreadable(_GONE)
+                    return await read_bounded(response.aiter_bytes(), limit)
     except TooManyBytes as error:
         raise _too_large(limit) from error
     except BadRequest as error:
@@ -61,15 +66,6 @@ async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit:
     except (TelegramError, httpx.HTTPError, OSError) as error:
         raise ImageUnreadable("Telegram did not hand out the picture. Please try again.") from error
     raise AssertionError  # the loop above returns or raises
-
-
-async def _download(web: httpx.AsyncClient, url: str, limit: int) -> bytes:
-    async with web.stream("GET", url) as response:
-        if response.is_server_error:
-            raise NetworkError(f"status {response.status_code}")
-        if not response.is_success:
-            raise ImageUnreadable(_GONE)
-        return await read_bounded(response.aiter_bytes(), limit)
 
 
 def _read(path: Path, limit: int) -> bytes:

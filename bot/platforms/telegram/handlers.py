@@ -234,7 +234,7 @@ class ChatAdmins:
 
     async def has(self, message: IncomingMessage) -> bool:
         """Whether the author administers the chat. In private everybody does; when in doubt, no."""
-        target = TelegramTarget.from_address(message.address)
+        target = TelegramTarget(**message.address.data)
         who = message.person.id
         if target.private or who == str(target.chat_id):
             return True  # an administrator who stays unnamed writes as the group itself

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Self
+from functools import lru_cache, partial
+from typing import Final
 
 import structlog
 from telegram import (
@@ -38,10 +39,11 @@ from bot.models import Address, ChannelKey, Imagine, IncomingMessage
 from bot.platforms.telegram.client import NO_LINK_PREVIEW, PLATFORM, ChatClient, TelegramTarget
 from bot.platforms.telegram.entities import (
     MAX_CAPTION_UNITS,
+    MAX_RENDERED,
     MAX_TEXT_UNITS,
     Rendered,
-    Renderer,
     render,
+    utf16_length,
 )
 from bot.platforms.telegram.errors import Request, translated
 from bot.platforms.telegram.parsing import person_of
@@ -86,12 +88,8 @@ class InlineTarget:
     prompt: str
 
     def to_address(self) -> Address:
+        """Its data are the attributes; no address of a message in a chat has an `inline`."""
         return Address(PLATFORM, f"inline {self.inline}", asdict(self))
-
-    @classmethod
-    def from_address(cls, address: Address) -> Self | None:
-        """Read what `to_address` wrote; `None` if the address is that of a message in a chat."""
-        return cls(**address.data) if "inline" in address.data else None
 
 
 class Inline:
@@ -229,7 +227,7 @@ class InlineSurface:
         self._words = words
         self._receipt: Receipt = {"inline": target.inline}
         self._keyboard = _again(target.prompt)
-        self._render = Renderer(quiet=True)
+        self._render = lru_cache(MAX_RENDERED)(partial(render, quiet=True))
         self._private = ChatClient(bot, TelegramTarget(target.person, private=True), state)
 
     @property
@@ -242,7 +240,7 @@ class InlineSurface:
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""
-        return self._render(text).length
+        return utf16_length(self._render(text).text)
 
     def anchor(self) -> Anchor:
         return {}

@@ -126,7 +126,7 @@ class Notices:
     async def _deliver(self, target: TelegramTarget, notice: Notice) -> bool:
         """Send a notice now; returns whether Telegram took all of it."""
         shown, markup = self._chat(target).render(notice.text), keyboard(notice.buttons)
-        if len(notice.files) == 1 and shown.length <= MAX_CAPTION_UNITS:
+        if len(notice.files) == 1 and utf16_length(shown.text) <= MAX_CAPTION_UNITS:
             (file,) = notice.files
             return await self._send(target, lambda chat: chat.send_file(file, shown, markup))
         sent = await self._send(target, lambda chat: chat.send_text(shown, markup))
@@ -137,7 +137,7 @@ class Notices:
 
     async def _help(self, target: TelegramTarget, notice: Notice) -> None:
         shown = self._chat(target).render(notice.text)
-        if shown.length > MAX_CAPTION_UNITS or notice.buttons or notice.files:
+        if utf16_length(shown.text) > MAX_CAPTION_UNITS or notice.buttons or notice.files:
             await self._deliver(target, notice)
             return
         known = self._state.example_file_id

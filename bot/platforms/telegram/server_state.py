@@ -63,13 +63,16 @@ class ServerState:
     )
     _newest: LRUCache[int, int] = field(default_factory=lambda: LRUCache(_MAX_CHATS))
 
-    def saw(self, chat: int, message_id: int) -> None:
-        """Remember the newest message of a chat."""
-        self._newest[_id_space(chat)] = max(message_id, self.newest_of(chat))
+    def saw(self, chat: int, message_id: int) -> int:
+        """Remember that a chat has this message.
 
-    def newest_of(self, chat: int) -> int:
-        """The newest message id known where this chat takes its numbers from; 0 for none."""
-        return self._newest.get(_id_space(chat), 0)
+        Returns:
+            The newest message id known where the chat takes its numbers from.
+        """
+        # Supergroups number their own messages; all other chats share the account's numbers.
+        numbered = chat if chat <= _FIRST_SUPERGROUP_ID else 0
+        newest = self._newest[numbered] = max(message_id, self._newest.get(numbered, 0))
+        return newest
 
     def said(self, chat: int, message_id: int) -> None:
         """Remember a message of the bot that belongs to no turn."""
@@ -96,8 +99,3 @@ class ServerState:
         theirs = self.pictures.get(person)
         found = None if theirs is None else theirs.get(key)
         return None if found is None else found.file_id
-
-
-def _id_space(chat: int) -> int:
-    """Supergroups number their own messages; all other chats share the account's, under 0."""
-    return chat if chat <= _FIRST_SUPERGROUP_ID else 0

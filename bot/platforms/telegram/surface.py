@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import Final, Literal, Self, TypeAlias
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, TypeAlias
 
 import structlog
 from cachetools import LRUCache
@@ -20,8 +21,8 @@ from bot.platforms.telegram.entities import (
     MAX_CAPTION_UNITS,
     MAX_TEXT_UNITS,
     Rendered,
-    Renderer,
     folded,
+    utf16_length,
 )
 from bot.platforms.telegram.errors import (
     Request,
@@ -56,7 +57,7 @@ _GROUP_WINDOW: Final = Window(19, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class TelegramReceipt:
-    """How the messages that show one part of a reply are found again.
+    """How the messages that show one part of a reply are found again; stored as it is.
 
     Attributes:
         ids: of the messages.
@@ -64,16 +65,8 @@ class TelegramReceipt:
             where pictures were not allowed, and is never edited.
     """
 
-    ids: tuple[int, ...]
+    ids: Sequence[int]
     kind: Literal["text", "photos", "excuse"] = "text"
-
-    def to_json(self) -> Receipt:
-        return {"ids": list(self.ids), "kind": self.kind}
-
-    @classmethod
-    def from_json(cls, receipt: Receipt) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(tuple(receipt["ids"]), receipt["kind"])
 
 
 class TelegramSurface:
@@ -109,7 +102,6 @@ class TelegramSurface:
         self._actions = actions
         self._folds = folds
         self._words = words or Catalogue().words()
-        self._render = Renderer(quiet=not target.private)
 
     @property
     def limits(self) -> Limits:
@@ -133,12 +125,11 @@ class TelegramSurface:
 
     def measure(self, text: str) -> int:
         """UTF-16 code units of the rendered text."""
-        return self._render(text).length
+        return utf16_length(self._chat.render(text).text)
 
     def anchor(self) -> Anchor:
         """The newest message id known in this chat; whatever is sent next has a larger one."""
-        newest = self._state.newest_of(self._target.chat_id)
-        return {"after": max(newest, self._target.reply_to or 0)}
+        return {"after": self._state.saw(self._target.chat_id, self._target.reply_to or 0)}
 
     async def find(self, search: Search) -> Receipt | None:
         """Try to edit the messages after the anchor into what the lost one should show.
@@ -160,7 +151,7 @@ class TelegramSurface:
                     continue  # created while this one waited
                 receipt = await self._probe(message_id, search.content)
             if receipt is not None:
-                return receipt.to_json()
+                return asdict(receipt)
             await search.leave({"after": message_id, "last": last})
         return None
 
@@ -169,7 +160,7 @@ class TelegramSurface:
         kind: Literal["photos", "text"] = "photos" if content.files else "text"
         # An album has consecutive ids, and its caption is the first one's.
         last = message_id + max(1, len(content.files))
-        receipt = TelegramReceipt(tuple(range(message_id, last)), kind)
+        receipt = TelegramReceipt(list(range(message_id, last)), kind)
         try:
             edited = await self._edit(receipt, content)
         except (MessageGone, ContentRefused):
@@ -195,14 +186,14 @@ class TelegramSurface:
                 message = await self._chat.send_text(
                     self._shown(content), keyboard(content.buttons)
                 )
-            receipt = TelegramReceipt((message.message_id,))
+            receipt = TelegramReceipt([message.message_id])
         self._state.saw(self._target.chat_id, max(receipt.ids))
         self._show_action(content)
-        return receipt.to_json()
+        return asdict(receipt)
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`)."""
-        await self._edit(TelegramReceipt.from_json(receipt), content)
+        await self._edit(TelegramReceipt(**receipt), content)
         self._show_action(content)
 
     async def _edit(self, receipt: TelegramReceipt, content: Content) -> Message | bool:
@@ -217,7 +208,7 @@ class TelegramSurface:
         return True
 
     async def delete(self, receipt: Receipt) -> None:
-        for message_id in TelegramReceipt.from_json(receipt).ids:
+        for message_id in TelegramReceipt(**receipt).ids:
             with translated(Request.DELETE):
                 await self._chat.delete(message_id)
 
@@ -227,7 +218,7 @@ class TelegramSurface:
             raise PreviewUnsupported("This Telegram chat has no drafts.")
         with translated(Request.PREVIEW):
             try:
-                await self._chat.draft(self._render(markdown(content)))
+                await self._chat.draft(self._chat.render(markdown(content)))
             except TelegramError as error:
                 self._learn_from(error)
                 raise
@@ -239,7 +230,7 @@ class TelegramSurface:
             self._state.without_drafts[self._target.chat_id] = None
 
     def _shown(self, content: Content) -> Rendered:
-        shown = self._render(markdown(content))
+        shown = self._chat.render(markdown(content))
         return folded(shown) if self._folds and content.mood is Mood.DONE else shown
 
     async def _create_pictures(self, content: Content) -> TelegramReceipt:
@@ -251,19 +242,20 @@ class TelegramSurface:
                 raise
             # Said where those are who can change it; the pictures are kept.
             why = self._words(error.key) if self._words.has(error.key) else str(error)
-            text = self._render(f"{markdown(content)}\n\n⚠️ {why}".strip())
+            text = self._chat.render(f"{markdown(content)}\n\n⚠️ {why}".strip())
             with translated(Request.CREATE):
                 message = await self._chat.send_text(text)
-            return TelegramReceipt((message.message_id,), "excuse")
+            return TelegramReceipt([message.message_id], "excuse")
         if self._target.private:  # a private chat has the id of its person
             self._state.sent_pictures(self._target.chat_id, content.files, messages)
-        return TelegramReceipt(tuple(message.message_id for message in messages), "photos")
+        return TelegramReceipt([message.message_id for message in messages], "photos")
 
     def _show_action(self, content: Content, *, before: bool = False) -> None:
         """Show in the chat's head that something is being made, where no draft says so."""
         if self._actions is None or self.limits.previews:
             return
-        where = (self._chat.chat_id, self._target.thread_id)
+        chat = self._target.chat_id
+        where = (self._state.moved.get(chat, chat), self._target.thread_id)
         if before and content.files:
             self._actions.begin(where, ChatAction.UPLOAD_PHOTO)
         elif not before and content.mood is Mood.WORKING:
