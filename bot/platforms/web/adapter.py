@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 from aiohttp import web
@@ -25,6 +26,7 @@ from bot.turns.transcripts import Transcripts
 _SHUTDOWN_TIMEOUT_SECONDS = 2.0
 """For requests under way at the end; event streams end at once."""
 _SWEEP_SECONDS = 3600.0
+_NO_STORE = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,8 @@ class WebAdapter:
     Raises:
         AdapterError: others could connect to `host`, and there is no access token.
     """
+
+    name: Final = PLATFORM
 
     def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default
         self,
@@ -84,18 +88,9 @@ class WebAdapter:
             host=host, access_token=access_token, names=names, pages=pages, languages=languages
         )
         self._chat = Chat(
-            transcripts=transcripts,
-            uploads=self._uploads,
-            downloads=self._downloads,
-            rooms=self._rooms,
-            pages=pages,
-            languages=languages,
+            transcripts, self._uploads, self._downloads, self._rooms, pages, languages
         )
         self._runner: web.AppRunner | None = None
-
-    @property
-    def name(self) -> str:
-        return PLATFORM
 
     @property
     def url(self) -> str:
@@ -189,24 +184,19 @@ class WebAdapter:
         return application
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        return web.json_response({"alive": True}, headers={"Cache-Control": "no-store"})
+        return web.json_response({"alive": True}, headers=_NO_STORE)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         connected = dict(self._health())
         ready = bool(connected) and all(connected.values())
-        return web.json_response(
-            {"ready": ready, "adapters": connected},
-            status=200 if ready else 503,
-            headers={"Cache-Control": "no-store"},
-        )
+        body = {"ready": ready, "adapters": connected}
+        return web.json_response(body, status=200 if ready else 503, headers=_NO_STORE)
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
         from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - few look
 
-        return web.Response(
-            body=self._metrics(),
-            headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"},
-        )
+        headers = {"Content-Type": CONTENT_TYPE_LATEST, **_NO_STORE}
+        return web.Response(body=self._metrics(), headers=headers)
 
     def _why(self, error: OSError) -> str:
         if error.errno == errno.EADDRINUSE:

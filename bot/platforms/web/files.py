@@ -81,7 +81,9 @@ class UploadStore:
         """
         size = 0
         # Not in a thread: cancelled there, it would leave a file that nobody knows.
-        file = _create(self._path(attachment))
+        path = self._path(attachment)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             async for chunk in chunks:
                 size += len(chunk)
@@ -130,11 +132,6 @@ class UploadStore:
         return self._folder / upload
 
 
-def _create(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-
-
 def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
@@ -164,12 +161,6 @@ def _read(path: Path, max_bytes: int) -> bytes:
     return path.read_bytes()
 
 
-@dataclass(frozen=True, slots=True)
-class _Download:
-    name: str
-    media_type: str
-
-
 class Downloads:
     """Gives files out under addresses that nobody guesses. Whoever knows one may fetch it.
 
@@ -180,7 +171,9 @@ class Downloads:
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._folder = folder
-        self._kept = TTLCache[str, _Download](MAX_DOWNLOADS, KEEP_DOWNLOADS_SECONDS, timer=clock)
+        self._kept = TTLCache[str, dict[str, str]](
+            MAX_DOWNLOADS, KEEP_DOWNLOADS_SECONDS, timer=clock
+        )
 
     async def add(self, file: File) -> JsonObject:
         """Keep a file; what the page is told about it.
@@ -192,7 +185,13 @@ class Downloads:
         """
         key = secrets.token_hex(16)
         name = _UNUSUAL.sub("_", file.name)[-100:]
-        self._kept[key] = _Download(name, file.media_type)
+        # To be saved, never to be run.
+        self._kept[key] = {
+            "Content-Type": file.media_type,
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, no-store",
+        }
         try:
             await asyncio.to_thread(write_durably, self._folder / key, file.data)
         except OSError:
@@ -200,30 +199,17 @@ class Downloads:
             raise
         finally:
             self.sweep()
-        return {
-            "url": f"/files/{key}",
-            "name": name,
-            "type": file.media_type,
-            "size": len(file.data),
-        }
+        size = len(file.data)
+        return {"url": f"/files/{key}", "name": name, "type": file.media_type, "size": size}
 
     def response(self, key: str) -> web.FileResponse:
-        """A file as it is served: to be saved, never to be run.
+        """A file as it is served.
 
         Raises:
             KeyError: it is not kept, or not any more.
         """
         self.sweep()
-        download = self._kept[key]
-        return web.FileResponse(
-            self._folder / key,
-            headers={
-                "Content-Type": download.media_type,
-                "Content-Disposition": f'attachment; filename="{download.name}"',
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-                "Cache-Control": "private, no-store",
-            },
-        )
+        return web.FileResponse(self._folder / key, headers=self._kept[key])
 
     def sweep(self) -> None:
         """Remove from the disk what is not kept any more."""

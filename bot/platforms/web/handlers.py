@@ -1,33 +1,33 @@
-"""The HTTP interface of the chat: a room's transcript, its messages and presses, its pictures."""
+"""The HTTP interface of the chat: a room's transcript, events, messages, presses and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import structlog
 from aiohttp import web
 
-from bot.actions import Action, Verb
+from bot.actions import Verb
 from bot.errors import BotError, StorageError
 from bot.i18n import Words
 from bot.models import Imagine, IncomingMessage, Notice
-from bot.platforms.web.events import stream_events
 from bot.platforms.web.files import Downloads, UploadStore
 from bot.platforms.web.pages import Pages
 from bot.platforms.web.parsing import (
     ROOM,
-    Form,
     FormRefused,
     Languages,
     channel_of,
     incoming_message,
-    read_form,
+    read_message,
     read_press,
     remember,
 )
-from bot.platforms.web.surface import LiveRooms
+from bot.platforms.web.surface import LiveRooms, Watch
 from bot.platforms.web.transcript import notice_to_json, turn_to_json
 from bot.turns import answers
 from bot.turns.commands import CommandError
@@ -36,40 +36,44 @@ from bot.turns.transcripts import Transcripts
 
 MAX_TURNS_SHOWN = 100
 
+HEARTBEAT_SECONDS = 15.0
+"""Silence after which a stream shows that it lives; proxies cut at 30 to 60."""
+STALLED_TIMEOUT_SECONDS = 30.0
+"""A page that does not read for so long loses its stream; it will connect again."""
+MAX_STREAMS = 512
+
+_NO_STORE = {"Cache-Control": "no-store"}
 _PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(eq=False)
 class Chat:
     """The handlers of the chat.
 
     Attributes:
+        transcripts: what was said before, and pictures.
+        uploads: files of messages that come in.
+        downloads: files that notices bring.
+        rooms: what pages are told while it happens.
+        pages: the page and its static files.
+        languages: of the visitors.
         dispatcher: where messages go; `None` while the bot takes none.
     """
 
-    def __init__(
-        self,
-        *,
-        transcripts: Transcripts,
-        uploads: UploadStore,
-        downloads: Downloads,
-        rooms: LiveRooms,
-        pages: Pages,
-        languages: Languages,
-    ) -> None:
-        self._transcripts = transcripts
-        self._uploads = uploads
-        self._downloads = downloads
-        self._rooms = rooms
-        self._pages = pages
-        self._languages = languages
-        self.dispatcher: Dispatcher | None = None
+    transcripts: Transcripts
+    uploads: UploadStore
+    downloads: Downloads
+    rooms: LiveRooms
+    pages: Pages
+    languages: Languages
+    dispatcher: Dispatcher | None = None
 
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/", self._index),
-            web.get("/static/{name}", self._pages.static),
+            web.get("/static/{name}", self.pages.static),
             web.get(f"{ROOM}/turns", self._turns),
             web.get(f"{ROOM}/events", self._events),
             web.post(f"{ROOM}/messages", self._message),
@@ -79,32 +83,64 @@ class Chat:
         ]
 
     async def _index(self, request: web.Request) -> web.Response:
-        response = self._pages.index(self._languages.words(request))
+        response = self.pages.index(self.languages.words(request))
         remember(request, response)
         return response
 
     async def _turns(self, request: web.Request) -> web.Response:
-        words = self._languages.words(request)
+        words = self.languages.words(request)
         try:
-            turns = await self._transcripts.turns(channel_of(request), MAX_TURNS_SHOWN)
-            removed = await self._transcripts.removed(turns)
+            turns = await self.transcripts.turns(channel_of(request), MAX_TURNS_SHOWN)
+            removed = await self.transcripts.removed(turns)
             if self.dispatcher is not None:
-                # As the live replies here: a room can have a language of its own.
-                words = await self.dispatcher.words(incoming_message(request, "-", self._languages))
+                words = await self._words_of_room(request, self.dispatcher)
         except StorageError as error:
             return _refusal(503, _reason(error, words))
         shown = [turn_to_json(turn, words, removed=turn.id in removed) for turn in turns]
         body = {"turns": shown, "complete": len(turns) < MAX_TURNS_SHOWN}
-        return web.json_response(body, headers={"Cache-Control": "no-store"})
+        return web.json_response(body, headers=_NO_STORE)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        room, words = request.match_info["room"], self._languages.words(request)
-        return await stream_events(request, room, self._rooms, words)
+        """Answer with the stream of a room, until the page goes away or the rooms are closed.
+
+        Each event is the newest state of one reply. A page that comes back says in `Last-Event-ID`
+        what it has seen, and is told what is newer.
+
+        Cancelling: ends the stream.
+        """
+        if self.rooms.watching >= MAX_STREAMS:
+            return _refusal(503, self.languages.words(request)("web-many-pages"))
+        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **_NO_STORE}
+        stream = web.StreamResponse(headers=headers)
+        seen = self.rooms.version_of(request.headers.get("Last-Event-ID", ""))
+        with self.rooms.watch(request.match_info["room"], seen) as watch:
+            await stream.prepare(request)
+            try:
+                await _write(stream, "retry: 1000\n\n")
+                await self._write_changes(stream, watch)
+                # From here on nothing is missed: now the page reads the transcript.
+                await _write(stream, "event: ready\ndata: {}\n\n")
+                while not watch.closed:
+                    try:
+                        async with asyncio.timeout(HEARTBEAT_SECONDS):
+                            await watch.wait()
+                    except TimeoutError:
+                        await _write(stream, ": still here\n\n")
+                    await self._write_changes(stream, watch)
+            except (ConnectionError, TimeoutError):
+                log.debug("page gone")
+        return stream
+
+    async def _write_changes(self, stream: web.StreamResponse, watch: Watch) -> None:
+        for reply in watch.take():
+            data = json.dumps(reply.to_json(), separators=(",", ":"))
+            event = f"id: {self.rooms.event_id(reply)}\nevent: reply\ndata: {data}\n\n"
+            await _write(stream, event)
 
     async def _picture(self, request: web.Request) -> web.Response:
-        words = self._languages.words(request)
+        words = self.languages.words(request)
         try:
-            file = await self._transcripts.picture(request.match_info["key"])
+            file = await self.transcripts.picture(request.match_info["key"])
         except KeyError:
             return _refusal(404, words("press-picture-gone"))
         except StorageError as error:
@@ -123,64 +159,48 @@ class Chat:
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         try:
-            return self._downloads.response(request.match_info["key"])
+            return self.downloads.response(request.match_info["key"])
         except KeyError:
-            return _refusal(404, self._languages.words(request)("web-file-gone"))
+            return _refusal(404, self.languages.words(request)("web-file-gone"))
+
+    async def _words_of_room(self, request: web.Request, dispatcher: Dispatcher) -> Words:
+        """The sentences as in the live replies: a room can have a language of its own."""
+        return await dispatcher.words(incoming_message(request, "-", self.languages))
 
     async def _message(self, request: web.Request) -> web.Response:
-        words = self._languages.words(request)
-        if self.dispatcher is None:
-            return _refusal(503, words("restarting"))
-        try:
-            form = await read_form(request, self._uploads)
-        except FormRefused as refused:
-            return _refusal(refused.status, refused.said_in(words))
-        except OSError as error:
-            log.warning("upload not kept", error=str(error))
-            return _refusal(503, _reason(error, words))
-        message = incoming_message(request, form.message_id, self._languages, form.attachments)
-        return await self._answer(
-            self.dispatcher, message, self._handle(self.dispatcher, message, form), words
-        )
+        return await self._answer(request, self._take_message)
 
     async def _press(self, request: web.Request) -> web.Response:
-        words = self._languages.words(request)
-        if self.dispatcher is None:
-            return _refusal(503, words("restarting"))
-        try:
-            press_id, action = await read_press(request)
-        except FormRefused as refused:
-            return _refusal(refused.status, refused.said_in(words))
-        message = incoming_message(request, press_id, self._languages)
-        return await self._answer(
-            self.dispatcher, message, self._carry_out(self.dispatcher, message, action), words
-        )
+        return await self._answer(request, self._take_press)
 
     async def _answer(
         self,
-        dispatcher: Dispatcher,
-        message: IncomingMessage,
-        doing: Awaitable[Notice | Imagine | None],
-        words: Words,
+        request: web.Request,
+        take: Callable[
+            [web.Request, Dispatcher], Awaitable[tuple[IncomingMessage, Notice | Imagine | None]]
+        ],
     ) -> web.Response:
         """Wait until something is taken in, and tell the page what the bot says to it at once.
 
         Args:
-            dispatcher: knows the language of the room.
-            message: what is taken in.
-            doing: results in a notice, or in a drawing for the person to change and send.
-            words: the visitor's language.
+            request: a message or a press.
+            take: results in what came in, and in a notice, or a drawing for the person to change
+                and send.
         """
+        words = self.languages.words(request)
+        if self.dispatcher is None:
+            return _refusal(503, words("restarting"))
         try:
-            said = await doing
-            notice = compose = None
-            if isinstance(said, Imagine):
-                compose = asdict(said)
-            elif said is not None:
-                notice = await notice_to_json(said, self._downloads)
+            message, said = await take(request, self.dispatcher)
+            compose = asdict(said) if isinstance(said, Imagine) else None
+            notice = None
+            if isinstance(said, Notice):
+                notice = await notice_to_json(said, self.downloads)
+        except FormRefused as refused:
+            return _refusal(refused.status, refused.said_in(words))
         except CommandError as error:
             with suppress(StorageError):
-                words = await dispatcher.words(message)
+                words = await self._words_of_room(request, self.dispatcher)
             return _refusal(422, error.said_in(words))
         except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))
@@ -188,33 +208,35 @@ class Chat:
         body = {"message": message.message_id, "notice": notice, "compose": compose}
         return web.json_response(body, status=202)
 
-    async def _handle(
-        self, dispatcher: Dispatcher, message: IncomingMessage, form: Form
-    ) -> Notice | None:
-        try:
-            command = form.command()
-        except CommandError:
-            self._uploads.discard(form.attachments)
-            raise
+    async def _take_message(
+        self, request: web.Request, dispatcher: Dispatcher
+    ) -> tuple[IncomingMessage, Notice | None]:
+        message, command = await read_message(request, self.uploads, self.languages)
         # Whatever happens now, the files stay: the turn may have been written down before.
-        return await dispatcher.handle(message, command)
+        return message, await dispatcher.handle(message, command)
 
-    async def _carry_out(
-        self, dispatcher: Dispatcher, message: IncomingMessage, action: Action | None
-    ) -> Notice | Imagine | None:
+    async def _take_press(
+        self, request: web.Request, dispatcher: Dispatcher
+    ) -> tuple[IncomingMessage, Notice | Imagine | None]:
+        message, action = await read_press(request, self.languages)
         drawing = None
         if action is not None and action.verb is Verb.EDIT:
             # Handed back to be changed: whoever sends it then, draws it.
-            turns = await self._transcripts.turns(message.channel, MAX_TURNS_SHOWN)
+            turns = await self.transcripts.turns(message.channel, MAX_TURNS_SHOWN)
             if any(turn.id == action.target for turn in turns):
                 drawing = await dispatcher.drawing(action.target)
         elif action is not None:
             notice = await dispatcher.press(message, action)
             if action.verb is Verb.FORGET and notice is not None and notice.replaces:
                 # What is deleted from the archive must not come back from memory.
-                self._rooms.forget_finished()
-            return notice
-        return drawing or Notice((await dispatcher.words(message))("press-gone"))
+                self.rooms.forget_finished()
+            return message, notice
+        return message, drawing or Notice((await dispatcher.words(message))("press-gone"))
+
+
+async def _write(stream: web.StreamResponse, text: str) -> None:
+    async with asyncio.timeout(STALLED_TIMEOUT_SECONDS):
+        await stream.write(text.encode())
 
 
 def _refusal(status: int, text: str) -> web.Response:

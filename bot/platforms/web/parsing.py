@@ -9,9 +9,9 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 from aiohttp import BodyPartReader, web
@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from bot.actions import MAX_ACTION_BYTES, Action
 from bot.i18n import Catalogue, Words
-from bot.models import Ask, Attachment, ChannelKey, Imagine, IncomingMessage, Person
+from bot.models import Ask, Attachment, ChannelKey, IncomingMessage, Person
 from bot.platforms.web.files import UploadLimits, UploadStore
 from bot.platforms.web.surface import PLATFORM, WebTarget
 from bot.support import TooManyBytes, read_bounded
@@ -52,23 +52,18 @@ _LANGUAGE = re.compile(
 log = structlog.get_logger(__name__)
 
 
-class FormRefused(Exception):
+class FormRefused(CommandError):
     """A message or a press that is not taken.
 
     Args:
         status: the HTTP status that says so; also an attribute.
         key: of the sentence for the person.
-        most: a number in that sentence.
+        values: what it says.
     """
 
-    def __init__(self, status: int, key: str, most: int = 0) -> None:
-        super().__init__(key)
+    def __init__(self, status: int, key: str, **values: str | float) -> None:
+        super().__init__(key, **values)
         self.status = status
-        self._key = key
-        self._most = most
-
-    def said_in(self, words: Words) -> str:
-        return words(self._key, most=self._most)
 
 
 class Languages:
@@ -90,14 +85,14 @@ class Languages:
             If the bot speaks none, the favourite one; if the browser names none, `""`.
         """
         tags = accepted_languages(request.headers.get("Accept-Language", ""))
-        return next((tag for tag in tags if self._speaks(tag)), tags[0] if tags else "")
+        for tag in tags:
+            if _base(self._catalogue.words(tag).language) == _base(tag):
+                return tag
+        return tags[0] if tags else ""
 
     def words(self, request: web.Request) -> Words:
         """The sentences for a visitor."""
         return self._catalogue.words(self.tag(request), self._default)
-
-    def _speaks(self, tag: str) -> bool:
-        return _base(self._catalogue.words(tag).language) == _base(tag)
 
 
 def accepted_languages(header: str) -> list[str]:
@@ -162,45 +157,17 @@ def _visitor(request: web.Request) -> str:
     return f"address-{request.remote or 'unknown'}".replace(":", "-")
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A message as the page sent it.
+async def read_message(
+    request: web.Request, uploads: UploadStore, languages: Languages
+) -> tuple[IncomingMessage, Command]:
+    """Read a message, which is a multipart form, counting while it comes in.
 
-    Attributes:
-        message_id: the page's id of it, the same when it is sent again.
-        text: what was written, without space around it.
-        drawing: a drawing that was handed back to be changed, in place of a text.
-        attachments: what was added, in order; the files are in the upload store.
-    """
-
-    message_id: str
-    text: str
-    drawing: Imagine | None
-    attachments: tuple[Attachment, ...]
-
-    def command(self) -> Command:
-        """What the message asks for.
-
-        Raises:
-            CommandError: a command that nobody knows, or with a value that cannot be used.
-        """
-        if self.drawing is not None:
-            # An option that was typed into the prompt goes before the one that stood beside it.
-            typed, beside = parse_drawing(self.drawing.prompt), self.drawing
-            seed = beside.seed if typed.seed is None else typed.seed
-            guidance = beside.guidance if typed.guidance is None else typed.guidance
-            return imagine(typed.prompt, seed, guidance)
-        command = parse(self.text)
-        if command is None and _COMMAND.match(self.text):
-            raise CommandError("unknown-command")
-        return command or Ask(self.text)
-
-
-async def read_form(request: web.Request, uploads: UploadStore) -> Form:
-    """Read a multipart message, counting while it comes in. Its files go into the upload store.
+    Its files go into the upload store, and out again if it is not taken.
 
     Raises:
         FormRefused: too much, too slow, or not such a form.
+        CommandError: a command that nobody knows, or with a value that cannot be used.
+        OSError: the disk refused.
 
     Cancelling: files read so far are removed.
     """
@@ -215,7 +182,12 @@ async def read_form(request: web.Request, uploads: UploadStore) -> Form:
         try:
             async with asyncio.timeout(limits.seconds):
                 fields = await _read_fields(request, uploads, attachments)
-            form = _form(fields, tuple(attachments))
+            if not attachments and not fields.get("text") and not fields.get("prompt"):
+                raise FormRefused(422, "web-form-empty")
+            message_id = fields.get("id") or secrets.token_urlsafe(16)
+            if _ID.fullmatch(message_id) is None:
+                raise FormRefused(400, "web-form-id")
+            command = _command(fields)
         except TimeoutError:
             raise FormRefused(408, "web-form-slow") from None
         except (ValueError, RuntimeError, web.RequestPayloadError, BadHttpMessage) as error:
@@ -223,7 +195,7 @@ async def read_form(request: web.Request, uploads: UploadStore) -> Form:
             log.info("broken form", reason=str(error))
             raise FormRefused(400, "web-form-broken") from None
         undo.pop_all()
-    return form
+    return incoming_message(request, message_id, languages, tuple(attachments)), command
 
 
 async def _read_fields(
@@ -239,12 +211,12 @@ async def _read_fields(
             try:
                 data = await read_bounded(_chunks(part), limits.text_bytes)
             except TooManyBytes:
-                raise FormRefused(413, "web-form-text", limits.text_bytes // 1024) from None
+                raise FormRefused(413, "web-form-text", most=limits.text_bytes // 1024) from None
             # A form sends every line end as CR LF, whatever was typed.
             text = data.decode("utf-8", errors="replace").replace("\r\n", "\n")
             fields[part.name] = text.strip()
         elif len(attachments) >= limits.files:
-            raise FormRefused(413, "web-form-pictures", limits.files)
+            raise FormRefused(413, "web-form-pictures", most=limits.files)
         else:
             await _keep_file(part, uploads, attachments)
     return fields
@@ -270,31 +242,34 @@ async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
 
 
 def _too_large(limits: UploadLimits) -> FormRefused:
-    return FormRefused(413, "web-form-picture", limits.file_bytes // 1024**2)
+    return FormRefused(413, "web-form-picture", most=limits.file_bytes // 1024**2)
 
 
-def _form(fields: dict[str, str], attachments: tuple[Attachment, ...]) -> Form:
+def _command(fields: Mapping[str, str]) -> Command:
+    """What a message asks for: a text, or a drawing that was handed back to be changed."""
     text, prompt = fields.get("text", ""), fields.get("prompt", "")
-    if not text and not prompt and not attachments:
-        raise FormRefused(422, "web-form-empty")
-    message_id = fields.get("id") or secrets.token_urlsafe(16)
-    if _ID.fullmatch(message_id) is None:
-        raise FormRefused(400, "web-form-id")
-    drawing = None
     if prompt:
-        seed, guidance = fields.get("seed"), fields.get("guidance")
-        drawing = Imagine(
-            prompt, int(seed) if seed else None, float(guidance) if guidance else None
-        )
-    return Form(message_id, text, drawing, attachments)
+        seed = int(fields["seed"]) if fields.get("seed") else None
+        guidance = float(fields["guidance"]) if fields.get("guidance") else None
+        # An option that was typed into the prompt goes before the one that stood beside it.
+        typed = parse_drawing(prompt)
+        seed = seed if typed.seed is None else typed.seed
+        guidance = guidance if typed.guidance is None else typed.guidance
+        return imagine(typed.prompt, seed, guidance)
+    command = parse(text)
+    if command is None and _COMMAND.match(text):
+        raise CommandError("unknown-command")
+    return command or Ask(text)
 
 
-async def read_press(request: web.Request) -> tuple[str, Action | None]:
+async def read_press(
+    request: web.Request, languages: Languages
+) -> tuple[IncomingMessage, Action | None]:
     """Read the press of a button.
 
     Returns:
-        The page's id of it, the same when it is sent again, and what it does: `None` if the page is
-        older or newer than the bot.
+        Who pressed and where, under the page's id, the same when it is sent again; and what the
+        button does: `None` if the page is older or newer than the bot.
 
     Raises:
         FormRefused: it is not a press.
@@ -318,8 +293,9 @@ async def read_press(request: web.Request) -> tuple[str, Action | None]:
         raise FormRefused(400, "web-press-form") from None
     if len(written.encode()) > MAX_ACTION_BYTES:
         raise FormRefused(400, "web-press-form")
+    message = incoming_message(request, press_id, languages)
     try:
-        return press_id, Action.parse(written)
+        return message, Action.parse(written)
     except ValueError:
         log.info("unknown button", action=written)
-        return press_id, None
+        return message, None

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Self
+from typing import Final, Self
 
 from cachetools import FIFOCache
 
@@ -79,18 +79,12 @@ class WebSurface:
     Cancelling: nothing is waited for, so a call is made entirely or not at all.
     """
 
+    limits: Final = LIMITS
+    rate_limit_info: Final = None
+
     def __init__(self, rooms: LiveRooms, target: WebTarget) -> None:
         self._rooms = rooms
         self._target = target
-
-    @property
-    def limits(self) -> Limits:
-        return LIMITS
-
-    @property
-    def rate_limit_info(self) -> None:
-        """Nothing is limited here."""
-        return
 
     def anchor(self) -> Anchor:
         """Nothing: a nonce is enough."""
@@ -114,9 +108,8 @@ class WebSurface:
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Make a message show `content`, wherever the process that created it has gone."""
         at = WebReceipt.from_json(receipt)
-        working = content.mood is Mood.WORKING
         shown = _content_to_json(at.message, content)
-        message = LiveMessage(at.message, at.order, working, shown)
+        message = LiveMessage(at.message, at.order, content.mood is Mood.WORKING, shown)
         self._rooms.put(self._target.room, self._target.reply, message)
 
     async def delete(self, receipt: Receipt) -> None:
@@ -203,12 +196,10 @@ class Watch:
         self.closed = False
 
     def offer(self, reply: LiveReply) -> None:
-        """Replace what is pending for this reply."""
         self._pending[reply.id] = reply
         self._changed.set()
 
     def close(self) -> None:
-        """End the stream of this page."""
         self.closed = True
         self._changed.set()
 
@@ -256,13 +247,12 @@ class LiveRooms:
     def put(self, room: str, reply_id: str, message: LiveMessage) -> None:
         """Add a message to a reply, or replace the one with the same id."""
         others = [m for m in self._messages(room, reply_id) if m.id != message.id]
-        messages = sorted((*others, message), key=lambda m: m.order)
-        self._publish(room, LiveReply(reply_id, self._version, tuple(messages)))
+        self._publish(room, reply_id, sorted((*others, message), key=lambda m: m.order))
 
     def remove(self, room: str, reply_id: str, message_id: str) -> None:
         """Take a message out of a reply."""
-        left = tuple(m for m in self._messages(room, reply_id) if m.id != message_id)
-        self._publish(room, LiveReply(reply_id, self._version, left))
+        left = [m for m in self._messages(room, reply_id) if m.id != message_id]
+        self._publish(room, reply_id, left)
 
     def place(self, room: str, reply_id: str, message_id: str) -> int:
         """The order of a message: the one it has, or the next free one of its reply."""
@@ -299,10 +289,10 @@ class LiveRooms:
         reply = self._working.get(key) or self._finished.get(key)
         return reply.messages if reply is not None else ()
 
-    def _publish(self, room: str, reply: LiveReply) -> None:
+    def _publish(self, room: str, reply_id: str, messages: Sequence[LiveMessage]) -> None:
         self._version += 1
-        reply = replace(reply, version=self._version)
-        key = room, reply.id
+        reply = LiveReply(reply_id, self._version, tuple(messages))
+        key = room, reply_id
         self._working.pop(key, None)
         self._finished.pop(key, None)
         if reply.finished:
