@@ -3,7 +3,7 @@
 What is imported here needs no Pillow; what does is in modules of its own.
 """
 
-from bot.image.formats import is_accepted_format
+from bot.image.formats import is_accepted_format, size
 from bot.image.sources import ImageSource, to_bytes
 
-__all__ = ["ImageSource", "is_accepted_format", "to_bytes"]
+__all__ = ["ImageSource", "is_accepted_format", "size", "to_bytes"]

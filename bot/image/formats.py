@@ -1,6 +1,8 @@
-"""Which files are pictures that the Space can read, by their first bytes; pure, without Pillow."""
+"""What the first bytes of a file tell: whether the Space can read such pictures, and their size."""
 
 from __future__ import annotations
+
+import io
 
 from bot.errors import ImageUnreadable
 
@@ -49,3 +51,18 @@ def is_accepted_format(data: bytes) -> str:
         if data[offset:].startswith(magic):
             raise ImageUnreadable(f"This is {name}, which the Space cannot read. {WANTED}")
     raise ImageUnreadable(f"This is not a picture that the Space can read. {WANTED}")
+
+
+def size(data: bytes) -> tuple[int, int] | tuple[None, None]:
+    """Width and height in pixels as a picture's header states them, before any orientation.
+
+    `None` where it cannot be read. Nothing is decoded, so this may be asked outside of the worker.
+    Blocks while Pillow is imported, with the first picture.
+    """
+    from bot.image.normalising import BROKEN, OPENERS  # noqa: PLC0415 - Pillow
+
+    try:
+        with OPENERS[is_accepted_format(data)](io.BytesIO(data)) as image:
+            return image.size
+    except (*BROKEN, ImageUnreadable):
+        return None, None

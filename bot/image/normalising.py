@@ -36,7 +36,7 @@ _JPEG_QUALITY = 92
 _PNG_BYTES = 512 * 1024
 """A PNG larger than this is a photograph for all that matters, and goes out as JPEG."""
 
-_OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
+OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "image/jpeg": JpegImageFile,
     "image/png": PngImageFile,
     "image/gif": GifImageFile,
@@ -56,23 +56,8 @@ _TURNS = {
 }
 """What makes a picture upright, by its EXIF orientation (Exif 2.32, tag 0x0112)."""
 
-_BROKEN = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
+BROKEN = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
 """What Pillow's readers raise for most broken files."""
-
-
-def size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the file's header states them, before any orientation.
-
-    Nothing is decoded, so this may be asked outside of the worker.
-
-    Raises:
-        ImageUnreadable: not a picture, or its header is broken.
-    """
-    try:
-        with _OPENERS[is_accepted_format(data)](io.BytesIO(data)) as image:
-            return image.size
-    except _BROKEN as error:
-        raise ImageUnreadable(DAMAGED) from error
 
 
 def normalise(
@@ -106,14 +91,14 @@ def normalise(
         )
     media_type = is_accepted_format(data)
     try:
-        with _OPENERS[media_type](io.BytesIO(data)) as opened:
+        with OPENERS[media_type](io.BytesIO(data)) as opened:
             _refuse_bombs(opened, max_pixels)
             plain = _flatten(_decode(opened, max_side))
             plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
             return _encode(plain, lossy=media_type == "image/jpeg")
     except MemoryError as error:
         raise ImageTooLarge("The picture is too large to be decoded here.") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise ImageUnreadable(DAMAGED) from error
 
 
@@ -134,7 +119,7 @@ def _decode(image: ImageFile, max_side: int) -> Image.Image:
     image.load()
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (*_BROKEN, KeyError, TypeError):
+    except (*BROKEN, KeyError, TypeError):
         orientation = None  # the pixels are whole; only what EXIF says about them is not
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)

@@ -85,16 +85,14 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except exc.DBAPIError as error:
-        known = _of_sqlite(error.orig) or _of_a_server(error)
+    except (exc.DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, exc.DBAPIError) else error
+        known = _of_sqlite(cause)
+        if known is None and isinstance(error, exc.DBAPIError):
+            known = _of_a_server(error)
         if known is None and isinstance(error, _OUR_MISTAKES):
             raise
-        raise StorageError(known or f"The database cannot be used: {error.orig}.") from error
-    except _OUR_MISTAKES:
-        raise
-    except sqlite3.Error as error:
-        known = _of_sqlite(error)
-        raise StorageError(known or f"The database cannot be used: {error}.") from error
+        raise StorageError(known or f"The database cannot be used: {cause}.") from error
     except exc.TimeoutError as error:
         raise StorageError("The database is too busy to answer. Try again in a moment.") from error
     except OSError as error:

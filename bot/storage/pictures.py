@@ -19,8 +19,8 @@ import structlog
 from sqlalchemy import ColumnElement, delete, exists, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.errors import ImageError
 from bot.files import File, Recipe, suffix_of
+from bot.image import size
 from bot.storage.database import Database
 from bot.storage.errors import translated
 from bot.storage.schema import images, turn_pictures, turns
@@ -72,7 +72,7 @@ class PictureStore:
 
         Cancelling: stored as a whole or not at all; a file without a row is written again.
         """
-        width, height = await asyncio.to_thread(_measure, file)
+        width, height = await asyncio.to_thread(size, file.data)
         row = self._database.insert(images).values(
             key=file.key,
             media_type=file.media_type,
@@ -174,10 +174,10 @@ class PictureStore:
                     .limit(MAX_ROWS_AT_ONCE)
                 )
             too_many = []
-            for key, size in oldest:
+            for picture in oldest:
                 if excess > 0:
-                    too_many.append(key)
-                    excess -= size
+                    too_many.append(picture.key)
+                    excess -= picture.size
             async with self._database.write(durable=True) as connection:
                 removed += await self._remove(connection, images.c.key.in_(too_many))
         return removed
@@ -207,17 +207,6 @@ class PictureStore:
         )
         known = {self.path(row.key, row.media_type) for row in rows}
         return [file for file in files if file not in known]
-
-
-def _measure(file: File) -> tuple[int, int] | tuple[None, None]:
-    """Width and height where the header says them; the key is computed on the way."""
-    from bot.image.normalising import size  # noqa: PLC0415 - Pillow, which an idle bot does without
-
-    _ = file.key
-    try:
-        return size(file.data)
-    except ImageError:
-        return None, None
 
 
 def read_picture(path: Path) -> bytes | None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.models import FINAL, ChannelKey, Counts, JsonObject, Person
@@ -124,7 +124,10 @@ class RecordStore:
         key = str(channel)
         deleted = await self._delete(turns.c.channel == key)
         async with self._database.write(durable=True) as connection:
-            await _delete_channel(connection, key)
+            await connection.execute(delete(settings).where(settings.c.scope == key))
+            await connection.execute(delete(seen).where(seen.c.channel == key))
+            became_it = channels.c.moved_to == key
+            await connection.execute(delete(channels).where((channels.c.key == key) | became_it))
         await self._forget_deleted()
         return deleted
 
@@ -142,9 +145,11 @@ class RecordStore:
         """
         async with self._database.read() as connection:
             limits = await _due(connection, time.time(), default_days)
+        finished = turns.c.state.in_([str(state) for state in FINAL])
         deleted = 0
         for channel, moment in limits.items():
-            deleted += (await self._delete(_outdated(channel, moment))).turns
+            old = (turns.c.channel == channel) & _before(moment) & finished
+            deleted += (await self._delete(old)).turns
         left = await self._pictures.remove_leftovers()
         if deleted or left:
             await self._forget_deleted()
@@ -221,15 +226,6 @@ async def _delete_turns(
     return deleted, keys
 
 
-async def _delete_channel(connection: AsyncConnection, channel: str) -> None:
-    """Delete what is known of a channel without turns, and of those that became it."""
-    await connection.execute(delete(settings).where(settings.c.scope == channel))
-    await connection.execute(delete(seen).where(seen.c.channel == channel))
-    await connection.execute(
-        delete(channels).where(or_(channels.c.key == channel, channels.c.moved_to == channel))
-    )
-
-
 async def _due(connection: AsyncConnection, now: float, default_days: int) -> dict[str, float]:
     """Channels that may hold turns older than they keep them, with the moment before which.
 
@@ -238,7 +234,8 @@ async def _due(connection: AsyncConnection, now: float, default_days: int) -> di
         now: Unix time.
         default_days: for channels that set no days, and whose server sets none; 0 for ever.
     """
-    days = await _days(connection)
+    rows = await connection.execute(select(settings.c.scope, settings.c["values"]))
+    days = {scope: values[_SETTING] for scope, values in rows if _SETTING in values}
     limited = [each for each in (default_days, *days.values()) if each > 0]
     if not limited:
         return {}
@@ -249,21 +246,9 @@ async def _due(connection: AsyncConnection, now: float, default_days: int) -> di
     return {key: now - each * _DAY_SECONDS for key, each in kept.items() if each > 0}
 
 
-def _outdated(channel: str, moment: float) -> ColumnElement[bool]:
-    """Which turns of a channel were accepted before a moment, and are finished."""
-    finished = turns.c.state.in_([str(state) for state in FINAL])
-    return (turns.c.channel == channel) & _before(moment) & finished
-
-
 def _before(moment: float) -> ColumnElement[bool]:
     # Both kinds are named, so that the index of a channel's turns by kind and time is used.
     return turns.c.drawing.in_([False, True]) & (turns.c.accepted_at < moment)
-
-
-async def _days(connection: AsyncConnection) -> dict[str, int]:
-    """Days for which turns are kept, by scope, where something is set."""
-    rows = await connection.execute(select(settings.c.scope, settings.c["values"]))
-    return {scope: values[_SETTING] for scope, values in rows if _SETTING in values}
 
 
 async def _kept(

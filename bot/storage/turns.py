@@ -79,8 +79,8 @@ class TurnStore:
             added = (await connection.execute(new_turn, values)).rowcount
             if not added and (await connection.execute(new_channel)).rowcount:
                 added = (await connection.execute(new_turn, values)).rowcount
-            if added:
-                await self._name_pictures(connection, turn)
+            if added and turn.pictures:
+                await self._update(connection, turn, ("pictures",))
             return bool(added)
 
     async def save(self, turn: Turn) -> None:
@@ -251,7 +251,7 @@ class TurnStore:
     async def _update(
         self, connection: AsyncConnection, turn: Turn, columns: Sequence[str]
     ) -> None:
-        """Write some columns of a turn.
+        """Write some columns of a turn, and remember which pictures it needs, beside those before.
 
         Raises:
             StorageError: there is no such turn.
@@ -262,20 +262,16 @@ class TurnStore:
         )
         if changed.rowcount == 0:
             raise not_stored(turn.id)
-        await self._name_pictures(connection, turn)
-
-    async def _name_pictures(self, connection: AsyncConnection, turn: Turn) -> None:
-        """Remember which pictures a turn needs, beside those that are remembered already."""
         made = turn.answer.pictures if turn.answer else ()
         named = dict.fromkeys(turn.pictures, False) | dict.fromkeys(made, True)
         if named:
-            row = self._database.insert(turn_pictures).values(
+            naming = self._database.insert(turn_pictures).values(
                 [{"turn_id": turn.id, "key": key, "made": made} for key, made in named.items()]
             )
             await connection.execute(
-                row.on_conflict_do_update(
+                naming.on_conflict_do_update(
                     index_elements=[turn_pictures.c.turn_id, turn_pictures.c.key],
-                    set_={"made": or_(turn_pictures.c.made, row.excluded.made)},
+                    set_={"made": or_(turn_pictures.c.made, naming.excluded.made)},
                 )
             )
 
