@@ -82,6 +82,8 @@ class DiscordAdapter:
     two adapters in one process share them.
     """
 
+    name: Final = PLATFORM
+
     def __init__(  # noqa: PLR0913 - one per key of [discord]
         self,
         *,
@@ -108,10 +110,6 @@ class DiscordAdapter:
         self._settle = settle
         self._client: BotClient | None = None
         self._downloads: aiohttp.ClientSession | None = None
-
-    @property
-    def name(self) -> str:
-        return PLATFORM
 
     async def open(self) -> None:
         """Log in, however long Discord cannot be reached; the log says so.
@@ -157,8 +155,7 @@ class DiscordAdapter:
     async def advice(self) -> list[str]:
         """What to change about intents, servers, and the bot's roles there."""
         client = self._opened()
-        reads_messages = client.wanted_intents.message_content
-        return await permissions.advice(client, reads_messages=reads_messages)
+        return await permissions.advice(client, client.wanted_intents)
 
     async def close(self) -> None:
         """Give connections back. Idempotent; also after a failed `open`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import discord
@@ -41,9 +41,7 @@ _DIRECT_MESSAGES_SECONDS = 7 * 86_400.0
 """For so long after its newest message a direct message is looked into: Discord does not list
 them."""
 
-_Listed: TypeAlias = (
-    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
-)
+_Listed: TypeAlias = discord.TextChannel | discord.VoiceChannel | discord.Thread
 _Channel: TypeAlias = _Listed | discord.DMChannel
 
 
@@ -114,7 +112,10 @@ async def _with_news(
     """Channels with messages after the last handled one, the newest first."""
     found: list[tuple[int, _Channel]] = []
     known: set[str] = set()
-    for one in _channels(client):
+    channels: list[_Listed] = []
+    for guild in client.guilds:
+        channels += [*guild.text_channels, *guild.voice_channels, *guild.threads]
+    for one in channels:
         newest = one.last_message_id or 0
         known.add(str(one.id))
         if newest > max(handled.get(str(one.id), 0), horizon):
@@ -123,13 +124,6 @@ async def _with_news(
         found += [each async for each in _direct_messages(client, dispatcher, known)]
     newest_first = sorted(found, key=lambda each: each[0], reverse=True)
     return [channel for _, channel in newest_first[:_MAX_CHANNELS]]
-
-
-def _channels(client: discord.Client) -> Iterator[_Listed]:
-    for guild in client.guilds:
-        yield from guild.text_channels
-        yield from guild.voice_channels
-        yield from guild.threads
 
 
 async def _direct_messages(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from asyncio import timeout
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 import discord
 import structlog
@@ -65,11 +65,9 @@ class SessionStarts:
         Cancelling: it did not start.
         """
         bucket = shard_id % max(self.at_once, 1)
-        pause = (
-            self._newest.get(bucket, float("-inf")) + SESSION_START_PAUSE_SECONDS - self._clock()
-        )
-        if shard_id in self._begun:
-            pause = SESSION_START_PAUSE_SECONDS
+        pause = SESSION_START_PAUSE_SECONDS
+        if shard_id not in self._begun:
+            pause += self._newest.get(bucket, float("-inf")) - self._clock()
         if pause > 0:
             await self._sleep(pause)
         self._begun.add(shard_id)
@@ -115,7 +113,7 @@ class BotClient(discord.AutoShardedClient):
         self.connected: set[int] = set()
         self.starts = SessionStarts()
         self._receiving = False
-        self._catch_up: Callable[..., Coroutine[Any, Any, None]] | None = None
+        self._handed_to: Handlers | None = None
         self._ready_told: Callable[[bool], None] = lambda _: None
         self._is_ready = False
         self._catching_up: asyncio.Task[None] | None = None
@@ -129,12 +127,12 @@ class BotClient(discord.AutoShardedClient):
         self.event(handlers.on_raw_message_delete)
         self.event(handlers.on_raw_bulk_message_delete)
         self.event(handlers.on_error)
-        self.event(handlers.interactions.on_interaction)
-        self.tree.error(handlers.interactions.on_command_error)
-        self._catch_up = handlers.catch_up
+        self.event(handlers.on_interaction)
+        self.tree.error(handlers.on_command_error)
+        self._handed_to = handlers
         self._ready_told = ready
         await self.tree.set_translator(Translator(catalogue))
-        add_commands(self.tree, handlers.interactions, catalogue)
+        add_commands(self.tree, handlers, catalogue)
 
     @property
     def own_shards(self) -> Sequence[int]:
@@ -161,10 +159,7 @@ class BotClient(discord.AutoShardedClient):
         """Set how many shards there shall be. Returns when so many sessions may be started.
 
         Discord takes a number of session starts a day, and resets the token of a bot that goes
-        beyond.
-
-        Args:
-            wanted: as configured; 0 for what Discord advises.
+        beyond. `wanted` is as configured: 0 for what Discord advises.
         """
         while True:
             try:
@@ -231,12 +226,12 @@ class BotClient(discord.AutoShardedClient):
         discord.py's own `on_ready` waits two seconds longer for servers, and fails if the client
         is closed meanwhile.
         """
-        self.connected.add(shard_id)
-        self._tell_ready()
-        if self._is_ready and self._catch_up is not None:
+        await self.on_shard_resumed(shard_id)
+        if self._is_ready and self._handed_to is not None:
             self._stop_catching_up()
             # Direct messages arrive on the first shard only.
-            self._catching_up = asyncio.create_task(self._catch_up(direct=0 in self.own_shards))
+            missed = self._handed_to.catch_up(direct=0 in self.own_shards)
+            self._catching_up = asyncio.create_task(missed)
 
     async def on_shard_resumed(self, shard_id: int) -> None:
         self.connected.add(shard_id)

@@ -20,7 +20,7 @@ from bot.models import MAX_GUIDANCE, MAX_SEED, MIN_GUIDANCE, Ask
 from bot.platforms.discord import parsing
 from bot.platforms.discord.components_v2 import MAX_PROMPT_CHARS
 from bot.platforms.discord.errors import NO_ANSWER
-from bot.platforms.discord.handlers import MAX_CHOICES, InteractionHandlers
+from bot.platforms.discord.handlers import Handlers
 from bot.turns.commands import PLAIN, WORDS, CommandError, ShowRecipe, ShowSettings, imagine
 from bot.turns.settings import CHOICES, NAMES, SERVER
 
@@ -30,6 +30,8 @@ LIST_TIMEOUT_SECONDS: Final = 5.0
 """For what Discord has; commands from before work meanwhile, so a start is not held up."""
 
 SYNC_TIMEOUT_SECONDS: Final = 30.0
+
+_MAX_CHOICES: Final = 25
 
 _FIELDS = frozenset(
     {"type", "name", "description", "options", "required", "choices", "autocomplete"}
@@ -73,7 +75,7 @@ class Translator(app_commands.Translator):
         return None if said == string.message else said
 
 
-def add_commands(tree: Tree, handlers: InteractionHandlers, catalogue: Catalogue) -> None:
+def add_commands(tree: Tree, handlers: Handlers, catalogue: Catalogue) -> None:
     """Put every command into the tree, for servers, threads, direct and group messages."""
     tree.allowed_contexts = app_commands.AppCommandContext(
         guild=True, dm_channel=True, private_channel=True
@@ -91,11 +93,8 @@ def add_commands(tree: Tree, handlers: InteractionHandlers, catalogue: Catalogue
 async def sync_commands(tree: Tree, guild_ids: Sequence[int]) -> None:
     """Make Discord's list of commands the tree's, if it is another one.
 
-    Failing is a warning: commands that were there before go on working.
-
-    Args:
-        tree: with its commands; the client is logged in.
-        guild_ids: servers to tell, where a change shows at once; empty for all places.
+    Failing is a warning: commands that were there before go on working. In the servers
+    `guild_ids` a change shows at once; if there are none, it is made for all places.
     """
     for guild_id in guild_ids or (None,):
         guild = None if guild_id is None else discord.Object(guild_id)
@@ -123,7 +122,12 @@ def _said(words: Words, key: str) -> locale_str:
     return locale_str(words(key), **{_KEY: key})
 
 
-def _add_imagine(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
+def _choices(values: Sequence[str]) -> list[app_commands.Choice[str]]:
+    """Suggestions for an option; Discord shows no more."""
+    return [app_commands.Choice(name=each, value=each) for each in values[:_MAX_CHOICES]]
+
+
+def _add_imagine(tree: Tree, handlers: Handlers, words: Words) -> None:
     @tree.command(name="imagine", description=_said(words, "command-imagine"))
     @app_commands.describe(
         prompt=_said(words, "discord-option-prompt"),
@@ -147,10 +151,10 @@ def _add_imagine(tree: Tree, handlers: InteractionHandlers, words: Words) -> Non
     async def recent(
         interaction: discord.Interaction, current: str
     ) -> list[app_commands.Choice[str]]:
-        return await handlers.recent_prompts(interaction, current)
+        return _choices(await handlers.recent_prompts(interaction, current))
 
 
-def _add_ask(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
+def _add_ask(tree: Tree, handlers: Handlers, words: Words) -> None:
     @tree.command(name="ask", description=_said(words, "command-ask"))
     @app_commands.describe(
         question=_said(words, "discord-option-question"),
@@ -165,15 +169,13 @@ def _add_ask(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
         await handlers.command(interaction, Ask(question.strip()), pictures)
 
 
-def _add_plain(tree: Tree, handlers: InteractionHandlers, word: str, words: Words) -> None:
+def _add_plain(tree: Tree, handlers: Handlers, word: str, words: Words) -> None:
     @tree.command(name=word, description=_said(words, f"command-{word}"))
     async def run(interaction: discord.Interaction) -> None:
         await handlers.command(interaction, PLAIN[word])
 
 
-def _add_settings(
-    tree: Tree, handlers: InteractionHandlers, words: Words, catalogue: Catalogue
-) -> None:
+def _add_settings(tree: Tree, handlers: Handlers, words: Words, catalogue: Catalogue) -> None:
     names = [
         app_commands.Choice(name=_said(words, f"settings-{each}"), value=each) for each in NAMES
     ]
@@ -200,11 +202,10 @@ def _add_settings(
     ) -> list[app_commands.Choice[str]]:
         name = str(interaction.namespace.name or "")
         known = catalogue.languages if name == "language" else CHOICES.get(name, ())
-        fitting = [each for each in known if each.startswith(current.strip().lower())]
-        return [app_commands.Choice(name=each, value=each) for each in fitting[:MAX_CHOICES]]
+        return _choices([each for each in known if each.startswith(current.strip().lower())])
 
 
-def _add_menus(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
+def _add_menus(tree: Tree, handlers: Handlers, words: Words) -> None:
     @tree.context_menu(name=_said(words, "discord-menu-ask"))
     async def about(interaction: discord.Interaction, message: discord.Message) -> None:
         pictures = parsing.pictures(message)
@@ -220,16 +221,12 @@ def _add_menus(tree: Tree, handlers: InteractionHandlers, words: Words) -> None:
 
 async def _known(tree: Tree, guild: discord.Object | None) -> list[Any] | None:
     """What Discord has; `None` if it does not say, e.g. through a proxy that lacks this route."""
-    client = tree.client
-    if client.application_id is None:
-        raise discord.MissingApplicationID
     where = "" if guild is None else f"/guilds/{guild.id}"
-    path = f"/applications/{client.application_id}{where}/commands"
+    route = Route("GET", f"/applications/{tree.client.application_id}{where}/commands")
+    localized = {"with_localizations": "true"}
     try:
         async with timeout(LIST_TIMEOUT_SECONDS):
-            answer: object = await client.http.request(
-                Route("GET", path), params={"with_localizations": "true"}
-            )
+            answer: object = await tree.client.http.request(route, params=localized)
     except (discord.HTTPException, TimeoutError):
         return None
     return _listed(answer, guild) if isinstance(answer, list) else None

@@ -12,7 +12,7 @@ stopped before they begin: discord.py would keep every view that is not, for eve
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -72,15 +72,18 @@ def request_body(
 ) -> MultipartParameters:
     """The request for a message. Nothing in it can ping anybody or unfold a link's preview.
 
-    Args:
-        message: what to show.
-        ephemeral: only for one person; only where a message follows an interaction.
-        options: further arguments of `handle_message_parameters`.
+    What follows an interaction can be `ephemeral`: only one person sees it.
     """
     as_container = message.as_container  # which has neither a text nor previews of its own
+    # In a container the gallery covers files; elsewhere their names say that they are covered.
+    spoiler = message.spoiler and not as_container
     return handle_message_parameters(
-        # In a container the gallery covers them; elsewhere their names say that they are covered.
-        attachments=_attachments(message.files, message.spoiler and not as_container),
+        attachments=[
+            discord.File(
+                io.BytesIO(each.data), each.name, spoiler=spoiler, description=each.alt or None
+            )
+            for each in message.files
+        ],
         content=None if as_container else message.text or None,
         view=container(message) if as_container else buttons(message.buttons),
         allowed_mentions=discord.AllowedMentions.none(),
@@ -92,12 +95,9 @@ def request_body(
 def needs_container(content: Content, *, drawing: bool) -> bool:
     """Whether a message reads better in a container.
 
-    That is where there are pictures or will be, and where something failed. Answers in words stay
-    plain: people find them by Discord's search, quote them, and read them in notifications.
-
-    Args:
-        content: all that the message shows.
-        drawing: the reply is to show pictures in the end.
+    That is where there are pictures or will be (`drawing`), and where something failed. Answers in
+    words stay plain: people find them by Discord's search, quote them, and read them in
+    notifications.
     """
     return drawing or bool(content.files) or content.mood is Mood.FAILED
 
@@ -107,7 +107,13 @@ def container(message: OutgoingMessage) -> discord.ui.LayoutView:
     if message.text:
         result.add_item(discord.ui.TextDisplay(message.text))
     if message.files:
-        result.add_item(_gallery(message.files, message.spoiler))
+        pictures = [
+            discord.MediaGalleryItem(
+                f"attachment://{each.name}", description=each.alt or None, spoiler=message.spoiler
+            )
+            for each in message.files
+        ]
+        result.add_item(discord.ui.MediaGallery(*pictures))
     for row in _rows(message.buttons):
         result.add_item(discord.ui.ActionRow(*row))
     view = discord.ui.LayoutView(timeout=None)
@@ -130,12 +136,9 @@ def buttons(rows: Rows) -> discord.ui.View | None:
 
 
 def prompt_form(action: Action, prompt: str, words: Words) -> discord.ui.Modal:
-    """Asks for another prompt, with the one there is in it.
+    """Asks for another prompt, with the old one in it up to `MAX_PROMPT_CHARS`.
 
-    Args:
-        action: comes back with the answer.
-        prompt: the old one; what is beyond `MAX_PROMPT_CHARS` is left out.
-        words: the language of the form.
+    The `action` comes back with the answer.
     """
     form = discord.ui.Modal(title=words("discord-form-title"), custom_id=str(action), timeout=None)
     field: discord.ui.TextInput[discord.ui.Modal] = discord.ui.TextInput(
@@ -148,26 +151,6 @@ def prompt_form(action: Action, prompt: str, words: Words) -> discord.ui.Modal:
     form.add_item(discord.ui.Label(text=words("discord-form-prompt"), component=field))
     form.stop()
     return form
-
-
-def _attachments(files: Sequence[File], spoiler: bool) -> list[discord.File]:
-    return [
-        discord.File(
-            io.BytesIO(file.data), file.name, spoiler=spoiler, description=file.alt or None
-        )
-        for file in files
-    ]
-
-
-def _gallery(files: Sequence[File], spoiler: bool) -> discord.ui.MediaGallery[Any]:
-    return discord.ui.MediaGallery(
-        *(
-            discord.MediaGalleryItem(
-                f"attachment://{file.name}", description=file.alt or None, spoiler=spoiler
-            )
-            for file in files
-        )
-    )
 
 
 def _rows(rows: Rows) -> list[list[discord.ui.Button[Any]]]:

@@ -64,15 +64,15 @@ class ChannelEndpoint:
         if after is None:
             return []
         found = await self._http.logs_from(self._channel_id, 100, after=int(after))
-        mine = [each for each in found if int(each["author"]["id"]) == me]
-        return sorted((str(each["id"]) for each in mine if self._answers(each)), key=int)
-
-    def _answers(self, message: Any) -> bool:
-        """Whether a message refers to what this reply is to."""
-        about = (message.get("message_reference") or {}).get("message_id")
-        follows = (message.get("interaction_metadata") or {}).get("original_response_message_id")
-        wanted = {str(each) for each in (self._reply_to, self._placeholder) if each is not None}
-        return str(about) in wanted or str(follows) in wanted
+        request = {str(each) for each in (self._reply_to, self._placeholder) if each is not None}
+        ids = []
+        for each in found:
+            answered: Any = each.get("message_reference") or {}
+            followed: Any = each.get("interaction_metadata") or {}
+            about = (answered.get("message_id"), followed.get("original_response_message_id"))
+            if int(each["author"]["id"]) == me and not request.isdisjoint(map(str, about)):
+                ids.append(str(each["id"]))
+        return sorted(ids, key=int)
 
     async def create(self, message: OutgoingMessage, nonce: str, *, first: bool) -> JsonObject:
         """Make a message and return it; Discord stores it once per nonce for some minutes.
@@ -112,12 +112,7 @@ class InteractionEndpoint:
     """The answer to an interaction, and messages that follow it.
 
     The first message takes the place of the deferred answer, so that a repeated create is
-    harmless; those that follow have no nonce on Discord's side.
-
-    Args:
-        http: logged in.
-        application_id: whose interaction.
-        token: works for 15 minutes.
+    harmless; those that follow have no nonce on Discord's side. The token works for 15 minutes.
     """
 
     def __init__(self, http: HTTPClient, application_id: int, token: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from asyncio import timeout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -57,15 +58,16 @@ def needs_components_v2(error: discord.HTTPException) -> bool:
     return error.status == HTTPStatus.BAD_REQUEST and "COMPONENTS_V2" in error.text
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raise `SurfaceError`s instead of what discord.py and aiohttp raise.
+@asynccontextmanager
+async def translated(seconds: float) -> AsyncIterator[None]:
+    """Raise `SurfaceError`s instead of what discord.py and aiohttp raise, within some seconds.
 
     A request that was cut off counts as `DeliveryUnknown`. Repeating it is harmless where it is an
     edit, which states the whole message, or carries a nonce, by which Discord knows it again.
     """
     try:
-        yield
+        async with timeout(seconds):
+            yield
     except discord.RateLimited as error:
         raise RateLimited(error.retry_after) from error
     except discord.HTTPException as error:

@@ -32,12 +32,7 @@ _RETRIED: Final = (_Trouble, aiohttp.ClientError, TimeoutError)
 
 
 async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: int) -> bytes:
-    """The bytes of an attachment from Discord's file server, and no more of them than asked for.
-
-    Args:
-        session: any.
-        attachment: its `url` works for about a day.
-        limit: bytes.
+    """The bytes of an attachment from Discord's file server; its `url` works for about a day.
 
     Raises:
         ImageTooLarge: more than `limit` bytes; the rest is not read.

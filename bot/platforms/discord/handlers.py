@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from asyncio import timeout
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MAX_CHOICES: Final = 25
-"""Suggestions for an option of a command."""
-
 _MAX_CHOICE_CHARS: Final = 100
 """Of one suggestion; a longer one cannot be picked."""
 
@@ -65,7 +62,7 @@ _SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.rep
 
 
 class Handlers:
-    """What a logged-in client hands on while `DiscordAdapter.serve` runs; messages are here.
+    """What a client hands on while `DiscordAdapter.serve` runs: events, and commands of the tree.
 
     Args:
         client: logged in.
@@ -74,8 +71,7 @@ class Handlers:
         age_restricted: in servers, drawings belong in age-restricted channels only.
 
     Attributes:
-        tasks: what is being handled; it goes on when discord.py ends the task of an event.
-        interactions: handles commands, buttons and forms.
+        tasks: what is being handled, so that `serve` can wait for its end.
     """
 
     def __init__(
@@ -94,8 +90,8 @@ class Handlers:
         self._catalogue = catalogue
         self._check = partial(permissions.check, age_restricted=age_restricted)
         self._threads: FIFOCache[int, None] = FIFOCache(_MAX_KNOWN_THREADS)
+        self._told: FIFOCache[tuple[int | None, int], None] = FIFOCache(_MAX_PEOPLE_TOLD)
         self.tasks = BackgroundTasks()
-        self.interactions = InteractionHandlers(dispatcher, catalogue, self.tasks, self._check)
 
     async def on_message(self, message: discord.Message) -> bool:
         """Whether a message is for the bot; most that the gateway delivers are not."""
@@ -114,11 +110,14 @@ class Handlers:
                 await self.tasks.start(self._dispatcher.edited(request, command))
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        await self._deleted(payload.channel_id, {payload.message_id})
+        channel = parsing.channel_key(payload.channel_id)
+        await self._dispatcher.deleted(channel, str(payload.message_id))
 
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """Many at once, by a moderator or another bot."""
-        await self._deleted(payload.channel_id, payload.message_ids)
+        channel = parsing.channel_key(payload.channel_id)
+        for message_id in payload.message_ids:
+            await self._dispatcher.deleted(channel, str(message_id))
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """What no handler of an event caught; discord.py goes on with the next event."""
@@ -126,7 +125,7 @@ class Handlers:
         log.error("event failed", event_name=event_method, exc_info=sys.exception())
         for each in args:
             if isinstance(each, discord.Interaction):
-                await self.interactions.failed(each)
+                await self.failed(each)
 
     async def catch_up(self, *, direct: bool) -> None:
         """Handle what was written while nobody listened; in direct messages too if wanted."""
@@ -134,10 +133,6 @@ class Handlers:
             await catch_up(self._client, self._dispatcher, self.on_message, direct=direct)
         except BotError as error:
             log.warning("missed messages not caught up", reason=str(error))
-
-    async def _deleted(self, channel_id: int, message_ids: Collection[int]) -> None:
-        for message_id in message_ids:
-            await self._dispatcher.deleted(parsing.channel_key(channel_id), str(message_id))
 
     async def _handle(self, message: discord.Message) -> None:
         await self._answer(message)
@@ -161,16 +156,15 @@ class Handlers:
         try:
             notice = await self._dispatcher.handle(request, command)
         except BotError as error:
-            notice = Notice(answers.reason(error, await self._words(message)))
+            notice = Notice(answers.reason(error, await self._words_for(message)))
         if notice is not None:
-            words = await self._words(message)
-            await notices.reply(self._client.http, message, notice, words)
+            await notices.reply(self._client.http, message, notice, await self._words_for(message))
 
     async def _refuse(
         self, message: discord.Message, reason: CommandError, allowed: discord.Permissions | None
     ) -> None:
         """Tell the author of a message why not, in the channel if the bot may write there."""
-        words = await self._words(message)
+        words = await self._words_for(message)
         text = reason.said_in(words)
         if permissions.may_write(allowed, message.channel):
             refer = allowed is None or allowed.read_message_history
@@ -181,7 +175,7 @@ class Handlers:
         except NO_ANSWER as error:
             log.info("person not told", error=str(error))
 
-    async def _words(self, message: discord.Message) -> Words:
+    async def _words_for(self, message: discord.Message) -> Words:
         try:
             return await self._dispatcher.words(parsing.from_message(message, self._me))
         except StorageError:
@@ -212,23 +206,6 @@ class Handlers:
             log.info("no message that the thread began with", reason=str(error))
             return None
 
-
-class InteractionHandlers:
-    """Commands, presses of buttons and submitted forms; the arguments are those of `Handlers`."""
-
-    def __init__(
-        self,
-        dispatcher: Dispatcher,
-        catalogue: Catalogue,
-        tasks: BackgroundTasks,
-        check: Callable[..., None],
-    ) -> None:
-        self._dispatcher = dispatcher
-        self._catalogue = catalogue
-        self._tasks = tasks
-        self._check = check
-        self._told: FIFOCache[tuple[int | None, int], None] = FIFOCache(_MAX_PEOPLE_TOLD)
-
     async def command(
         self,
         interaction: discord.Interaction,
@@ -237,28 +214,27 @@ class InteractionHandlers:
         reply_to: int | None = None,
     ) -> None:
         """A slash command or context menu."""
-        await self._tasks.start(self._carry_out(interaction, command, attachments, reply_to))
+        await self.tasks.start(self._carry_out(interaction, command, attachments, reply_to))
 
     async def recent_prompts(
         self, interaction: discord.Interaction, beginning: str
-    ) -> list[app_commands.Choice[str]]:
+    ) -> Sequence[str]:
         """What the person drew lately, for the option of a command; nobody else sees it."""
-        person = parsing.person_of(interaction)
+        person = parsing.person_of(interaction.user, interaction.locale.value)
         try:
             async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
                 found = await self._dispatcher.recent_prompts(person, beginning)
         except (BotError, TimeoutError) as error:
             log.info("no suggestions", reason=str(error))
             return []
-        fitting = [each for each in found if len(each) <= _MAX_CHOICE_CHARS and each.isprintable()]
-        return [app_commands.Choice(name=each, value=each) for each in fitting[:MAX_CHOICES]]
+        return [each for each in found if len(each) <= _MAX_CHOICE_CHARS and each.isprintable()]
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Buttons and forms; discord.py hands commands to the tree."""
         if interaction.type is discord.InteractionType.component:
-            await self._tasks.start(self._press(interaction))
+            await self.tasks.start(self._press(interaction))
         elif interaction.type is discord.InteractionType.modal_submit:
-            await self._tasks.start(self._submitted(interaction))
+            await self.tasks.start(self._submitted(interaction))
 
     async def on_command_error(
         self, interaction: discord.Interaction, error: app_commands.AppCommandError

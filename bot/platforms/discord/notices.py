@@ -47,7 +47,7 @@ async def answer(
     Args:
         interaction: a command, or the press of a button.
         notice: what to say.
-        words: the language of what Discord's limits make of it.
+        words: the language in which a file is said to be too large.
         placeholder: whether the message that says "thinking" is private, which only acknowledging
             decides: if the notice is to be seen by others than that, the message is removed. `None`
             if there is none.

@@ -6,7 +6,6 @@ Pure: nothing here waits or talks to Discord.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Self
 
@@ -126,14 +125,15 @@ def from_message(
     attachments = pictures(message)
     if answered is not None and answered.author.id != me.id:
         attachments += pictures(answered)
-    reply_to = message.reference.message_id if is_reply(message) and message.reference else None
+    reference = _reference(message)
+    reply_to = None if reference is None else reference.message_id
     if starter is not None and reply_to is None:
         attachments = attachments or pictures(starter)
         reply_to = starter.id
     target = DiscordTarget(str(message.channel.id), reply_to=str(message.id), drawing=drawing)
     return IncomingMessage(
         channel=channel_key(message.channel.id),
-        person=_person(message.author),
+        person=person_of(message.author),
         message_id=str(message.id),
         address=target.to_address(),
         attachments=attachments,
@@ -153,7 +153,7 @@ def from_interaction(
     """A command, perhaps about the message `reply_to`, or the press of a button."""
     return IncomingMessage(
         channel=channel_key(target.channel_id),
-        person=person_of(interaction),
+        person=person_of(interaction.user, interaction.locale.value),
         message_id=str(interaction.id),
         address=target.to_address(),
         attachments=attachments,
@@ -216,15 +216,11 @@ def is_only_user_installed(interaction: discord.Interaction) -> bool:
     )
 
 
-def is_direct(message: discord.Message) -> bool:
-    return isinstance(message.channel, discord.DMChannel)
-
-
 def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
     """Whether the bot should answer: a direct message, a mention, or a reply to the bot."""
     if message.author.bot or message.webhook_id is not None or message.type not in _ANSWERABLE:
         return False
-    if is_direct(message) or me in message.mentions:
+    if isinstance(message.channel, discord.DMChannel) or me in message.mentions:
         return True
     if any(_is_own_role(role, me) for role in message.role_mentions):
         return True
@@ -232,20 +228,18 @@ def is_addressed(message: discord.Message, me: discord.ClientUser) -> bool:
     return answered is not None and answered.author.id == me.id
 
 
-def is_reply(message: discord.Message) -> bool:
-    """Whether a message answers another one; a forwarded one does not."""
-    return (
-        message.reference is not None
-        and message.reference.type is discord.MessageReferenceType.reply
-    )
-
-
 def replied_to(message: discord.Message) -> discord.Message | None:
     """The message that this one answers, if Discord sent it along."""
-    if not is_reply(message) or message.reference is None:
-        return None
-    resolved = message.reference.resolved
+    reference = _reference(message)
+    resolved = None if reference is None else reference.resolved
     return resolved if isinstance(resolved, discord.Message) else None
+
+
+def _reference(message: discord.Message) -> discord.MessageReference | None:
+    """Which message this one answers; a forwarded one answers none."""
+    reference = message.reference
+    is_reply = reference is not None and reference.type is discord.MessageReferenceType.reply
+    return reference if is_reply else None
 
 
 def question(message: discord.Message, me: discord.ClientUser) -> str:
@@ -275,7 +269,7 @@ def command_in(message: discord.Message, me: discord.ClientUser) -> Command:
         CommandError: a command with a value that cannot be used.
     """
     text = question(message, me)
-    typed = parse(text) if is_direct(message) else None
+    typed = parse(text) if isinstance(message.channel, discord.DMChannel) else None
     return Ask(text) if typed is None else typed
 
 
@@ -308,15 +302,18 @@ def action_of(interaction: discord.Interaction) -> Action | None:
 def submitted_prompt(interaction: discord.Interaction) -> str:
     """What stands in the prompt's field of a submitted form."""
     data: Any = interaction.data or {}
-    fields = _fields(data.get("components", []))
-    return next((each.get("value", "") for each in fields if each["custom_id"] == PROMPT_FIELD), "")
+    pending = list(data.get("components", []))
+    while pending:  # fields stand in rows, under labels or by themselves, as they were sent
+        each = pending.pop()
+        if each.get("custom_id") == PROMPT_FIELD:
+            return str(each.get("value", ""))
+        pending += each.get("components", [])
+        if "component" in each:
+            pending.append(each["component"])
+    return ""
 
 
-def person_of(interaction: discord.Interaction) -> Person:
-    return _person(interaction.user, interaction.locale.value)
-
-
-def _person(user: discord.User | discord.Member, language: str = "") -> Person:
+def person_of(user: discord.User | discord.Member, language: str = "") -> Person:
     return Person(PLATFORM, str(user.id), user.display_name, language)
 
 
@@ -356,13 +353,3 @@ def _looks_like_picture(item: discord.Attachment) -> bool:
 def _is_own_role(role: discord.Role, me: discord.ClientUser) -> bool:
     """People pick the role that Discord made for the bot as easily as the bot itself."""
     return role.tags is not None and role.tags.bot_id == me.id
-
-
-def _fields(components: list[Any]) -> Iterator[Any]:
-    """All fields, in rows, under labels or by themselves: Discord sends what it was given."""
-    for each in components:
-        if "custom_id" in each:
-            yield each
-        yield from _fields(each.get("components", []))
-        if "component" in each:
-            yield from _fields([each["component"]])

@@ -106,9 +106,9 @@ def may_write(allowed: discord.Permissions | None, channel: object) -> bool:
     return allowed is None or bool(getattr(allowed, _writing(channel)))
 
 
-async def advice(client: discord.Client, *, reads_messages: bool) -> list[str]:
+async def advice(client: discord.Client, intents: discord.Intents) -> list[str]:
     """What the operator should know about intents, servers and the bot's roles there."""
-    found = [] if reads_messages else [_CONTENT_INTENT]
+    found = [] if intents.message_content else [_CONTENT_INTENT]
     if client.application_id is None:
         return found
     link = discord.utils.oauth_url(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from asyncio import timeout
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Self, TypeVar
@@ -148,9 +147,8 @@ class DiscordSurface:
             return None
         await search.acquire()
         try:
-            with translated():
-                async with timeout(REQUEST_TIMEOUT_SECONDS):
-                    candidates = await self._channel.answers(self._me, search.anchor["after"])
+            async with translated(REQUEST_TIMEOUT_SECONDS):
+                candidates = await self._channel.answers(self._me, search.anchor["after"])
         except SurfaceForbidden:
             return None  # it may write here but not read
         for message_id in candidates:
@@ -236,19 +234,18 @@ class DiscordSurface:
     async def _send(self, request: Callable[[Endpoint], Awaitable[T]]) -> T:
         """One request: through the interaction while that lives, then through the channel."""
         try:
-            with translated():
-                async with timeout(REQUEST_TIMEOUT_SECONDS):
-                    if self._interaction is not None and self._clock() < self._leave_at:
-                        try:
-                            return await request(self._interaction)
-                        except discord.HTTPException as error:
-                            if not interaction_ended(error):
-                                raise
-                            log.info("interaction ended early", code=error.code)
-                            self._interaction = None
-                    if not self._target.member:
-                        raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
-                    return await request(self._channel)
+            async with translated(REQUEST_TIMEOUT_SECONDS):
+                if self._interaction is not None and self._clock() < self._leave_at:
+                    try:
+                        return await request(self._interaction)
+                    except discord.HTTPException as error:
+                        if not interaction_ended(error):
+                            raise
+                        log.info("interaction ended early", code=error.code)
+                        self._interaction = None
+                if not self._target.member:
+                    raise SurfaceForbidden("The interaction is over.", "discord-forbidden-late")
+                return await request(self._channel)
         finally:
             self.rate_limit_info = rate_limit_info.get()
 
