@@ -89,7 +89,6 @@ class TelegramAdapter:
 
     @property
     def name(self) -> str:
-        """`"telegram"`."""
         return PLATFORM
 
     def routes(self) -> Sequence[web.RouteDef]:
@@ -180,12 +179,11 @@ class TelegramAdapter:
 
     async def _log_in(self) -> None:
         backoff = self._timing.backoff()
-        refused = False
-        while not refused:
+        while True:
             try:
                 await self._bot.initialize()
             except InvalidToken:
-                refused = True
+                break
             except TelegramError as error:
                 await asyncio.sleep(pause_after(error, backoff))
             else:

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from typing import Any, Final, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import httpx
 from telegram import (
@@ -35,6 +35,7 @@ from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.updates import is_update, parse_update
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 PLATFORM: Final = "telegram"
 NO_LINK_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
@@ -170,15 +171,13 @@ class ChatClient:
     ) -> Message:
         """Send a text; `api_kwargs` are parameters that python-telegram-bot does not know."""
         return await self._in_chat(
-            lambda chat: self._bot.send_message(
-                chat,
-                shown.text,
-                entities=shown.entities,
-                link_preview_options=NO_LINK_PREVIEW,
-                reply_markup=markup,
-                api_kwargs=api_kwargs,
-                **self._aim,
-            )
+            self._bot.send_message,
+            shown.text,
+            entities=shown.entities,
+            link_preview_options=NO_LINK_PREVIEW,
+            reply_markup=markup,
+            api_kwargs=api_kwargs,
+            **self._aim,
         )
 
     async def edit_text(
@@ -199,13 +198,14 @@ class ChatClient:
     async def edit_caption(self, message_id: int, shown: Rendered) -> Message | bool:
         """Change the text below a picture. Returns the message as it is then."""
         return await self._in_chat(
-            lambda chat: self._bot.edit_message_caption(
-                chat, message_id, caption=shown.text, caption_entities=shown.entities
-            )
+            self._bot.edit_message_caption,
+            message_id,
+            caption=shown.text,
+            caption_entities=shown.entities,
         )
 
     async def delete(self, message_id: int) -> None:
-        await self._in_chat(lambda chat: self._bot.delete_message(chat, message_id))
+        await self._in_chat(self._bot.delete_message, message_id)
 
     async def draft(self, shown: Rendered) -> None:
         """Show a draft; a topic has drafts of its own."""
@@ -224,23 +224,18 @@ class ChatClient:
             try:
                 if len(photos) == 1:
                     return [await self.send_photo(photos[0].data, photos[0].name, shown)]
-                return await self._send_album(
-                    shown, [InputMediaPhoto(each.data, filename=each.name) for each in photos]
-                )
+                album = [InputMediaPhoto(each.data, filename=each.name) for each in photos]
+                return await self._in_chat(self._bot.send_media_group, album, **self._below(shown))
             except BadRequest as error:
                 if not (is_not_a_photo(error) or lacks_right_to_files(error)):
                     raise
         if len(files) == 1:
             return [await self.send_file(files[0], shown)]
-        return await self._send_album(
-            shown,
-            [
-                InputMediaDocument(
-                    each.data, filename=each.name, disable_content_type_detection=True
-                )
-                for each in files
-            ],
-        )
+        documents = [
+            InputMediaDocument(each.data, filename=each.name, disable_content_type_detection=True)
+            for each in files
+        ]
+        return await self._in_chat(self._bot.send_media_group, documents, **self._below(shown))
 
     async def send_file(
         self, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None = None
@@ -248,37 +243,31 @@ class ChatClient:
         """Send any file, with a caption and perhaps with buttons."""
         # Without the detection switched off, a small WebP file becomes a sticker.
         return await self._in_chat(
-            lambda chat: self._bot.send_document(
-                chat,
-                file.data,
-                filename=file.name,
-                disable_content_type_detection=True,
-                reply_markup=markup,
-                **self._below(shown),
-            )
+            self._bot.send_document,
+            file.data,
+            filename=file.name,
+            disable_content_type_detection=True,
+            reply_markup=markup,
+            **self._below(shown),
         )
 
     async def send_photo(self, photo: bytes | str, name: str, shown: Rendered) -> Message:
         """Send a JPEG or PNG, or one that the server has already, by its file id."""
-        return await self._in_chat(
-            lambda chat: self._bot.send_photo(chat, photo, filename=name, **self._below(shown))
-        )
+        return await self._in_chat(self._bot.send_photo, photo, filename=name, **self._below(shown))
 
-    async def _send_album(
-        self, shown: Rendered, media: Sequence[InputMediaPhoto] | Sequence[InputMediaDocument]
-    ) -> Sequence[Message]:
-        return await self._in_chat(
-            lambda chat: self._bot.send_media_group(chat, media, **self._below(shown))
-        )
-
-    async def _in_chat(self, send: Callable[[int], Awaitable[_T]]) -> _T:
-        """Send to the chat, wherever it moved to."""
+    async def _in_chat(
+        self,
+        request: Callable[Concatenate[int, _P], Awaitable[_T]],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        """Make a request for the chat, wherever it moved to."""
         chat = self.target.chat_id
         try:
-            return await send(self._state.moved.get(chat, chat))
+            return await request(self._state.moved.get(chat, chat), *args, **kwargs)
         except ChatMigrated as error:
             self._state.moved[chat] = error.new_chat_id
-            return await send(error.new_chat_id)
+            return await request(error.new_chat_id, *args, **kwargs)
 
     def _below(self, shown: Rendered) -> dict[str, Any]:
         """Where a picture goes, and the text as its caption."""

@@ -132,9 +132,9 @@ def is_too_late(error: TelegramError) -> bool:
     return isinstance(error, BadRequest) and "query is too old" in error.message.lower()
 
 
-def is_without_drafts(error: BadRequest) -> bool:
+def is_without_drafts(error: TelegramError) -> bool:
     """Whether this chat can show no drafts."""
-    return _names(error, _NO_DRAFTS)
+    return isinstance(error, BadRequest) and _names(error, _NO_DRAFTS)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 from cachetools import TTLCache
-from telegram import Bot, CallbackQuery, ChatMember, ChatMemberUpdated, Message, Update, User
+from telegram import Bot, CallbackQuery, ChatMember, Message, Update, User
 from telegram.error import TelegramError
 
 from bot.actions import Action, Verb
@@ -77,8 +77,8 @@ class Handlers:
         if (message := update.message) is not None:
             for item in album or [message]:
                 self._state.saw(item.chat_id, item.message_id)
-            if message.migrate_to_chat_id is not None:
-                await self._move(message.chat_id, message.migrate_to_chat_id)
+            if (new := message.migrate_to_chat_id) is not None:
+                await self._move(message.chat_id, new)
             await self._message(album or [message])
         elif update.edited_message is not None:
             await self._edited(update.edited_message)
@@ -88,8 +88,17 @@ class Handlers:
             self._inline.offer(update.inline_query)
         elif update.chosen_inline_result is not None and self._inline is not None:
             await self._inline.chosen(update.chosen_inline_result)
-        elif update.my_chat_member is not None:
-            _log_membership(update.my_chat_member)
+        elif (change := update.my_chat_member) is not None:
+            status = change.new_chat_member.status
+            what = "bot removed from chat" if status in _LEFT else "bot added to chat"
+            _log.info(what, chat=change.chat.id, status=status)
+
+    async def _move(self, old: int, new: int) -> None:
+        """A group became a supergroup, which has an id of its own."""
+        await self._dispatcher.moved(
+            ChannelKey(PLATFORM, (str(old),)), ChannelKey(PLATFORM, (str(new),))
+        )
+        self._state.moved[old] = new
 
     async def _message(self, items: Sequence[Message]) -> None:
         parsed = parse_message(items, self._bot.bot)
@@ -153,15 +162,13 @@ class Handlers:
             self._answer(parsed, notice)
 
     async def _pressed(self, query: CallbackQuery) -> None:
-        press = parse_callback(query)
-        if press is None:
-            self._notices.acknowledge(query.id)
-            return
-        notice = None
-        with skipped_when_broken(_log, "press skipped", query=query.id):
-            notice = await self._press(press, query.from_user)
+        press, notice = parse_callback(query), None
+        if press is not None:
+            with skipped_when_broken(_log, "press skipped", query=query.id):
+                notice = await self._press(press, query.from_user)
         # Whatever went wrong: a press without an answer leaves the button spinning.
-        self._notices.answer(Listener(query.from_user.id, query.id), press.target, notice)
+        target = None if press is None else press.target
+        self._notices.answer(Listener(query.from_user.id, query.id), target, notice)
 
     async def _press(self, press: ParsedCallback, user: User) -> Notice | None:
         message, action = press.message, press.action
@@ -207,20 +214,6 @@ class Handlers:
             sent=Notice(words("telegram-handed-over")),
             refused=Notice(words("telegram-write-first", bot=f"@{self._bot.username}")),
         )
-
-    async def _move(self, old: int, new: int) -> None:
-        """A group became a supergroup, which has an id of its own."""
-        await self._dispatcher.moved(
-            ChannelKey(PLATFORM, (str(old),)), ChannelKey(PLATFORM, (str(new),))
-        )
-        self._state.moved[old] = new
-
-
-def _log_membership(change: ChatMemberUpdated) -> None:
-    """Blocked, removed or added: there is nothing to do, but it is good to know."""
-    status = change.new_chat_member.status
-    what = "bot removed from chat" if status in _LEFT else "bot added to chat"
-    _log.info(what, chat=change.chat.id, status=status)
 
 
 class ChatAdmins:

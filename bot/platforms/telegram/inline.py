@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 from telegram import (
@@ -99,7 +100,7 @@ class Inline:
         self._bot = bot
         self._dispatcher = dispatcher
         self._state = state
-        self._offers: dict[int, asyncio.Task[None]] = {}
+        self._offers: WeakValueDictionary[int, asyncio.Task[None]] = WeakValueDictionary()
         self._tasks = BackgroundTasks()
 
     def offer(self, query: InlineQuery) -> None:
@@ -107,13 +108,7 @@ class Inline:
         person = query.from_user.id
         if (before := self._offers.get(person)) is not None:
             before.cancel()
-        task = self._offers[person] = self._tasks.start(self._offer(query))
-
-        def ended(_: asyncio.Task[None]) -> None:
-            if self._offers.get(person) is task:
-                del self._offers[person]
-
-        task.add_done_callback(ended)
+        self._offers[person] = self._tasks.start(self._offer(query))
 
     async def chosen(self, result: ChosenInlineResult) -> None:
         """Begin to draw, if that is what was chosen.

@@ -56,13 +56,12 @@ def keyboard(rows: Rows) -> InlineKeyboardMarkup | None:
 
     An action that is too long for Telegram loses its button: the message would be refused whole.
     """
-    fitting = [[_button(button) for button in row if _fits(button)] for row in rows]
+    fitting = [
+        [_button(each) for each in row if len(str(each.action).encode()) <= MAX_ACTION_BYTES]
+        for row in rows
+    ]
     shown = [row for row in fitting if row]
     return InlineKeyboardMarkup(shown) if shown else None
-
-
-def _fits(button: Button) -> bool:
-    return len(str(button.action).encode()) <= MAX_ACTION_BYTES
 
 
 def _button(button: Button) -> InlineKeyboardButton:

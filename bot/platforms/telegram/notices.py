@@ -103,21 +103,18 @@ class Notices:
         """Send a question that opens a field for the answer."""
         self._tasks.start(self._send(target, lambda chat: chat.send_text(shown, field)))
 
-    def answer(self, press: Listener, target: TelegramTarget, notice: Notice | None) -> None:
+    def answer(self, press: Listener, target: TelegramTarget | None, notice: Notice | None) -> None:
         """Answer a press: in a small window if it is short and private, else with a message.
 
         Without a notice it is answered all the same, or the button would seem to be stuck.
 
         Args:
             press: who pressed.
-            target: with the message whose button was pressed as the one to reply to.
+            target: with the message whose button was pressed as the one to reply to; `None` if
+                there is nothing to say.
             notice: what to say.
         """
         self._tasks.start(self._answer(press, target, notice))
-
-    def acknowledge(self, query_id: str) -> None:
-        """Answer a press that means nothing, so that the button does not seem to be stuck."""
-        self._tasks.start(self._acknowledge(query_id, ""))
 
     async def close(self) -> None:
         """Let notices on their way arrive, two seconds at most."""
@@ -153,10 +150,16 @@ class Notices:
             self._state.example_file_id = None  # perhaps the server does not have it any more
             await self._deliver(target, notice)
 
-    async def _answer(self, press: Listener, target: TelegramTarget, notice: Notice | None) -> None:
+    async def _answer(
+        self, press: Listener, target: TelegramTarget | None, notice: Notice | None
+    ) -> None:
         alert = "" if notice is None else _alert(notice)
-        await self._acknowledge(press.query_id or "", alert)
-        if notice is None or alert:
+        try:
+            await self._bot.answer_callback_query(press.query_id or "", alert or None, bool(alert))
+        except TelegramError as error:
+            if not is_too_late(error):
+                _log.warning("press not answered", error=str(error))
+        if target is None or notice is None or alert:
             return
         if not notice.replaces or not await self._replace(target, notice):
             await self._say(target, notice, press)
@@ -198,13 +201,6 @@ class Notices:
             return None
         self._state.without_ephemeral.add(listener.occasion)
         return message
-
-    async def _acknowledge(self, query_id: str, alert: str) -> None:
-        try:
-            await self._bot.answer_callback_query(query_id, alert or None, bool(alert))
-        except TelegramError as error:
-            if not is_too_late(error):
-                _log.warning("press not answered", error=str(error))
 
     async def _replace(self, target: TelegramTarget, notice: Notice) -> bool:
         pressed = target.reply_to

@@ -83,15 +83,15 @@ class ParsedMessage:
 
 
 def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None:
-    """Understand a message, or the items of an album as one message.
+    """What a message wants, or an album.
 
     Args:
-        messages: one message, or all items of one album in their order. Never empty.
+        messages: one, or all items of an album in their order. Never empty.
         me: the bot's own account.
 
     Returns:
-        What is wanted, or `None` if it is not meant for the bot: group talk, a command for another
-        bot, a service message.
+        `None` for what is not meant for the bot: group talk, a command for another bot, a service
+        message.
     """
     first = messages[0]
     worded = next((item for item in messages if item.text or item.caption), first)
@@ -111,7 +111,8 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         return unreadable if text or target.private else None
     if worded.entities or worded.caption_entities:
         text = _without_mentions(worded, me)
-    command, draws = _command(text.strip()), None
+    text, draws = text.strip(), None
+    command = _command(text) if text.startswith("/") else Ask(text)
     if isinstance(command, Ask):
         if answered is not None and answered.from_user == me:
             draws = _turn_asked_about(answered) if first.text else None
@@ -120,11 +121,9 @@ def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None
         if draws is None and first.quote is not None and first.quote.is_manual:
             quoted = "\n".join(f"> {line}" for line in first.quote.text.splitlines())
             command = Ask(f"{quoted}\n\n{command.question}".rstrip())
-    message = replace(
-        message,
-        attachments=tuple(each.attachment for each in pictures),
-        reply_to=None if answered is None else str(answered.message_id),
-    )
+    reply_to = None if answered is None else str(answered.message_id)
+    files = tuple(each.attachment for each in pictures)
+    message = replace(message, attachments=files, reply_to=reply_to)
     stills = isinstance(command, Ask) and any(each.still for each in pictures)
     return ParsedMessage(message, target, command, draws, stills)
 
@@ -171,8 +170,7 @@ def person_of(who: User | Chat) -> Person:
 
 
 def _command(text: str) -> Command | CommandError:
-    if not text.startswith("/"):
-        return Ask(text)
+    """What a text that begins with a slash wants; a path is a question like any other."""
     try:
         command = parse_deep_link(text) or parse(text)
     except CommandError as error:

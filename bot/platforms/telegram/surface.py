@@ -12,7 +12,7 @@ import structlog
 from cachetools import LRUCache
 from telegram import Bot, Message
 from telegram.constants import ChatAction
-from telegram.error import BadRequest, RetryAfter, TelegramError
+from telegram.error import RetryAfter, TelegramError
 
 from bot.errors import ContentRefused, MessageGone, PreviewUnsupported, SurfaceForbidden
 from bot.i18n import Catalogue, Words
@@ -38,6 +38,7 @@ from bot.platforms.telegram.updates import MAX_ALBUM_ITEMS
 from bot.reply.pacing import Bucket, Urgency
 from bot.reply.render import markdown
 from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search, Window
+from bot.support import BackgroundTasks
 
 _log = structlog.get_logger(__name__)
 
@@ -220,14 +221,11 @@ class TelegramSurface:
             try:
                 await self._chat.draft(self._chat.render(markdown(content)))
             except TelegramError as error:
-                self._learn_from(error)
+                if is_unknown_method(error):
+                    self._state.drafts = False
+                elif is_without_drafts(error):
+                    self._state.without_drafts[self._target.chat_id] = None
                 raise
-
-    def _learn_from(self, error: TelegramError) -> None:
-        if is_unknown_method(error):
-            self._state.drafts = False
-        elif isinstance(error, BadRequest) and is_without_drafts(error):
-            self._state.without_drafts[self._target.chat_id] = None
 
     def _shown(self, content: Content) -> Rendered:
         shown = self._chat.render(markdown(content))
@@ -292,6 +290,7 @@ class ChatActions:
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
         self._bucket = Bucket(_ACTIONS_PER_SECOND, _ACTIONS_PER_SECOND, time.monotonic())
+        self._tasks = BackgroundTasks()
         self._shown: dict[_ChatAndTopic, _ShownAction] = {}
         self._closed_until: LRUCache[int, float] = LRUCache(_MAX_CLOSED_CHATS)
 
@@ -306,7 +305,7 @@ class ChatActions:
         if self._closed_until.get(where[0], 0.0) > time.monotonic():
             return  # Telegram asked this chat to wait; to go on asking would make that longer
         shown = self._shown[where] = _ShownAction(action, until)
-        shown.task = asyncio.create_task(self._show(where, shown))
+        shown.task = self._tasks.start(self._show(where, shown))
 
     def end(self, where: _ChatAndTopic) -> None:
         """Show it no longer; what is there fades within five seconds."""
@@ -315,10 +314,7 @@ class ChatActions:
             shown.task.cancel()
 
     async def close(self) -> None:
-        tasks = [shown.task for shown in self._shown.values() if shown.task is not None]
-        for where in list(self._shown):
-            self.end(where)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _show(self, where: _ChatAndTopic, shown: _ShownAction) -> None:
         chat, topic = where

@@ -105,22 +105,20 @@ class Webhook:
         try:
             await deliveries.recall()
             self._deliveries = deliveries
-            await self._watch(bot, ready)
+            backoff, up = self._timing.backoff(), False
+            self._is_set, self._reported_until = False, time.time()
+            while True:
+                pause = await self._check(bot, backoff)
+                if up is not (pause is None):
+                    up = not up
+                    ready(up)
+                if pause is None:
+                    backoff.reset()
+                    pause = self._timing.webhook_check_seconds
+                await asyncio.sleep(pause)
         finally:
             self._deliveries = None
             await deliveries.close()
-
-    async def _watch(self, bot: Bot, ready: Callable[[bool], None]) -> None:
-        backoff, up = self._timing.backoff(), False
-        self._is_set, self._reported_until = False, time.time()
-        while True:
-            pause = await self._check(bot, backoff)
-            if up is not (pause is None):
-                up = pause is None
-                ready(up)
-            if pause is None:
-                backoff.reset()
-            await asyncio.sleep(self._timing.webhook_check_seconds if pause is None else pause)
 
     async def _check(self, bot: Bot, backoff: Backoff) -> float | None:
         """Look after the webhook; seconds to pause after trouble, or `None` if all is well."""
