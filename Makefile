@@ -2,9 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# Test processes. Most tests wait for a server or a process, so three share two cores well.
-# The files with the longest tests come first by name; left to xdist, which takes those with the most
-# tests first, one process would have them all to itself at the end.
+# Test processes. Most tests wait for a server or a process, so three share two cores well. Which
+# tests begin first, and which stay together, is decided in tests/conftest.py.
 JOBS ?= 3
 
 # Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
@@ -34,7 +33,7 @@ demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
 test: $(VENV)/.dev $(VENV)/.gradio5
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: lint
 	$(BIN)/mypy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers.databases import blank, file_storage, storage, where
@@ -40,3 +41,18 @@ for _name in [name for name in os.environ if name.startswith("JANUS_BOT_")]:
     del os.environ[_name]
 for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
     os.environ.pop(_name, None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out well: what is slow begins first, what shares a fixture stays together.
+
+    Several processes take one test after the other, so one that begins last and takes a minute
+    would keep a single process busy at the end. And each process that runs a test of a module makes
+    the fixtures of that module for itself, which may be a browser or a whole installation.
+    """
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        if any(definitions[-1].scope == "module" for definitions in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -175,6 +175,7 @@ def skip_without_index(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 @installs
+@pytest.mark.slow
 def test_wheel_has_all_that_runs_and_nothing_else(image: Image) -> None:
     """Migrations, the web page and the type marker are inside; tests and caches are not."""
     [wheel] = (image.root / "wheels").glob("*.whl")
@@ -192,6 +193,7 @@ def test_wheel_has_all_that_runs_and_nothing_else(image: Image) -> None:
 
 
 @installs
+@pytest.mark.slow
 def test_installed_program_runs_outside_the_checkout(image: Image) -> None:
     """The console script starts, and its package is the installed one."""
     assert "Usage" in image.run(["janus-bot", "--help"]).stdout
@@ -200,6 +202,7 @@ def test_installed_program_runs_outside_the_checkout(image: Image) -> None:
 
 
 @installs
+@pytest.mark.slow
 def test_pinned_dependencies_agree(image: Image) -> None:
     """No package in the image asks for another version of one that is there."""
     done = image.run(["python", "-m", "pip", "check"])
@@ -207,6 +210,7 @@ def test_pinned_dependencies_agree(image: Image) -> None:
 
 
 @installs
+@pytest.mark.slow
 def test_container_starts_is_healthy_and_stops(image: Image) -> None:
     """The entry point serves, the health check passes, the stop signal ends it with code 0."""
     runtime = stages()[-1]

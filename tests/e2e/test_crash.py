@@ -24,6 +24,7 @@ LONGER = pytest.mark.skipif(
         pytest.param(Victim.SPACE, marks=LONGER),
     ],
 )
+@pytest.mark.slow
 async def test_every_request_is_answered_exactly_once(victim: Victim, tmp_path: Path) -> None:
     """Nothing is lost, nothing is there twice, and no placeholder stays behind."""
     plan = Plan(victim, kills=3, turns=15, seed=7, rooms=6)

@@ -53,6 +53,7 @@ async def five_pictures(page: Page) -> None:
         await expect(picture).to_have_js_property("naturalWidth", 768, timeout=WAIT_MS)
 
 
+@pytest.mark.slow
 async def test_the_demo_answers_and_draws(tmp_path: Path) -> None:
     """A question about a picture and `/imagine a red fox` work in the browser, and stay."""
     async with running_bot(tmp_path, "demo") as bot, async_playwright() as playwright:

@@ -64,6 +64,7 @@ def finished(message: dict[str, Any]) -> bool:
     return not text.startswith(WORKING)
 
 
+@pytest.mark.slow
 async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: Path) -> None:
     """A sign of life, queue and progress in one draft, the answer; then again about that photo."""
     ann, bea = telegram.person("Ann"), telegram.person("Bea")
@@ -92,6 +93,7 @@ async def test_a_photo_question_on_telegram(telegram: TelegramServer, tmp_path: 
         assert len(telegram.called("sendMessage")) == 3
 
 
+@pytest.mark.slow
 async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> None:
     """Deferred at once, progress in the message, five pictures; the same seed gives them again."""
     ann = discord.person("Ann")
@@ -130,6 +132,7 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         assert not discord.refused
 
 
+@pytest.mark.slow
 async def test_sigterm_in_the_middle_and_a_new_start(
     telegram: TelegramServer, discord: DiscordServer, tmp_path: Path
 ) -> None:
