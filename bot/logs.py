@@ -1,4 +1,4 @@
-"""Logging: one format for our own events and for those of the libraries, and no secrets in it."""
+"""Logging: one format for our own events and those of libraries, with all secrets removed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import structlog
 from structlog.typing import Processor
 
 CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic", "discord.client")
-"""Loggers with a line for every request or step; from them only warnings are of use.
+"""Loggers that write a line for every request or step; only their warnings are useful.
 
-Lines of `httpx` hold the Telegram token besides: it is a part of the URL.
+Lines of `httpx` would also hold the Telegram token, which is part of the URL.
 """
 
 MIN_SECRET_CHARS = 4
@@ -33,10 +33,10 @@ def configure(
     """Set logging up for this process; a later call replaces an earlier one.
 
     Args:
-        level: `debug`, `info`, `warning`, `error` or `critical`: the least that is written.
+        level: the lowest that is written: `debug`, `info`, `warning`, `error` or `critical`.
         format: `auto` is `console` if `stream` is a terminal, `json` otherwise.
-        secrets: texts that never appear in a line, a traceback included. Those shorter than
-            `MIN_SECRET_CHARS` are not looked for.
+        secrets: texts that never appear in a line or a traceback, except those shorter than
+            `MIN_SECRET_CHARS`.
         stream: where lines go; standard error by default.
     """
     stream = sys.stderr if stream is None else stream
@@ -87,7 +87,7 @@ class Redactor:
                 json.dumps(repr(secret)[1:-1])[1:-1],  # in a traceback in a JSON line
             )
         }
-        # The longest first, so that a secret within another leaves no rest of the longer one.
+        # The longest first, so that a secret within another leaves no part of the longer one.
         longest_first = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
@@ -102,7 +102,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     redact = Redactor(())
 
     def format(self, record: logging.LogRecord) -> str:
-        # Last of all, because only here the line is complete: fields, traceback and stack.
+        # Only here is the line complete: fields, traceback and stack.
         return self.redact(super().format(record))
 
 

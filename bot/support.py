@@ -1,4 +1,4 @@
-"""Small things that several parts share and no library does better.
+"""Small things that several parts share, and that no library does better.
 
 For dictionaries that forget, use `cachetools` (`LRUCache`, `TTLCache`, `FIFOCache`) directly.
 """
@@ -23,11 +23,11 @@ _T = TypeVar("_T")
 
 
 class TooManyBytes(Exception):
-    """A source gave more bytes than its reader takes."""
+    """A source gave more bytes than its reader accepts."""
 
 
 class Backoff:
-    """Pauses between failures, each twice as long as the one before it.
+    """Pauses between failures, each twice as long as the last.
 
     Args:
         first_seconds: the first pause; above 0.
@@ -46,7 +46,7 @@ class Backoff:
         return pause
 
     def reset(self) -> None:
-        """It worked: the next failure is a first one again."""
+        """It worked: the next failure counts as a first one again."""
         self._pause = self._first
 
 
@@ -60,9 +60,9 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, _T], *, name: str | None = None) -> asyncio.Task[_T]:
-        """Begin some work beside the caller.
+        """Start some work beside the caller.
 
-        An exception that nobody asks the task for goes to the event loop's handler, as ever.
+        An exception that nobody collects goes to the event loop's handler, as usual.
         """
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
@@ -73,7 +73,7 @@ class BackgroundTasks:
         """Cancel all of them and wait for their end. Their errors are dropped.
 
         Args:
-            grace_seconds: that they get to end by themselves first.
+            grace_seconds: how long they may take to end by themselves first.
 
         Cancelling: they are cancelled at once.
         """
@@ -89,11 +89,10 @@ class BackgroundTasks:
 
 @contextmanager
 def skipped_when_broken(log: BoundLogger, event: str, **fields: object) -> Iterator[None]:
-    """Handle one event of a platform: a fault in it costs that event and no other.
+    """Handle one event of a platform: an error in it costs that event and no other.
 
-    The one place where faults of handlers end; they are logged with their traceback. A
-    `StorageError` passes, because then nothing was written down and the event is to be handled
-    again.
+    The one place where unexpected errors of handlers end; they are logged with their traceback. A
+    `StorageError` passes, because then nothing was stored and the event must be handled again.
 
     Args:
         log: of the module whose event it is.
@@ -101,7 +100,7 @@ def skipped_when_broken(log: BoundLogger, event: str, **fields: object) -> Itera
         fields: what else it says.
 
     Raises:
-        StorageError: nothing could be written down.
+        StorageError: nothing could be stored.
     """
     try:
         yield
@@ -115,8 +114,8 @@ async def read_bounded(chunks: AsyncIterable[bytes], max_bytes: int) -> bytes:
     """All bytes of a stream, e.g. the body of a download.
 
     Raises:
-        TooManyBytes: more than `max_bytes` came; nothing is read beyond the chunk that was too
-            much.
+        TooManyBytes: more than `max_bytes` came; nothing is read beyond the chunk that exceeded
+            it.
     """
     data = bytearray()
     async for chunk in chunks:
@@ -127,11 +126,11 @@ async def read_bounded(chunks: AsyncIterable[bytes], max_bytes: int) -> bytes:
 
 
 def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Write a file so that it is there whole or not at all, and outlives a power failure.
+    """Write a file so that it is there whole or not at all, and survives a power failure.
 
-    The folder is made if it is not there. While it is written the file has another name in the same
-    folder, which begins with a dot and its own name; a process that dies leaves such a file behind.
-    Blocks for the disk, so an event loop runs it in a thread.
+    The folder is made if it is not there. While being written the file has another name in the same
+    folder, a dot followed by its own name; a process that dies leaves such a file behind. Blocks
+    for the disk, so an event loop runs it in a thread.
 
     Args:
         path: replaced if it is there already.
@@ -156,7 +155,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk: a new file lasts only once its name does.
+    """Flush the names in a folder to disk: a new file survives only once its name does.
 
     Raises:
         OSError: the disk refused.

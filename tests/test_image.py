@@ -409,7 +409,7 @@ async def test_who_gives_up_ends_the_process() -> None:
     """Half of an answer would be taken for the next picture's."""
     worker = PictureWorker()
     task = asyncio.create_task(worker.normalise(SAMPLES["PNG"]))
-    while worker._process is None:
+    while worker._process is None:  # noqa: ASYNC110 - nothing tells when it starts
         await asyncio.sleep(0)
     task.cancel()
     process = worker._process

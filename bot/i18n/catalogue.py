@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fluent.runtime import FluentBundle
 
 DEFAULT: Final = "en"
-"""Complete, so whatever another language lacks is said in it."""
+"""Complete, so it provides whatever another language lacks."""
 
 _HERE: Final = Path(__file__).parent
 
@@ -21,8 +21,8 @@ _HERE: Final = Path(__file__).parent
 class Words:
     """The sentences of one language.
 
-    Those that say nothing about any value are kept as they are; menus need no others. Fluent's
-    runtime, with the rules and numbers of a language, comes with the first sentence that needs it.
+    Sentences without values are kept as they are; menus need no others. Fluent's runtime, with the
+    plural rules of a language, is loaded with the first sentence that needs it.
 
     Args:
         folders: of this language and of the one to fall back on, each called by its tag.
@@ -58,7 +58,7 @@ class Words:
 
 
 class Catalogue:
-    """All languages. Each is read when it is first spoken.
+    """All languages. Each is read when it is first used.
 
     Args:
         folder: with a folder per language.
@@ -108,10 +108,10 @@ def _text(pattern: Pattern | None) -> str | None:
 
 @cache
 def _bundle(folder: Path) -> FluentBundle:
-    """A language, read once in a process: parsing takes more than a tenth of a second."""
+    """A language, read once per process: parsing takes more than a tenth of a second."""
     from fluent.runtime import FluentBundle, FluentResource  # noqa: PLC0415 - five megabytes
 
-    # Marks around each value would be seen in chats, and count towards their limits.
+    # Marks around each value would be visible in chats, and count towards their limits.
     bundle = FluentBundle([folder.name], use_isolating=False)
     for file in sorted(folder.glob("*.ftl")):
         bundle.add_resource(FluentResource(file.read_text("utf-8")))

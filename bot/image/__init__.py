@@ -1,6 +1,6 @@
-"""Pictures as bytes: which ones are taken, and in which form they are sent on.
+"""Pictures as bytes: which ones are accepted, and in which form they are sent on.
 
-What is imported here needs no Pillow; what does is in modules of its own.
+What is imported here does without Pillow; what needs it is in modules of its own.
 """
 
 from bot.image.formats import is_accepted_format, size

@@ -1,7 +1,7 @@
-"""The worker's own side: `python -m bot.image` makes one picture after the other fit to be sent on.
+"""The worker's end: `python -m bot.image` makes one picture after another fit to be sent on.
 
-A request is a line with a number of bytes, and the bytes. An answer is a line of JSON, and as many
-bytes as it says. An exception that nobody expected ends the process: its picture is unreadable.
+A request is a line with a number of bytes, then the bytes. An answer is a line of JSON, then as
+many bytes as it says. An unexpected exception ends the process: that picture is unreadable.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from bot.errors import ImageError
 from bot.image.normalising import normalise
 
 _MAX_MEMORY_BYTES = 2 * 2**30
-"""Of address space. Decoding the largest picture that is taken needs a quarter of it."""
+"""Of address space. Decoding the largest picture accepted needs a quarter of it."""
 
 
 def main() -> None:
-    """Work until standard input ends."""
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-    warnings.simplefilter("ignore")  # Pillow warns of what is odd about a file; nobody could act
+    warnings.simplefilter("ignore")  # Pillow warns about odd files; nobody could act on it
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := requests.readline():
         data = requests.read(int(line))

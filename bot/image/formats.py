@@ -20,7 +20,7 @@ _FOREIGN: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "an archive or a document"),
     (0, b"\x1f\x8b", "an archive"),
 )
-"""Offset, bytes and name of files that people send in place of a picture, first match wins."""
+"""Offset, bytes and name of other files that people send as pictures; the first match wins."""
 
 WANTED = "Send a JPEG, PNG, WebP, GIF or BMP."
 """What to do about any other file."""

@@ -1,7 +1,7 @@
 """Pictures made fit to be stored and sent on, with Pillow.
 
-What people send is decoded in a process of its own (`bot.image.worker`), so an exception of Pillow
-that nobody expected costs one picture, and the bot nothing.
+What people send is decoded in a process of its own (`bot.image.worker`), so an unexpected exception
+of Pillow's costs one picture and does the bot no harm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bot.files import File
 from bot.image.formats import WANTED, is_accepted_format
 
 MAX_SIDE = 1024
-"""Pixels. The Space's encoder sees 384; more than this only costs time on the way."""
+"""Pixels. The Space's encoder sees 384; more than this only costs time in transit."""
 MAX_BYTES = 20 * 1024 * 1024
 """What Telegram lets a bot download, and more than Discord lets most people send."""
 MAX_PIXELS = 50_000_000
@@ -33,8 +33,8 @@ MAX_PIXELS = 50_000_000
 DAMAGED = "The picture is damaged or not complete. Try sending it again."
 
 _JPEG_QUALITY = 92
-_PNG_BYTES = 512 * 1024
-"""A PNG larger than this is a photograph for all that matters, and goes out as JPEG."""
+_MAX_PNG_BYTES = 512 * 1024
+"""A PNG larger than this is as good as a photograph, and goes out as JPEG."""
 
 OPENERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
     "image/jpeg": JpegImageFile,
@@ -71,8 +71,8 @@ def normalise(
 
     Upright (EXIF orientation applied), the first frame of an animation, on white where it was
     transparent, at most `max_side` pixels wide and high, without any metadata: no place, no
-    camera, no comment. JPEG in gives JPEG out; the rest stays lossless unless that takes more
-    than 512 KiB. The same bytes give the same result.
+    camera, no comment. A JPEG stays a JPEG; anything else is lossless unless that takes more than
+    512 KiB. The same bytes give the same result.
 
     Args:
         data: the file as it arrived.
@@ -83,7 +83,7 @@ def normalise(
     Raises:
         ImageTooLarge: too many bytes or pixels.
         ImageUnreadable: truncated, broken, or not a picture that the Space can read.
-        Exception: whatever else Pillow makes of a broken file, as it documents none of it.
+        Exception: whatever else Pillow raises for a broken file; it documents none of it.
     """
     if len(data) > max_bytes:
         raise ImageTooLarge(
@@ -120,7 +120,7 @@ def _decode(image: ImageFile, max_side: int) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except (*BROKEN, KeyError, TypeError):
-        orientation = None  # the pixels are whole; only what EXIF says about them is not
+        orientation = None  # the pixels are fine; only the EXIF data is broken
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     return image if turn is None else image.transpose(turn)
 
@@ -129,7 +129,7 @@ def _encode(image: Image.Image, *, lossy: bool) -> File:
     buffer = io.BytesIO()
     if not lossy:
         image.save(buffer, "PNG")
-        if buffer.tell() <= _PNG_BYTES:
+        if buffer.tell() <= _MAX_PNG_BYTES:
             return File(buffer.getvalue(), "image/png")
         buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=_JPEG_QUALITY)
@@ -137,7 +137,7 @@ def _encode(image: Image.Image, *, lossy: bool) -> File:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """RGB on white, as a new image so that nothing of the file's `info` is carried along."""
+    """RGB on white, as a new image, so that nothing of the file's `info` is carried over."""
     image = opaque_or_alpha(image)
     plain = Image.new("RGB", image.size, "white")
     plain.paste(image, mask=image.getchannel("A") if image.mode == "RGBA" else None)

@@ -1,4 +1,4 @@
-"""A picture as a file to keep: what made it travels inside."""
+"""A picture as a file to keep, with the recipe that made it inside."""
 
 from __future__ import annotations
 

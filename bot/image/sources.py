@@ -1,4 +1,4 @@
-"""The bytes of a picture, in whatever form it is handed over."""
+"""The bytes of a picture, in whatever form it is passed in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ImageSource: TypeAlias = Union[
     bytes, bytearray, memoryview, str, os.PathLike[str], BinaryIO, "Image.Image"
 ]
-"""Every form in which a picture may be handed over; a `str` is a data URL or a path."""
+"""Every form in which a picture may be passed in; a `str` is a data URL or a path."""
 
 
 def to_bytes(source: ImageSource) -> bytes:
@@ -27,8 +27,8 @@ def to_bytes(source: ImageSource) -> bytes:
 
     Args:
         source: the bytes themselves, a data URL, a path, a file open for reading bytes, or an
-            image of Pillow, which becomes a PNG. A file that can be rewound is left where it was,
-            as another Space may be asked with it.
+            image of Pillow, which becomes a PNG. A seekable file is left at the position it had,
+            because another Space may be asked with it.
 
     Raises:
         ImageUnreadable: the file cannot be read, or the data URL is not one.
@@ -43,7 +43,7 @@ def to_bytes(source: ImageSource) -> bytes:
             return _from_data_url(source)
         case str() | os.PathLike():
             return _from_path(Path(source))
-    # Where Pillow was never imported nobody can have an image of it; importing it takes memory.
+    # If Pillow was never imported, this is not one of its images; importing it takes memory.
     if (pillow := sys.modules.get("PIL.Image")) and isinstance(source, pillow.Image):
         return _from_pillow(source)
     return _from_file(cast("BinaryIO", source))

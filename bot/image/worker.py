@@ -1,8 +1,8 @@
 """Decodes what people send, in a process that may die of it.
 
-Pillow decodes in C, and hostile files are made for such code. Here a file can cost no more than its
-process, which has limits on memory and on time; and a bot to which nobody sends pictures does
-without Pillow.
+Pillow decodes in C, and hostile files target such code. Here a file can bring down no more than
+this process, which has limits on memory and time; and a bot to which nobody sends pictures never
+loads Pillow.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from bot.files import File
 log = structlog.get_logger(__name__)
 
 _MAX_PICTURE_SECONDS = 20.0
-"""For one picture; the slowest that is taken needs about two on a small machine."""
+"""For one picture; the slowest one accepted needs about two on a small machine."""
 _IDLE_SECONDS = 60.0
 """After this the process ends; the next picture starts another, in a fifth of a second."""
 
 
 class PictureWorker:
-    """One process, started when there is a picture and ended when there was none for a while.
+    """One process, started for a picture and ended when none has come for a while.
 
-    Pictures are decoded one at a time, so that the pixels of only one are in memory.
+    Pictures are decoded one at a time, so that only one is in memory as pixels.
     """
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class PictureWorker:
             await process.wait()
 
     def _end(self) -> None:
-        """Let the process end by itself: there is nothing more to read."""
+        """Let the process end by itself, by leaving it nothing to read."""
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()

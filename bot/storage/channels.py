@@ -19,7 +19,7 @@ _DIGITS = "0123456789"
 
 
 class ChannelStore:
-    """Channels, apart from their turns, and what is set in channels and servers.
+    """Channels, apart from their turns, and the settings of channels and servers.
 
     Raises:
         StorageError: from any method, when the database cannot be used.
@@ -31,7 +31,7 @@ class ChannelStore:
         self._database = database
 
     async def conversation(self, channel: ChannelKey) -> JsonConversation:
-        """What the provider keeps for this channel; an empty one at first.
+        """What the provider keeps for this channel; empty at first.
 
         Raises:
             SchemaTooNew: it was written by a newer version.
@@ -48,9 +48,9 @@ class ChannelStore:
             raise SchemaTooNew(f"Channel {channel} holds a {error}.") from error
 
     async def reset(self, channel: ChannelKey) -> None:
-        """History begins anew from here; nothing is deleted.
+        """Start a new history from here; nothing is deleted.
 
-        A turn accepted before belongs to the time before, whenever it is answered.
+        A turn accepted before belongs to the old one, whenever it is answered.
         """
         async with self._database.write(durable=True) as connection:
             await connection.execute(
@@ -64,7 +64,7 @@ class ChannelStore:
     async def saw(self, channel: ChannelKey, message_id: str) -> None:
         """Remember the newest message seen in a channel, asked of the bot or not.
 
-        It outlives the process at once, and a power failure a little later. Of two ids that are
+        It survives the process at once, and a power failure a little later. Of two ids that are
         decimal numbers the larger one stays, whichever came last; otherwise the last one does.
         """
         async with self._database.write() as connection:
@@ -88,7 +88,7 @@ class ChannelStore:
     async def seen(self, platform: str, since: float) -> Sequence[tuple[ChannelKey, str]]:
         """Channels in which something was seen after `since`, newest first, with its message id.
 
-        Asked once at the start, so reading all channels is good enough.
+        Asked once, at start, so reading all channels is good enough.
 
         Args:
             platform: of the channels.
@@ -117,7 +117,7 @@ class ChannelStore:
                 await self._move(connection, str(old), str(new))
 
     async def settings(self, scope: str) -> JsonObject:
-        """What is set in a channel (its written form) or a server; empty if nothing is."""
+        """The settings of a channel (its written form) or a server; empty if there are none."""
         async with self._database.read() as connection:
             values: JsonObject | None = await connection.scalar(
                 select(settings.c["values"]).where(settings.c.scope == scope)
@@ -125,7 +125,7 @@ class ChannelStore:
         return values or {}
 
     async def save_settings(self, scope: str, values: JsonObject) -> None:
-        """Replace all that is set there, durably; nothing is left of empty values."""
+        """Replace all settings there, durably; without values, no row is kept."""
         async with self._database.write(durable=True) as connection:
             if not values:
                 await connection.execute(delete(settings).where(settings.c.scope == scope))
@@ -209,7 +209,7 @@ async def _join_histories(connection: AsyncConnection, old: str, new: str, epoch
 
 
 async def _move_settings(connection: AsyncConnection, old: str, new: str) -> None:
-    """What is set in the new channel stays; otherwise it gets what was set in the old one."""
+    """The new channel keeps its own settings, or else gets those of the old one."""
     kept = select(settings.c.scope).where(settings.c.scope == new)
     await connection.execute(
         update(settings).where(settings.c.scope == old, ~kept.exists()).values(scope=new)
@@ -218,7 +218,7 @@ async def _move_settings(connection: AsyncConnection, old: str, new: str) -> Non
 
 
 def _moved(message_id: Column[str], old: str) -> ColumnElement[str]:
-    """`moved_message_id` of a column; what moved before keeps the key under which it was asked."""
+    """`moved_message_id` of a column, except for ids that were moved before."""
     return case(
         (message_id.contains("/"), message_id), else_=moved_message_id(literal(old), message_id)
     )

@@ -1,8 +1,8 @@
 """A database: its address, its connections, and transactions with one writer at a time.
 
-The one place that knows which database it is. SQLite is run in earnest: write-ahead log, foreign
-keys, a busy timeout, one writer, and a flush to the disk before a commit returns where the caller
-asked for it.
+The one place that knows which database it is. SQLite is set up for serious use: a write-ahead log,
+foreign keys, a busy timeout, one writer, and a flush to disk before a commit returns if the caller
+asked for one.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _MIGRATION_LOCK = 0x6A616E7573
 _OVERWRITE_DELETED = "PRAGMA secure_delete=ON"
 
 _DURABLE = "janus_durable"
-"""Execution option of a write: its commit returns only when the disk has it."""
+"""Execution option of a write: its commit returns only once it is on disk."""
 
 
 class Database:
@@ -108,8 +108,8 @@ class Database:
         """A transaction: committed at the end of the block, undone if anything leaves it.
 
         Args:
-            durable: return only when the disk has it, so that it outlives a power failure.
-                Otherwise it outlives the process, and is on the disk with the next durable one.
+            durable: return only once it is on disk, so that it survives a power failure.
+                Otherwise it survives the process, and reaches the disk with the next durable one.
 
         Raises:
             StorageError: the database cannot be used.
@@ -124,10 +124,11 @@ class Database:
                     yield connection
 
     async def forget_deleted(self) -> bool:
-        """Leave nothing of deleted rows in the files of SQLite, as far as this program can.
+        """Leave nothing of deleted rows in SQLite's files, as far as this program can.
 
-        Its pages are overwritten while deleting; what is left are older versions of pages in the
-        write-ahead log. A server clears its pages and its log by itself, later.
+        Its pages are overwritten on deletion. What remains are older versions of pages in the
+        write-ahead log, which is folded into the file and emptied here. A server clears its pages
+        and its log by itself, later.
 
         Returns:
             False if a reader kept the log from being emptied; a later call does it.
@@ -137,7 +138,13 @@ class Database:
         """
         with translated():
             async with self._one_writer, self._writer.connect() as connection:
-                return await _empty_log(connection)
+                if connection.dialect.name != "sqlite":
+                    return True
+                # Outside of any transaction, so with aiosqlite itself.
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                    row = await cursor.fetchone()
+                return bool(row[0] == 0)
 
 
 def parse(where: str | Path) -> URL:
@@ -173,7 +180,7 @@ def file_of(url: URL) -> Path | None:
 
 
 def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
-    """One engine to read with and one to write with; on a server they are the same.
+    """One engine to read with and one to write with; for a server they share connections.
 
     Raises:
         StorageError: the driver of this database is not installed.
@@ -208,9 +215,9 @@ def _open_engines(url: URL) -> tuple[AsyncEngine, AsyncEngine]:
 
 
 def open_for_migration(url: URL) -> Engine:
-    """A synchronous engine that opens a connection each time, to be used in a thread.
+    """A synchronous engine that opens a connection each time, for use in a thread.
 
-    Foreign keys are not enforced: changing a table of SQLite means to copy and drop it.
+    Foreign keys are not enforced: to change a table, SQLite has to copy and drop it.
 
     Raises:
         StorageError: the driver of this database is not installed.
@@ -232,16 +239,16 @@ def open_for_migration(url: URL) -> Engine:
 
 
 def lock_migrations(connection: Connection) -> None:
-    """Keep other processes from migrating until the transaction ends; wait for one that does."""
+    """Wait for any process that is migrating, and keep others out until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
     # The transaction of `open_for_migration` holds SQLite's write lock from its first moment.
 
 
 def write_ahead(engine: Engine) -> None:
-    """Give an SQLite file a write-ahead log: readers and the writer do not wait for each other.
+    """Give an SQLite file a write-ahead log, which the file remembers.
 
-    The file remembers it.
+    Readers and the writer then do not wait for each other.
     """
     # Unlike everything else, the change of mode does not wait for other processes by itself.
     for attempt in stamina.retry_context(
@@ -263,25 +270,8 @@ def _insert_of(dialect: str) -> Callable[[Table], sqlite.Insert | postgresql.Ins
     return postgresql.insert
 
 
-async def _empty_log(connection: AsyncConnection) -> bool:
-    """Fold the write-ahead log into its file and empty it, outside of any transaction.
-
-    Waits a moment for readers of what is older. Nothing is to be done on a server, which keeps and
-    clears its log by itself.
-
-    Returns:
-        False if somebody read for too long, and the log stayed.
-    """
-    if connection.dialect.name != "sqlite":
-        return True
-    driver: Any = (await connection.get_raw_connection()).driver_connection  # of aiosqlite
-    async with driver.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
-        row = await cursor.fetchone()
-    return bool(row[0] == 0)
-
-
 def bytewise(connection: AsyncConnection, column: Column[str]) -> ColumnElement[str]:
-    """A text column that is compared by its bytes; databases on servers sort as languages do."""
+    """A text column compared byte by byte; database servers sort the way languages do."""
     return collate(column, "BINARY" if connection.dialect.name == "sqlite" else "C")
 
 

@@ -61,7 +61,7 @@ def _turn_to_json(turn: Turn) -> JsonObject:
 
 
 async def _pictures_to_json(connection: AsyncConnection, found: Sequence[Turn]) -> list[JsonObject]:
-    """What is known of each picture that the turns name, in their order, each once."""
+    """What is known of each picture that the turns name, once each, in their order."""
     keys = list(
         dict.fromkeys(
             key
@@ -80,7 +80,7 @@ async def _pictures_to_json(connection: AsyncConnection, found: Sequence[Turn]) 
 def pack(data: JsonObject, files: Mapping[str, Path]) -> bytes:
     """A ZIP with `conversation.md`, `data.json` and `images/`.
 
-    It reads files, so it belongs in a thread.
+    Reads files, so it belongs in a thread.
 
     Args:
         data: what `export_channel` gives.
@@ -136,7 +136,9 @@ def _turn(
     yield "Draw:" if drawing else "Question:"
     yield ""
     yield _quoted(command["prompt"] if drawing else command["question"])
-    yield from _attachments(turn["attachments"])
+    if turn["attachments"]:
+        yield ""
+        yield "Sent along: " + ", ".join(_plain(each["name"]) for each in turn["attachments"])
     yield from _pictures(turn["pictures"], names)
     yield ""
     if answer is None:
@@ -149,12 +151,6 @@ def _turn(
     yield from _recipes([recipes[key] for key in answer["pictures"] if key in recipes])
 
 
-def _attachments(attachments: Sequence[JsonObject]) -> Iterator[str]:
-    if attachments:
-        yield ""
-        yield "Sent along: " + ", ".join(_plain(each["name"]) for each in attachments)
-
-
 def _pictures(keys: Sequence[str], names: Mapping[str, str]) -> Iterator[str]:
     for key in keys:
         yield ""
@@ -165,7 +161,7 @@ def _pictures(keys: Sequence[str], names: Mapping[str, str]) -> Iterator[str]:
 
 
 def _recipes(recipes: Sequence[JsonObject]) -> Iterator[str]:
-    """One line for the pictures of one call, which differ in their number only."""
+    """One line for all pictures of a call, which differ only in their number."""
     numbers: dict[str, list[str]] = {}
     for recipe in recipes:
         told = (
@@ -184,7 +180,7 @@ def _quoted(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text within a line, with nothing in it that Markdown would take for its own."""
+    """Text for use within a line, with everything escaped that Markdown would interpret."""
     return re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
 
 

@@ -1,7 +1,7 @@
 """Pictures as files, named by the SHA-256 of their bytes, with a row for each; and their removal.
 
-A file is there, whole and on the disk, before its row is, and goes before its row does. What is
-left when a process dies in between is found later: a row that no turn needs, or a file without one.
+A file is complete on disk before its row is committed, and is removed before its row. What is left
+when a process dies in between is found later: a row that no turn needs, or a file without a row.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from bot.support import write_durably
 log = structlog.get_logger(__name__)
 
 MAX_ROWS_AT_ONCE = 500
-"""In one transaction, so that nobody waits long for the writer."""
+"""In one transaction, so that no writer waits long."""
 _MIN_AGE_SECONDS = 86_400.0
-"""Of a picture that nobody needs, before it is removed: a younger one may be just being stored."""
+"""Before a picture that nobody needs is removed: a younger one may be on its way into a turn."""
 
 _OURS = re.compile(r"\.?[0-9a-f]{64}\.")
 """Beginning of the name of a picture's file, and of one that was never finished."""
@@ -70,7 +70,7 @@ class PictureStore:
         Raises:
             StorageError: the disk or the database refused.
 
-        Cancelling: stored as a whole or not at all; a file without a row is written again.
+        Cancelling: stored as a whole or not at all; a file without a row may be left.
         """
         width, height = await asyncio.to_thread(size, file.data)
         row = self._database.insert(images).values(
@@ -141,7 +141,7 @@ class PictureStore:
         return removed
 
     async def remove_leftovers(self) -> list[int]:
-        """Remove what is older than a day and was left: unneeded pictures, files without a row."""
+        """Remove leftovers older than a day: unneeded pictures, and files without a row."""
         before = time.time() - _MIN_AGE_SECONDS
         old = select(images.c.key).where(images.c.created_at < before, ~_needed())
         async with self._database.read() as connection:
@@ -154,7 +154,7 @@ class PictureStore:
         return removed
 
     async def remove_oldest(self, max_bytes: int) -> list[int]:
-        """Remove the oldest pictures, until those that stay have at most so many bytes.
+        """Remove the oldest pictures until the rest have at most so many bytes.
 
         Turns that named them still do. A picture's recipe goes with it.
 
@@ -230,7 +230,7 @@ def _needed() -> ColumnElement[bool]:
 
 
 def _old_files(folder: Path, before: float) -> list[Path]:
-    """Files of pictures, finished or not, that were last written before a moment."""
+    """Picture files, finished or not, that were last written before a moment."""
     found = []
     for file in folder.glob("*/*"):
         with suppress(FileNotFoundError):  # finished or removed since it was listed

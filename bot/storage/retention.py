@@ -1,4 +1,4 @@
-"""What is stored as a whole: counted, handed out, and forgotten when a person or its age asks."""
+"""What is stored as a whole: counted, exported, and deleted on request or when it is too old."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class RecordStore:
     """What people may know of, take with them, and have deleted.
 
     What is deleted is gone from the database: SQLite overwrites it in its file and its log; a
-    server does so when it cleans up. Files of pictures are unlinked and not overwritten, which
-    today's disks would not do in place anyway. Copies of the database, those made before a
-    migration too, are left alone.
+    server does so when it cleans up. Picture files are unlinked and not overwritten, which today's
+    disks would not do in place anyway. Copies of the database, including those made before a
+    migration, are left alone.
 
-    Deleting many turns takes several transactions, so that other writers wait for none of them
-    long. Broken off in the middle it has deleted some, and the rest stays whole.
+    Deleting many turns takes several transactions, so that other writers do not wait long for any
+    of them. If it is interrupted, some turns are deleted and the rest are untouched.
 
     Args:
         database: the rows.
@@ -103,7 +103,7 @@ class RecordStore:
     async def forget_person(self, person: Person) -> Counts:
         """Delete all turns of a person in all channels, and pictures that nobody else needs.
 
-        Turns under way are deleted too: see to it that there are none. What is set in channels,
+        Turns under way are deleted too: make sure that there are none. What is set in channels,
         and the newest message seen there, stays.
 
         Returns:
@@ -116,7 +116,7 @@ class RecordStore:
     async def forget_channel(self, channel: ChannelKey) -> Counts:
         """Delete a channel with its turns, settings and conversation, and pictures as above.
 
-        Turns under way are deleted too: see to it that there are none.
+        Turns under way are deleted too: make sure that there are none.
 
         Returns:
             What was deleted.
@@ -132,13 +132,12 @@ class RecordStore:
         return deleted
 
     async def expired(self, default_days: int) -> int:
-        """Delete the turns that are older than their channel keeps them, and lonely pictures.
+        """Delete turns that are older than their channel keeps them, and pictures nobody needs.
 
-        Unfinished turns stay. What an earlier deletion left when it was broken off goes as well.
+        Unfinished turns stay. What an earlier deletion left when it was interrupted goes as well.
 
         Args:
-            default_days: for channels without a setting of their own or of their server; 0 for
-                ever.
+            default_days: for channels where neither they nor their server set it; 0 for ever.
 
         Returns:
             How many turns were deleted.
@@ -160,7 +159,7 @@ class RecordStore:
         return len(await self._pictures.remove_oldest(max_bytes))
 
     async def _delete(self, which: ColumnElement[bool]) -> Counts:
-        """Delete turns and then the pictures that only these needed, some at a time."""
+        """Delete turns, then the pictures that only they needed, in batches."""
         gone, sizes = list[Row[Any]](), list[int]()
         while True:
             async with self._database.write(durable=True) as connection:
@@ -185,7 +184,7 @@ class RecordStore:
 
 
 def _of_person(person: Person) -> ColumnElement[bool]:
-    """Which turns are a person's, whatever name they had then."""
+    """The turns of a person, whatever name they had then."""
     return (turns.c.person_platform == person.platform) & (turns.c.person_id == person.id)
 
 
@@ -194,8 +193,8 @@ async def _delete_turns(
 ) -> tuple[Sequence[Row[Any]], Sequence[str]]:
     """Delete some turns, and what the replies to them looked like.
 
-    The recipe of a picture holds what somebody asked for: it goes with the last turn that made the
-    picture, even where others were shown it.
+    A picture's recipe holds what somebody asked for: it goes with the last turn that made the
+    picture, even if others were shown it.
 
     Args:
         connection: within a transaction.
@@ -227,7 +226,7 @@ async def _delete_turns(
 
 
 async def _due(connection: AsyncConnection, now: float, default_days: int) -> dict[str, float]:
-    """Channels that may hold turns older than they keep them, with the moment before which.
+    """For each channel that may hold turns older than it keeps them, the moment it keeps them from.
 
     Args:
         connection: to read with.

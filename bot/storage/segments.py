@@ -17,7 +17,7 @@ class SegmentStore:
     """The messages of each turn's reply, as far as their platform acknowledged them.
 
     A message that is about to be created is an intent: it has an anchor and no receipt. Whoever
-    finds an intent later looks for the message before creating another.
+    finds an intent later must look for the message before creating another.
 
     Raises:
         StorageError: from any method, when the database cannot be used.
@@ -40,8 +40,8 @@ class SegmentStore:
     async def save(self, turn_id: str, index: int, segment: Segment) -> None:
         """Store one message of a reply: as an intent, or as its platform acknowledged it.
 
-        It outlives the process at once, and a power failure a little later. An intent changes
-        nothing about a message that was acknowledged before.
+        It survives the process at once, and a power failure a little later. An intent does not
+        change a message that was acknowledged before.
 
         Args:
             turn_id: of the turn that is replied to.
@@ -75,7 +75,7 @@ class SegmentStore:
             raise not_stored(turn_id) from error
 
     async def replied(self, turn_ids: Sequence[str]) -> frozenset[str]:
-        """Those of some turns whose replies have messages."""
+        """Which of these turns have messages in their replies."""
         wanted = select(segments.c.turn_id).where(segments.c.turn_id.in_(list(turn_ids))).distinct()
         async with self._database.read() as connection:
             return frozenset(await connection.scalars(wanted))
@@ -104,7 +104,7 @@ class SegmentStore:
             return found is not None
 
     async def delete(self, turn_id: str, index: int) -> None:
-        """Forget a message of a turn's reply, because it was deleted."""
+        """Forget a message of a turn's reply: it was deleted."""
         async with self._database.write() as connection:
             await connection.execute(
                 delete(segments).where(segments.c.turn_id == turn_id, segments.c.index == index)

@@ -35,8 +35,8 @@ _REQUEST = ("command", "attachments", "seed", "drawing")
 """Columns that change when a person edits the request."""
 
 _MAX_OTHERS = 20
-"""Turns that did not end well and are stepped over on the way back through a conversation, beside
-as many as there may be exchanges."""
+"""Turns that did not end well and may be skipped on the way back through a conversation, on top of
+one for each exchange."""
 
 
 class TurnStore:
@@ -45,8 +45,8 @@ class TurnStore:
     Raises:
         StorageError: from any method, when the database cannot be used.
 
-    Cancelling: a method that is cancelled has changed nothing, or all that it should; only a look
-    into the database tells which.
+    Cancelling: a cancelled method has changed nothing, or everything that it should; only the
+    database can tell which.
     """
 
     def __init__(self, database: Database) -> None:
@@ -86,7 +86,7 @@ class TurnStore:
     async def save(self, turn: Turn) -> None:
         """Store a turn's state, attempts, pictures, address, answer and when it goes on.
 
-        It outlives the process at once, and a power failure a little later.
+        It survives the process at once, and a power failure a little later.
         """
         async with self._database.write() as connection:
             await self._update(connection, turn, _PROGRESS)
@@ -94,8 +94,8 @@ class TurnStore:
     async def rewrite(self, turn: Turn) -> None:
         """Store durably what `save` does, and a request that a person edited.
 
-        Command, seed and attachments are those of the edited message. Only for turns that are
-        unfinished; what is history does not change.
+        Command, seed and attachments are those of the edited message. Only for unfinished turns;
+        history does not change.
 
         Raises:
             ValueError: the turn is finished.
@@ -159,11 +159,11 @@ class TurnStore:
             return times.all()
 
     async def prompts(self, person: Person, limit: int) -> Sequence[str]:
-        """Prompts of a person's newest drawings, newest first, as often as they were drawn.
+        """Prompts of a person's newest drawings, newest first, repetitions included.
 
         Args:
             person: whose.
-            limit: drawings looked at.
+            limit: how many drawings.
         """
         newest = (
             select(turns.c.command)
@@ -189,7 +189,7 @@ class TurnStore:
         return await self._turn(_NEWEST_FIRST.where(here).limit(1))
 
     async def newest_drawing(self, channel: ChannelKey) -> Turn | None:
-        """The channel's newest turn that ended with pictures of the bot's, resets or not."""
+        """The channel's newest turn that made pictures, resets or not."""
         made = exists().where(turn_pictures.c.turn_id == turns.c.id, turn_pictures.c.made)
         return await self._turn(
             select(turns)
@@ -292,9 +292,9 @@ def not_stored(turn_id: str) -> StorageError:
 def _line() -> Select[Any]:
     """Answered turns from one back to the beginning, newest first, with what an exchange tells.
 
-    A turn that failed or was stopped is stepped over; so that a long row of them costs no more than
-    a conversation, steps are limited. Which turns ended well is seen from their answers, in
-    Python: PostgreSQL does not look into JSON that holds half a surrogate pair somewhere.
+    A turn that failed or was stopped is skipped; steps are limited, so that a long series of them
+    costs no more than a conversation. Which turns ended well is read from their answers in Python:
+    PostgreSQL does not look into JSON that holds half a surrogate pair somewhere.
     """
     line = (
         select(turns.c.id, turns.c.parent, literal(0).label("depth"))
