@@ -30,7 +30,7 @@ from bot.files import File
 from bot.models import Address
 from bot.platforms.telegram.entities import MAX_RENDERED, Rendered, render
 from bot.platforms.telegram.errors import is_not_a_photo, lacks_right_to_files
-from bot.platforms.telegram.files import as_photos, fit_for_photos
+from bot.platforms.telegram.files import as_photos
 from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.updates import is_update, parse_update
 
@@ -220,7 +220,7 @@ class ChatClient:
     async def send_pictures(self, shown: Rendered, files: Sequence[File]) -> Sequence[Message]:
         """Send pictures as photos, or as files where Telegram takes them as nothing else."""
         photos = await as_photos(files)
-        if fit_for_photos(photos):
+        if photos:
             try:
                 if len(photos) == 1:
                     return [await self.send_photo(photos[0].data, photos[0].name, shown)]

@@ -79,9 +79,10 @@ def _read(path: Path, limit: int) -> bytes:
 
 def _may_pass(error: Exception) -> bool:
     """Whether a second try may work."""
-    if isinstance(error, BadRequest):
-        return False
-    return isinstance(error, NetworkError | httpx.TransportError)
+    # To the client library, a bad request is a kind of network error.
+    return isinstance(error, NetworkError | httpx.TransportError) and not isinstance(
+        error, BadRequest
+    )
 
 
 def _too_large(limit: int) -> ImageTooLarge:
@@ -93,16 +94,15 @@ async def as_photos(files: Sequence[File]) -> list[File]:
 
     The Bot API does not promise that WebP is; that and anything else becomes JPEG, in a thread. A
     picture that Pillow cannot read stays as it is.
+
+    Returns:
+        None of them if one has too many bytes to be a photo.
     """
-    return [
+    photos = [
         file if file.media_type in _PHOTO_TYPES else await asyncio.to_thread(_as_jpeg, file)
         for file in files
     ]
-
-
-def fit_for_photos(files: Sequence[File]) -> bool:
-    """Whether none has too many bytes to be a photo."""
-    return all(len(file.data) <= _MAX_PHOTO_BYTES for file in files)
+    return photos if all(len(photo.data) <= _MAX_PHOTO_BYTES for photo in photos) else []
 
 
 def _as_jpeg(file: File) -> File:

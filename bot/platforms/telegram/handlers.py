@@ -208,7 +208,7 @@ class Handlers:
             self._notices.say(here, notice)
             return
         self._notices.send_privately(
-            TelegramTarget(int(person), private=True),
+            int(person),
             notice,
             here,
             sent=Notice(words("telegram-handed-over")),

@@ -10,10 +10,9 @@ the first one by its id there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
-from typing import Final
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 import structlog
@@ -48,7 +47,7 @@ from bot.platforms.telegram.entities import (
 )
 from bot.platforms.telegram.errors import Request, translated
 from bot.platforms.telegram.parsing import person_of
-from bot.platforms.telegram.server_state import SentPicture, ServerState
+from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.surface import GROUP_INTERVAL_SECONDS
 from bot.platforms.telegram.updates import MAX_ALBUM_ITEMS
 from bot.reply.render import markdown
@@ -66,7 +65,6 @@ START: Final = "inline"
 """The payload of `/start` that the button above the results opens the private chat with."""
 
 _DRAW: Final = "imagine"
-_MAX_PHOTOS: Final = 20
 _MAX_PROMPT_CHARS: Final = 200
 """Of a prompt in a list of results."""
 _REMOVED: Final = "\N{WASTEBASKET}"
@@ -131,10 +129,27 @@ class Inline:
 
     async def _offer(self, query: InlineQuery) -> None:
         words = await self._dispatcher.words(_incoming(query, query.id))
-        results: list[InlineQueryResult] = []
+        pictures = list(self._state.pictures_of(query.from_user.id).values())
+        results: list[InlineQueryResult] = [
+            InlineQueryResultCachedPhoto(
+                str(number), picture.file_id, title=picture.alt[:_MAX_PROMPT_CHARS] or None
+            )
+            for number, picture in enumerate(reversed(pictures))
+        ]
         if (drawing := _drawing(query.query)) is not None:
-            results.append(_article(query.query.strip(), drawing, words))
-        results += _photos(self._state.pictures_of(query.from_user.id))
+            offer = InputTextMessageContent(
+                f"\N{ARTIST PALETTE} {query.query.strip()}",
+                entities=(),
+                link_preview_options=NO_LINK_PREVIEW,
+            )
+            article = InlineQueryResultArticle(
+                _DRAW,
+                words("telegram-inline-draw"),
+                offer,
+                reply_markup=_again(drawing.prompt),
+                description=drawing.prompt[:_MAX_PROMPT_CHARS],
+            )
+            results.insert(0, article)
         button = InlineQueryResultsButton(words("telegram-inline-start"), start_parameter=START)
         try:
             # Not cached: the next picture is to be offered as soon as it is there.
@@ -170,28 +185,6 @@ def _drawing(query: str) -> Imagine | None:
         return parse_drawing(query)
     except CommandError:
         return None
-
-
-def _article(query: str, drawing: Imagine, words: Words) -> InlineQueryResult:
-    content = InputTextMessageContent(
-        f"\N{ARTIST PALETTE} {query}", entities=(), link_preview_options=NO_LINK_PREVIEW
-    )
-    return InlineQueryResultArticle(
-        _DRAW,
-        words("telegram-inline-draw"),
-        content,
-        reply_markup=_again(drawing.prompt),
-        description=drawing.prompt[:_MAX_PROMPT_CHARS],
-    )
-
-
-def _photos(pictures: Sequence[SentPicture]) -> Sequence[InlineQueryResult]:
-    return [
-        InlineQueryResultCachedPhoto(
-            str(number), picture.file_id, title=picture.alt[:_MAX_PROMPT_CHARS] or None
-        )
-        for number, picture in enumerate(pictures[:_MAX_PHOTOS])
-    ]
 
 
 def _incoming(event: InlineQuery | ChosenInlineResult, message_id: str) -> IncomingMessage:
@@ -295,16 +288,14 @@ class InlineSurface:
         Raises:
             SurfaceForbidden: the person never wrote to the bot, or blocked it.
         """
-        caption = self._render(markdown(content))
-        person = self._target.person
-        file_id = self._state.file_id_of(person, content.files[0].key)
-        if file_id is None:
-            with translated(Request.CREATE):
-                sent = await self._private.send_pictures(Rendered(""), content.files)
-            self._state.sent_pictures(person, content.files, sent)
-            if (document := sent[0].document) is not None:
-                return InputMediaDocument(
-                    document.file_id, caption=caption.text, caption_entities=caption.entities
-                )
-            file_id = sent[0].photo[-1].file_id
-        return InputMediaPhoto(file_id, caption=caption.text, caption_entities=caption.entities)
+        shown, person = self._render(markdown(content)), self._target.person
+        caption: dict[str, Any] = {"caption": shown.text, "caption_entities": shown.entities}
+        known = self._state.pictures_of(person).get(content.files[0].key)
+        if known is not None:
+            return InputMediaPhoto(known.file_id, **caption)
+        with translated(Request.CREATE):
+            sent = await self._private.send_pictures(Rendered(""), content.files)
+        self._state.sent_pictures(person, content.files, sent)
+        if (document := sent[0].document) is not None:
+            return InputMediaDocument(document.file_id, **caption)
+        return InputMediaPhoto(sent[0].photo[-1].file_id, **caption)

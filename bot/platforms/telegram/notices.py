@@ -76,32 +76,28 @@ class Notices:
 
     def say(self, target: TelegramTarget, notice: Notice, listener: Listener | None = None) -> None:
         """Send a notice; a private one to `listener` alone, where others could read along."""
-        self._tasks.start(self._say(target, notice, listener))
+        self._tasks.start(self._say(self._chat(target), notice, listener))
 
     def help(self, target: TelegramTarget, notice: Notice) -> None:
         """Send the help, with a picture of what the bot draws."""
-        self._tasks.start(self._help(target, notice))
+        self._tasks.start(self._help(self._chat(target), notice))
 
     def send_privately(
-        self,
-        private: TelegramTarget,
-        notice: Notice,
-        here: TelegramTarget,
-        *,
-        sent: Notice,
-        refused: Notice,
+        self, person: int, notice: Notice, here: TelegramTarget, *, sent: Notice, refused: Notice
     ) -> None:
         """Send a notice to a private chat; `here`, where it was asked for, say what came of it."""
 
         async def both() -> None:
+            private = self._chat(TelegramTarget(person, private=True))
             arrived = await self._deliver(private, notice)
-            await self._deliver(here, sent if arrived else refused)
+            await self._deliver(self._chat(here), sent if arrived else refused)
 
         self._tasks.start(both())
 
     def ask(self, target: TelegramTarget, shown: Rendered, field: ForceReply) -> None:
         """Send a question that opens a field for the answer."""
-        self._tasks.start(self._send(target, lambda chat: chat.send_text(shown, field)))
+        chat = self._chat(target)
+        self._tasks.start(self._send(chat, partial(chat.send_text, shown, field)))
 
     def answer(self, press: Listener, target: TelegramTarget | None, notice: Notice | None) -> None:
         """Answer a press: in a small window if it is short and private, else with a message.
@@ -120,35 +116,36 @@ class Notices:
         """Let notices on their way arrive, two seconds at most."""
         await self._tasks.close(_CLOSE_TIMEOUT_SECONDS)
 
-    async def _deliver(self, target: TelegramTarget, notice: Notice) -> bool:
+    def _chat(self, target: TelegramTarget) -> ChatClient:
+        return ChatClient(self._bot, target, self._state)
+
+    async def _deliver(self, chat: ChatClient, notice: Notice) -> bool:
         """Send a notice now; returns whether Telegram took all of it."""
-        shown, markup = self._chat(target).render(notice.text), keyboard(notice.buttons)
+        shown, markup = chat.render(notice.text), keyboard(notice.buttons)
         if len(notice.files) == 1 and utf16_length(shown.text) <= MAX_CAPTION_UNITS:
-            (file,) = notice.files
-            return await self._send(target, lambda chat: chat.send_file(file, shown, markup))
-        sent = await self._send(target, lambda chat: chat.send_text(shown, markup))
+            return await self._send(chat, partial(chat.send_file, *notice.files, shown, markup))
+        sent = await self._send(chat, partial(chat.send_text, shown, markup))
         for file in notice.files:
-            bare = partial(ChatClient.send_file, file=file, shown=Rendered(""))
-            sent &= await self._send(target, bare)
+            sent &= await self._send(chat, partial(chat.send_file, file, Rendered("")))
         return sent
 
-    async def _help(self, target: TelegramTarget, notice: Notice) -> None:
-        shown = self._chat(target).render(notice.text)
+    async def _help(self, chat: ChatClient, notice: Notice) -> None:
+        shown = chat.render(notice.text)
         if utf16_length(shown.text) > MAX_CAPTION_UNITS or notice.buttons or notice.files:
-            await self._deliver(target, notice)
+            await self._deliver(chat, notice)
             return
         known = self._state.example_file_id
         photo = await asyncio.to_thread(_example) if known is None else known
 
-        async def send(chat: ChatClient) -> Message:
+        async def send() -> Message:
             message = await chat.send_photo(photo, _EXAMPLE, shown)
             if message.photo:
                 self._state.example_file_id = message.photo[-1].file_id
             return message
 
-        if not await self._send(target, send):
+        if not await self._send(chat, send):
             self._state.example_file_id = None  # perhaps the server does not have it any more
-            await self._deliver(target, notice)
+            await self._deliver(chat, notice)
 
     async def _answer(
         self, press: Listener, target: TelegramTarget | None, notice: Notice | None
@@ -161,21 +158,25 @@ class Notices:
                 _log.warning("press not answered", error=str(error))
         if target is None or notice is None or alert:
             return
-        if not notice.replaces or not await self._replace(target, notice):
-            await self._say(target, notice, press)
+        chat, pressed = self._chat(target), target.reply_to or 0
 
-    async def _say(self, target: TelegramTarget, notice: Notice, listener: Listener | None) -> None:
+        async def replace() -> None:
+            await chat.edit_text(pressed, chat.render(notice.text), keyboard(notice.buttons))
+
+        replaces = notice.replaces and pressed
+        if not (replaces and await self._send(chat, replace, Request.EDIT)):
+            await self._say(chat, notice, press)
+
+    async def _say(self, chat: ChatClient, notice: Notice, listener: Listener | None) -> None:
         """Send a notice, to one person alone if it concerns nobody else and that is possible."""
-        plain = not (notice.files or notice.buttons or target.private)
+        plain = not (notice.files or notice.buttons or chat.target.private)
         refused = self._state.without_ephemeral
         if listener is not None and notice.private and plain and listener.occasion not in refused:
-            said = await self._send(
-                target,
-                lambda chat: self._send_ephemeral(chat, chat.render(notice.text), listener),
-            )
+            ephemeral = partial(self._send_ephemeral, chat, chat.render(notice.text), listener)
+            said = await self._send(chat, ephemeral)
             if said or listener.occasion not in refused:
                 return  # if it was not said, it stays unsaid: the group must not read it
-        await self._deliver(target, notice)
+        await self._deliver(chat, notice)
 
     async def _send_ephemeral(
         self, chat: ChatClient, shown: Rendered, listener: Listener
@@ -202,46 +203,33 @@ class Notices:
         self._state.without_ephemeral.add(listener.occasion)
         return message
 
-    async def _replace(self, target: TelegramTarget, notice: Notice) -> bool:
-        pressed = target.reply_to
-        if pressed is None:
-            return False
-
-        async def edit(chat: ChatClient) -> None:
-            await chat.edit_text(pressed, chat.render(notice.text), keyboard(notice.buttons))
-
-        return await self._send(target, edit, Request.EDIT)
-
-    def _chat(self, target: TelegramTarget) -> ChatClient:
-        return ChatClient(self._bot, target, self._state)
-
     async def _send(
         self,
-        target: TelegramTarget,
-        send: Callable[[ChatClient], Awaitable[Message | None]],
+        chat: ChatClient,
+        send: Callable[[], Awaitable[Message | None]],
         request: Request = Request.CREATE,
     ) -> bool:
         """Make a request, again if it is safe; false if Telegram refused."""
-        chat, backoff = self._chat(target), self._timing.backoff()
+        where, backoff = chat.target.chat_id, self._timing.backoff()
         for _ in range(_MAX_TRIES):
             try:
                 with translated(request):
-                    message = await send(chat)
+                    message = await send()
                     if message is not None:
-                        self._state.said(target.chat_id, message.message_id)
+                        self._state.said(where, message.message_id)
             except RateLimited as error:
                 await asyncio.sleep(error.retry_after)
             except SurfaceUnavailable:
                 await asyncio.sleep(backoff.next())
             except DeliveryUnknown:
-                _log.info("notice may not have arrived", chat=target.chat_id)
+                _log.info("notice may not have arrived", chat=where)
                 return True  # never sent twice
             except SurfaceError as error:
-                _log.warning("notice not delivered", chat=target.chat_id, error=str(error))
+                _log.warning("notice not delivered", chat=where, error=str(error))
                 return False
             else:
                 return True
-        _log.warning("notice given up", chat=target.chat_id)
+        _log.warning("notice given up", chat=where)
         return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -89,13 +89,6 @@ class ServerState:
                 theirs.pop(file.key, None)  # put last again
                 theirs[file.key] = SentPicture(message.photo[-1].file_id, file.alt)
 
-    def pictures_of(self, person: int) -> list[SentPicture]:
-        """Somebody's pictures, the newest first."""
-        theirs = self.pictures.get(person)
-        return [] if theirs is None else list(theirs.values())[::-1]
-
-    def file_id_of(self, person: int, key: str) -> str | None:
-        """The file id of a picture of somebody's; `None` if it is not known."""
-        theirs = self.pictures.get(person)
-        found = None if theirs is None else theirs.get(key)
-        return None if found is None else found.file_id
+    def pictures_of(self, person: int) -> Mapping[str, SentPicture]:
+        """Somebody's pictures, by `File.key`; the newest last."""
+        return self.pictures.get(person) or {}
