@@ -6,7 +6,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Literal, TextIO
 from urllib.parse import quote
 
@@ -57,7 +58,7 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
-    handler = _Handler(stream)
+    handler = _Handler(stream, redactor(secrets))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
@@ -67,43 +68,40 @@ def configure(
             ],
         )
     )
-    handler.redact = Redactor(secrets)
     _install(handler, level.upper())
 
 
-class Redactor:
-    """Replaces secrets in text, however the text was escaped."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {
-            form
-            for secret in secrets
-            if len(secret) >= MIN_SECRET_CHARS
-            for form in (
-                secret,
-                quote(secret, safe=""),  # in a URL
-                json.dumps(secret)[1:-1],  # in a JSON line
-                repr(secret)[1:-1],  # in a traceback
-                json.dumps(repr(secret)[1:-1])[1:-1],  # in a traceback in a JSON line
-            )
-        }
-        # The longest first, so that a secret within another leaves no part of the longer one.
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
-
-    def __call__(self, text: str) -> str:
-        """`text` with `[secret]` in place of each secret."""
-        return self._pattern.sub("[secret]", text) if self._pattern else text
+def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that puts `[secret]` in place of each secret, however it was escaped."""
+    forms = {
+        form
+        for secret in secrets
+        if len(secret) >= MIN_SECRET_CHARS
+        for form in (
+            secret,
+            quote(secret, safe=""),  # in a URL
+            json.dumps(secret)[1:-1],  # in a JSON line
+            repr(secret)[1:-1],  # in a traceback
+            json.dumps(repr(secret)[1:-1])[1:-1],  # in a traceback in a JSON line
+        )
+    }
+    if not forms:
+        return str
+    # The longest first, so that a secret within another leaves no part of the longer one.
+    longest_first = sorted(forms, key=len, reverse=True)
+    return partial(re.compile("|".join(map(re.escape, longest_first))).sub, "[secret]")
 
 
 class _Handler(logging.StreamHandler[TextIO]):
     """Marks the handler that `configure` installed, and redacts what is about to be written."""
 
-    redact = Redactor(())
+    def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
+        super().__init__(stream)
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         # Only here is the line complete: fields, traceback and stack.
-        return self.redact(super().format(record))
+        return self._redact(super().format(record))
 
 
 def _renderers(style: str, stream: TextIO) -> list[Processor]:

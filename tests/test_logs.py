@@ -153,13 +153,13 @@ def test_request_lines_of_httpx_are_silent(stream: io.StringIO) -> None:
 @given(st.text(min_size=logs.MIN_SECRET_CHARS))
 def test_any_secret_is_found_however_it_is_escaped(secret: str) -> None:
     """Quotes, backslashes and letters of any script do not help a secret through."""
-    redact = logs.Redactor([secret])
+    redact = logs.redactor([secret])
     for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1]):
         assert redact(f"<{form}>") == "<[secret]>"
 
 
 def test_secret_within_a_secret() -> None:
     """Of two secrets the longer one goes first, so that nothing of it is left over."""
-    redact = logs.Redactor(["pass", "http://user:pass@host", ""])
+    redact = logs.redactor(["pass", "http://user:pass@host", ""])
     assert redact("by http://user:pass@host, not pass") == "by [secret], not [secret]"
     assert redact("ordinary words") == "ordinary words"

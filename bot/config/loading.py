@@ -1,7 +1,7 @@
 """Reads the configuration file with the environment on top, and says where a mistake is.
 
-`tomllib` gives values without positions. `line_of` looks positions up afterwards, in text that
-`tomllib` has accepted: it may trust the syntax, and a wrong guess costs a line number only.
+`tomllib` gives values without positions. `line_of` looks them up afterwards, in text that `tomllib`
+has accepted: it may trust the syntax, and a wrong guess costs no more than a line number.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
     Args:
         path: the file; `None` for `DEFAULT_FILE`, which may be missing.
-        environ: the environment; nothing else of the process is looked at.
+        environ: the environment; nothing else of the process is read.
 
     Raises:
         ConfigError: with all problems, each with its key, and its line or variable.
     """
-    text = _read(path)
     file = path or DEFAULT_FILE
+    text = _read(file, required=path is not None)
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -71,7 +71,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 
 
 class _Environment(EnvSettingsSource):
-    """The given environment, and not the process's own."""
+    """The given environment, not the process's own."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -88,20 +88,19 @@ class _Environment(EnvSettingsSource):
             return value
 
 
-def _read(path: Path | None) -> str:
+def _read(file: Path, *, required: bool) -> str:
     try:
-        return (path or DEFAULT_FILE).read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        if path is None:
+        if not required:
             return ""
-        raise ConfigError(f"There is no configuration file {path}.") from None
+        problem = f"There is no configuration file {file}."
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(f"{path or DEFAULT_FILE}:{line}: the file is not UTF-8 text") from None
+        problem = f"{file}:{line}: the file is not UTF-8 text"
     except OSError as error:
-        raise ConfigError(
-            f"The configuration file {path or DEFAULT_FILE} cannot be read: {error.strerror}."
-        ) from None
+        problem = f"The configuration file {file} cannot be read: {error.strerror}."
+    raise ConfigError(problem)
 
 
 def _syntax_problem(path: Path, message: str) -> str:
@@ -133,7 +132,7 @@ def _key(place: KeyPath) -> str:
 
 
 def _sentence(details: ErrorDetails, place: KeyPath, *, from_environment: bool) -> str:
-    """Pydantic's message in the words of somebody who edits a file."""
+    """Pydantic's message in words for somebody who edits a file."""
     match details["type"], from_environment:
         case "extra_forbidden", _:
             sentence = _unknown_key(place)
@@ -184,10 +183,10 @@ def _variable_for(place: KeyPath, environ: Mapping[str, str]) -> str | None:
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Variables that are nobody's: those that must be mistakes, and those that may be.
+    """Variables that belong to no key: those that must be mistakes, and those that may be.
 
-    Platforms that run containers add variables of their own with the name of the service in
-    front, such as `JANUS_BOT_SERVICE_HOST`; these must not keep the bot from starting.
+    Container platforms add variables of their own that begin with the service's name, such as
+    `JANUS_BOT_SERVICE_HOST`; these must not keep the bot from starting.
     """
     wrong: list[str] = []
     suspicious: list[str] = []
@@ -210,7 +209,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]
 
 
 def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
-    """Drop tokens of Hugging Face that would go elsewhere, and attach all warnings."""
+    """Drop Hugging Face tokens that would be sent elsewhere, and attach all warnings."""
     spaces = []
     for number, space in enumerate(config.spaces, start=1):
         if space.hf_token.get_secret_value() and not space.on_hugging_face:
@@ -229,7 +228,7 @@ def line_of(text: str, place: Sequence[str | int]) -> int | None:
     """The line of a value, counted from 1.
 
     Args:
-        text: what `tomllib` has parsed without complaint.
+        text: what `tomllib` has accepted.
         place: keys and array positions from the top. Where the value itself is not written, such
             as a key that is missing, the innermost table around it that is written counts.
 
@@ -283,7 +282,7 @@ def _keys(dotted: str) -> KeyPath:
 
 
 def _inside(plain: str, offset: int, rest: Sequence[str | int]) -> int:
-    """Go on inside an inline value, for example `[{ id = "a" }, { url = "b" }]`."""
+    """Continue inside an inline value, for example `[{ id = "a" }, { url = "b" }]`."""
     for step in rest:
         if isinstance(step, int):
             braces = [match.start() for match in re.finditer(r"\{", plain[offset:])]

@@ -1,6 +1,6 @@
 """The sections of the configuration: names, types, defaults and what each value may be.
 
-Whatever is a secret, or can hold one, is a `SecretStr`: it shows neither in `repr` nor in errors.
+Whatever is a secret, or can contain one, is a `SecretStr`: it appears in neither `repr` nor errors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_SECRET = SecretStr("")
 
 _HTTP = ("http", "https")
 _WEB_CHAT = ("/api", "/files", "/healthz", "/login", "/metrics", "/pictures", "/readyz", "/static")
-"""What the first part of a path can be on the bot's own HTTP server."""
+"""The first parts of paths on the bot's own HTTP server."""
 
 
 def _check_url(url: str, *schemes: str) -> str:
@@ -199,8 +199,8 @@ class ProviderSection(Section):
 
     Attributes:
         proxy: `http://`, `https://` or `socks5://`, perhaps with a password; empty for none.
-        timeout: seconds for one generation, queue time not included; 0 means no limit.
-        quota_wait: seconds that a request may wait for a used up quota; 0 means no limit.
+        timeout: seconds for one generation, time in the queue excluded; 0 means no limit.
+        quota_wait: seconds that a request may wait for an exhausted quota; 0 means no limit.
     """
 
     proxy: OptionalProxy = NO_SECRET
@@ -215,10 +215,10 @@ class DiscordSection(Section):
         token: the bot's token; empty: no Discord.
         api_url: REST root, without a trailing slash.
         gateway_url: empty: the one that Discord names.
-        guild_ids: sync commands to these guilds at once; empty: globally.
-        shards: connections over which the bot's servers are spread; 0: as many as Discord advises.
-        shard_ids: those of them that this process makes; empty: all.
-        spoiler: pictures are covered until somebody wants to see them.
+        guild_ids: register commands in these guilds, at once; empty: globally.
+        shards: connections that share the bot's servers; 0: as many as Discord advises.
+        shard_ids: those of them that this process opens; empty: all.
+        spoiler: pictures are hidden until somebody clicks them.
         age_restricted_only: in servers, drawings belong in age-restricted channels only.
         picture_format: `webp` is what the Space made, `png` has the recipe inside and is larger.
     """
@@ -249,9 +249,9 @@ class TelegramSection(Section):
         token: the bot's token; empty: no Telegram.
         api_url: root of the Bot API server, without a trailing slash.
         webhook_url: where Telegram delivers updates; empty: long polling.
-        webhook_secret: what Telegram must say with every delivery; empty: made up at each start.
+        webhook_secret: sent by Telegram with every delivery; empty: a new one at each start.
         webhook_sources: networks that deliveries come from; empty: from anywhere.
-        long_answers: several messages, or quotes that are folded until somebody opens them.
+        long_answers: several messages, or quotes that are folded until opened.
         inline: people may use the bot in any chat by its name.
     """
 
@@ -302,7 +302,7 @@ class HistorySection(Section):
 
     Attributes:
         messages: sent with a question at most; 0 means no history.
-        retention_days: how long messages and pictures are kept; 0 means for ever.
+        retention_days: how long messages and pictures are kept; 0 means forever.
     """
 
     messages: Limit = 20
@@ -342,7 +342,7 @@ class StorageSection(Section):
 
     Attributes:
         url: a database URL, perhaps with a password; empty: SQLite in `data_dir`.
-        max_pictures_mb: millions of bytes that all pictures may have; 0 means no limit.
+        max_pictures_mb: size of all pictures together, in millions of bytes; 0 means no limit.
     """
 
     url: OptionalDatabaseUrl = NO_SECRET
@@ -422,7 +422,7 @@ class Config(BaseSettings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What works but was probably not meant; a sentence each, for the log."""
+        """What works but was probably not intended; a sentence each, for the log."""
         return self._warnings
 
     def with_warnings(self, warnings: Sequence[str]) -> Self:

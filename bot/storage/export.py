@@ -7,7 +7,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import select
@@ -127,40 +127,32 @@ def _to_markdown(data: JsonObject, names: Mapping[str, str]) -> str:
 
 def _turn(
     turn: JsonObject, names: Mapping[str, str], recipes: Mapping[str, JsonObject]
-) -> Iterator[str]:
+) -> list[str]:
     command, answer = turn["command"], turn["answer"]
-    drawing = command["kind"] == "imagine"
-    asked = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(turn["accepted_at"]))
-    yield f"## {asked} · {_plain(turn['person']['name'])}"
-    yield ""
-    yield "Draw:" if drawing else "Question:"
-    yield ""
-    yield _quoted(command["prompt"] if drawing else command["question"])
-    if turn["attachments"]:
-        yield ""
-        yield "Sent along: " + ", ".join(_plain(each["name"]) for each in turn["attachments"])
-    yield from _pictures(turn["pictures"], names)
-    yield ""
+    kind, asked = ("Draw:", "prompt") if command["kind"] == "imagine" else ("Question:", "question")
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(turn["accepted_at"]))
+    lines = [f"## {when} · {_plain(turn['person']['name'])}", "", kind, "", _quoted(command[asked])]
+    if attachments := turn["attachments"]:
+        lines += ["", "Sent along: " + ", ".join(_plain(each["name"]) for each in attachments)]
+    lines += _pictures(turn["pictures"], names)
     if answer is None:
-        yield f"No answer yet ({turn['state']})."
-        return
-    yield f"Answer ({answer['outcome']}):"
-    yield ""
-    yield _quoted("\n\n".join(part for part in (answer["text"], answer["note"]) if part))
-    yield from _pictures(answer["pictures"], names)
-    yield from _recipes([recipes[key] for key in answer["pictures"] if key in recipes])
+        return [*lines, "", f"No answer yet ({turn['state']})."]
+    said = "\n\n".join(part for part in (answer["text"], answer["note"]) if part)
+    lines += ["", f"Answer ({answer['outcome']}):", "", _quoted(said)]
+    lines += _pictures(answer["pictures"], names)
+    return lines + _recipes([recipes[key] for key in answer["pictures"] if key in recipes])
 
 
-def _pictures(keys: Sequence[str], names: Mapping[str, str]) -> Iterator[str]:
+def _pictures(keys: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    lines = []
     for key in keys:
-        yield ""
-        if key in names:
-            yield f"![{key[:_KEY_CHARS]}]({names[key]})"
-        else:
-            yield f"(Picture {key[:_KEY_CHARS]} is not stored any more.)"
+        name = key[:_KEY_CHARS]
+        stored = f"![{name}]({names[key]})" if key in names else None
+        lines += ["", stored or f"(Picture {name} is not stored any more.)"]
+    return lines
 
 
-def _recipes(recipes: Sequence[JsonObject]) -> Iterator[str]:
+def _recipes(recipes: Sequence[JsonObject]) -> list[str]:
     """One line for all pictures of a call, which differ only in their number."""
     numbers: dict[str, list[str]] = {}
     for recipe in recipes:
@@ -170,9 +162,10 @@ def _recipes(recipes: Sequence[JsonObject]) -> Iterator[str]:
             f"prompt: {_plain(recipe['prompt'])}"
         )
         numbers.setdefault(told, []).append(str(recipe["index"] + 1))
+    lines = []
     for told, pictures in numbers.items():
-        yield ""
-        yield f"Recipe of image {', '.join(pictures)}: {told}"
+        lines += ["", f"Recipe of image {', '.join(pictures)}: {told}"]
+    return lines
 
 
 def _quoted(text: str) -> str:
