@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import GenerationFailed, ImageTooLarge
+from bot.files import File
 from bot.provider.gradio.files import MAX_DATA_URL_BYTES, download, image_input
-from bot.provider.http import DataUrl
 from tests.servers.faulty_space import PNG, config, faulty_space, firstly, only, reply
 from tests.servers.space_client import connected
 
@@ -14,15 +14,15 @@ from tests.servers.space_client import connected
 async def test_pictures_go_in_the_request_or_are_uploaded() -> None:
     """A data URL from 5.0 on while small, an upload otherwise; both exactly as given."""
     async with connected() as (space, client):
-        small = await image_input(client, await client.config(), PNG, "image/png")
+        small = await image_input(client, await client.config(), File(PNG, "image/png"))
         assert small["path"] is None
-        assert small["url"] == DataUrl("image/png", PNG)
+        assert small["url"] == File(PNG, "image/png")
         large = PNG + b"x" * MAX_DATA_URL_BYTES
-        uploaded = await image_input(client, await client.config(), large, "image/png")
+        uploaded = await image_input(client, await client.config(), File(large, "image/png"))
         assert uploaded["path"] == "/srv/cache/picture.png"
         assert space.uploads == [("picture.png", large)]
     async with connected(config=config("4.44.1")) as (space, client):
-        uploaded = await image_input(client, await client.config(), PNG, "image/png")
+        uploaded = await image_input(client, await client.config(), File(PNG, "image/png"))
         assert uploaded["path"] == "/srv/cache/picture.png"
         assert space.asked("/upload")
 
@@ -31,12 +31,12 @@ async def test_pictures_above_the_limit_of_the_space() -> None:
     """Refused before anything is sent if the limit is known, and as such if it is not."""
     async with connected(config={**config("6.31.0"), "max_file_size": 10}) as (space, client):
         with pytest.raises(ImageTooLarge, match="10 at most"):
-            await image_input(client, await client.config(), PNG, "image/png")
+            await image_input(client, await client.config(), File(PNG, "image/png"))
         assert not space.uploads
     refuse = only("/upload", reply(413, "File size exceeded"))
     async with connected(config=config("4.44.1"), refuse=refuse) as (_, client):
         with pytest.raises(ImageTooLarge):
-            await image_input(client, await client.config(), PNG, "image/png")
+            await image_input(client, await client.config(), File(PNG, "image/png"))
 
 
 async def test_downloads_keep_their_order() -> None:

@@ -12,7 +12,8 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.provider.http import DataUrl, JsonBody
+from bot.files import File
+from bot.provider.http import JsonBody
 from bot.provider.json import dumps, loads
 from tests.servers.faulty_space import faulty_space
 
@@ -75,15 +76,15 @@ def pattern(size: int) -> bytes:
     return (bytes(range(251)) * (size // 251 + 1))[:size]
 
 
-def as_text(file: DataUrl) -> str:
+def as_text(file: File) -> str:
     """What a browser would send."""
     return f"data:{file.media_type};base64,{base64.b64encode(file.data).decode()}"
 
 
 FILES = st.builds(
-    DataUrl,
-    st.sampled_from(["image/png", "image/webp"]),
+    File,
     st.binary(max_size=100) | st.sampled_from(SIZES).map(pattern),
+    st.sampled_from(["image/png", "image/webp"]),
 )
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT,
@@ -93,7 +94,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES, FILES, VALUES)
-async def test_any_value(before: Any, file: DataUrl, after: Any) -> None:
+async def test_any_value(before: Any, file: File, after: Any) -> None:
     """Whatever people write beside their picture; its size is known before it is made."""
     body, writer = JsonBody([before, {"url": file}, after]), Written()
     await body.write(writer)  # type: ignore[arg-type]  # as much of one as is used
@@ -114,7 +115,7 @@ async def test_a_value_without_a_picture(value: Any) -> None:
 
 async def test_it_is_sent_twice() -> None:
     """With its length and type; a request may have to be sent again."""
-    file = DataUrl("image/png", pattern(3 * PIECE))
+    file = File(pattern(3 * PIECE), "image/png")
     got: list[tuple[str | None, str, Any]] = []
 
     async def look(request: web.Request) -> web.StreamResponse | None:
@@ -139,6 +140,6 @@ def test_a_body_that_json_cannot_hold() -> None:
 
 def test_the_picture_stays_out_of_sight() -> None:
     """It is a person's, and logs are not."""
-    file = DataUrl("image/png", b"secret")
+    file = File(b"secret", "image/png")
     assert "secret" not in repr(file)
     assert "secret" not in repr(JsonBody([file]))

@@ -3,10 +3,17 @@
 from bot.provider.http import Timeouts, open_session
 from bot.provider.huggingface import get_zerogpu_token
 from bot.provider.janus import DeepseekAI_JanusPro7b
-from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Text
+from bot.provider.responses import (
+    AsyncGeneratorProvider,
+    ImageResponse,
+    JsonConversation,
+    Reasoning,
+    Text,
+)
 from bot.provider.spaces import Spaces
 
 __all__ = [
+    "AsyncGeneratorProvider",
     "DeepseekAI_JanusPro7b",
     "ImageResponse",
     "JsonConversation",

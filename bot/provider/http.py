@@ -19,7 +19,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
-from bot.errors import ConfigError, SpaceUnreachable
+from bot.errors import ConfigError, ProviderError, SpaceUnreachable
+from bot.files import File
 from bot.provider import json
 from bot.provider.errors import http_error, network_error, network_exceptions
 from bot.support import TooManyBytes, read_bounded
@@ -77,20 +78,21 @@ class Answer:
     body: bytes = field(repr=False)
 
     def json(self) -> Any:
-        """The body as JSON, or `None` if it is not JSON."""
+        """The body as JSON, or `None` if it is not JSON.
+
+        Raises:
+            ProviderError: for any status but 200, which is Gradio's only one for success.
+        """
+        if self.status != HTTPStatus.OK:
+            raise self.error()
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
-    def raise_for_status(self) -> None:
-        """Raise the error for any status but 200, which is Gradio's only one for success.
-
-        Raises:
-            ProviderError: see `http_error`.
-        """
-        if self.status != HTTPStatus.OK:
-            raise http_error(self.status, self.body, self.headers, self.host)
+    def error(self) -> ProviderError:
+        """The error that the status stands for; see `http_error`."""
+        return http_error(self.status, self.body, self.headers, self.host)
 
 
 class HttpClient:
@@ -152,7 +154,7 @@ class HttpClient:
     ) -> aiohttp.ClientResponse:
         """Send a request and return when the answer's headers are there.
 
-        The caller ends the response, with `read` or `release`.
+        The caller ends the response, with `read` for instance.
 
         Args:
             method: of HTTP.
@@ -197,7 +199,11 @@ class HttpClient:
         except network_exceptions() as error:
             raise network_error(error, self.host) from error
         finally:
-            release(response)
+            if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                # uvicorn hangs up after it, and would lose a request sent meanwhile.
+                response.close()
+            else:
+                response.release()  # or closed, if something of the answer is left
         return Answer(self.host, response.status, response.headers, body)
 
     async def fetch(
@@ -212,18 +218,6 @@ class HttpClient:
             f"{self.host} cannot be asked: the address, the proxy, a token or a cookie is not "
             "written as one."
         )
-
-
-def release(response: aiohttp.ClientResponse) -> None:
-    """Give the connection of a response back to its session, or close it.
-
-    It is closed if something of the answer was left, and after a 5xx: uvicorn closes it then, and a
-    request sent on it meanwhile would be lost.
-    """
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or not response.content.at_eof():
-        response.close()
-    else:
-        response.release()
 
 
 @asynccontextmanager
@@ -261,16 +255,8 @@ def is_socks(proxy: str | None) -> bool:
     return proxy is not None and proxy.lower().startswith("socks")
 
 
-@dataclass(frozen=True, slots=True)
-class DataUrl:
-    """A file that travels inside a `JsonBody`, as `data:MEDIA_TYPE;base64,…`."""
-
-    media_type: str
-    data: bytes = field(repr=False)
-
-
 class JsonBody(Payload):
-    """A body of JSON in which one `DataUrl` may stand; its text is made while it is sent.
+    """A body of JSON in which one `File` may stand, as a data URL that is made while it is sent.
 
     So a request on its way holds the file, which its sender has anyway, and not its text as well
     until it is answered. With 100 questions at once about photographs of 110 kB the process grows
@@ -280,7 +266,7 @@ class JsonBody(Payload):
     It can be sent again.
 
     Args:
-        value: anything that JSON can hold, and one `DataUrl` at most.
+        value: anything that JSON can hold, and one `File` at most.
 
     Raises:
         TypeError: JSON cannot hold something in `value`.
@@ -293,7 +279,7 @@ class JsonBody(Payload):
         self._file = b""
 
         def stand_in(found: object) -> str:
-            if not isinstance(found, DataUrl):
+            if not isinstance(found, File):
                 raise TypeError(f"{type(found).__name__} cannot be sent as JSON")
             self._file = found.data
             return f"data:{found.media_type};base64,{_FILE_MARK}"

@@ -13,8 +13,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -122,7 +122,7 @@ class SpaceAccess:
         timeouts: see there.
 
     Raises:
-        ConfigError: `api_url` or `hf_url` is not the address of a web server.
+        ConfigError: `api_url` or `hf_url` is not the address of a web server, or `proxy` none.
 
     Attributes:
         name: what recipes and reports call this Space: its id, or its address.
@@ -153,44 +153,55 @@ class SpaceAccess:
         self._proxy = proxy or None
         self._timeouts = timeouts
         self._cache = ConfigCache(KNOWN_FUNCTIONS)
+        # As everybody who brings nothing along reaches it; unknown until the Hub has answered.
         self._usual: SpaceTarget | None = None
+        if session is not None and not self._ask_hub:
+            self._usual = self._target(ANYBODY, session)
 
-    def session(self, caller: Caller) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
-        """The session for one call: the shared one, which stays open, or one of its own."""
-        # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
-        other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
-        if self._session is None or other:
-            return open_session(caller.proxy or self._proxy)
-        return nullcontext(self._session)
+    def reach(
+        self, caller: Caller, session: aiohttp.ClientSession | None = None
+    ) -> AbstractAsyncContextManager[SpaceTarget]:
+        """The Space as this caller reaches it, for one call.
 
-    async def find(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
-        """The Space as this caller reaches it.
+        Args:
+            caller: see there.
+            session: used and left open, in place of the shared one; with neither, the call gets one
+                of its own.
 
         Raises:
-            SpaceNotFound: there is no such Space.
+            SpaceNotFound: on entering; there is no such Space.
         """
-        usual = caller is ANYBODY and session is self._session
-        if usual and self._usual is not None:
-            return self._usual
+        if self._usual and caller is ANYBODY and session in {None, self._session}:
+            return nullcontext(self._usual)
+        return self._reached(caller, session)
+
+    @asynccontextmanager
+    async def _reached(
+        self, caller: Caller, session: aiohttp.ClientSession | None
+    ) -> AsyncIterator[SpaceTarget]:
+        # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
+        other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
+        shared = session or (None if other else self._session)
+        opened = nullcontext(shared) if shared else open_session(caller.proxy or self._proxy)
+        async with opened as used:
+            target = self._target(caller, used)
+            if self._ask_hub and target.hub is not None:
+                await self._ask(target.hub)
+                target = self._target(caller, used)
+            if caller is ANYBODY and used is self._session and not self._ask_hub:
+                self._usual = target
+            yield target
+
+    def _target(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
         proxy = caller.proxy or self._proxy
         proxy = None if is_socks(proxy) else proxy
         token = caller.hf_token or self._hf_token
-        bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        connect = partial(HttpClient, session, proxy=proxy, timeouts=self._timeouts)
+        bearer = {"Authorization": f"Bearer {token}"} if token and self._on_hub else {}
+        connect = partial(HttpClient, session, proxy=proxy, headers=bearer, timeouts=self._timeouts)
         hub: Hub | None = None
-        if self._ask_hub or self._on_hub:
-            hub = Hub(
-                connect(self.hf_url, headers=bearer), self.space, URL(self.api_url).host or ""
-            )
-            if self._ask_hub:
-                await self._ask(hub)
-        if not self._on_hub:
-            hub, bearer = None, {}
-        http = connect(self._base, headers=bearer)
-        target = SpaceTarget(GradioClient(http, self._cache), hub)
-        if usual and not self._ask_hub:
-            self._usual = target
-        return target
+        if self._on_hub:
+            hub = Hub(connect(self.hf_url), self.space, URL(self.api_url).host or "")
+        return SpaceTarget(GradioClient(connect(self._base), self._cache), hub)
 
     async def _ask(self, hub: Hub) -> None:
         """Ask the Hub where the Space is; once it has answered, never again."""
@@ -209,7 +220,7 @@ class SpaceAccess:
         """The conversation for a new request, with tokens if the Space is one that knows them.
 
         Args:
-            target: from `find`.
+            target: from `reach`.
             caller: the same as there.
             before: of an earlier call, or an empty one.
         """

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from types import MethodType
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import aiohttp
@@ -18,7 +18,6 @@ from bot.files import File
 from bot.image import is_accepted_format
 from bot.provider.errors import network_error
 from bot.provider.gradio.client import CallEvent, GradioClient
-from bot.provider.gradio.config import SpaceConfig
 from bot.provider.gradio.events import (
     Completed,
     Estimation,
@@ -46,10 +45,10 @@ from bot.provider.prompt import (
     Message,
     Options,
     Question,
-    Request,
     make_request,
 )
 from bot.provider.responses import (
+    AsyncGeneratorProvider,
     ImageResponse,
     JsonConversation,
     Reasoning,
@@ -65,25 +64,6 @@ _FIRST = JsonConversation()
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-class AsyncGeneratorProvider(Protocol):
-    """What can be asked: one Space, or several behind `Spaces`."""
-
-    @property
-    def name(self) -> str:
-        """Its id or its address, for people."""
-        ...
-
-    def create_async_generator(
-        self, model: str, messages: Sequence[Any] = (), **options: Any
-    ) -> AsyncGenerator[Response, None]:
-        """Yield responses until the answer is complete; see `DeepseekAI_JanusPro7b`."""
-        ...
-
-    async def check(self) -> str:
-        """Whether it can be used; see `DeepseekAI_JanusPro7b`."""
-        ...
 
 
 class ProviderModelMixin:
@@ -278,23 +258,23 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         image: Mapping[str, Any] | None,
         seed: int,
     ) -> aiohttp.ClientResponse:
-        target = await self._access.find(ANYBODY, session)
-        client, session_hash = target.client, conversation.session_hash
-        config = await client.config()
-        if method == "get":
-            try:
-                async with asyncio.timeout(client.http.timeouts.answer):
-                    return await client.open_stream(quote(session_hash, safe=""))
-            except TimeoutError as error:
-                raise network_error(error, client.http.host) from error
-        if method == "image":
-            function = config.function(GENERATE.name)
-            inputs = Drawing(prompt, seed).inputs()
-        else:
-            function = config.function(UNDERSTAND.name)
-            inputs = Question(prompt, b"", "", seed).inputs(image)
-        headers = self._access.join_headers(target, conversation)
-        return await client.join(function, inputs, session_hash, headers)
+        async with self._access.reach(ANYBODY, session) as target:
+            client, session_hash = target.client, conversation.session_hash
+            config = await client.config()
+            if method == "get":
+                try:
+                    async with asyncio.timeout(client.http.timeouts.answer):
+                        return await client.open_stream(quote(session_hash, safe=""))
+                except TimeoutError as error:
+                    raise network_error(error, client.http.host) from error
+            if method == "image":
+                function = config.function(GENERATE.name)
+                inputs = Drawing(prompt, seed).inputs()
+            else:
+                function = config.function(UNDERSTAND.name)
+                inputs = Question(prompt, File(b"", ""), seed).inputs(image)
+            headers = self._access.join_headers(target, conversation)
+            return await client.join(function, inputs, session_hash, headers)
 
     @on_class_or_instance
     def create_async_generator(  # noqa: PLR0913, PLR0917 - the specification's
@@ -374,23 +354,33 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """
         draws = self.get_model(given.model) in self.image_models
         request = make_request(given, draws=draws)
-        async with self._access.session(caller) as session:
-            target = await self._access.find(caller, session)
+        async with self._access.reach(caller) as target:
             conversation = await self._access.conversation(target, caller, before)
-            for first in (*((conversation,) if tell else ()), *request.notes()):
+            for first in (*((conversation,) if tell else ()), *request.notes):
                 yield first
             client, headers = target.client, self._access.join_headers(target, conversation)
-            reason: ProviderError | None = None
+            failed: ProviderError | None = None
             while True:
-                if client.cache.fresh() is None:
-                    async with aclosing(_ready(target, reason)) as stages:
-                        async for stage in stages:
-                            yield stage
-                yielded = _Yielded(isinstance(request, Drawing))
+                asked = client.cache.config
                 try:
                     config = await client.config()
+                except ProviderError as error:
+                    async with aclosing(_wake(target, error, failed)) as stages:
+                        async for stage in stages:
+                            yield stage
+                    config = await client.config()
+                else:
+                    if failed is not None and config == asked:
+                        raise failed
+                yielded = _Yielded(isinstance(request, Drawing))
+                try:
                     function = config.function(request.function)
-                    inputs = await _inputs(client, config, request)
+                    picture = (
+                        await image_input(client, config, request.picture)
+                        if isinstance(request, Question)
+                        else None
+                    )
+                    inputs = request.inputs(picture)
                     call = client.call(function, inputs, conversation.session_hash, headers)
                     async with aclosing(call) as events:
                         async for event in events:
@@ -400,9 +390,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                         yield Reasoning(Stage.FETCHING)
                         yield await self._images(client, request, yielded.data)
                 except _MAYBE_STALE as error:
-                    if reason is not None or yielded.text:
+                    if failed is not None or yielded.text:
                         raise
-                    reason = error
+                    failed = error
                     client.cache.forget()
                 else:
                     return
@@ -429,8 +419,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         Raises:
             ProviderError: it cannot; the text says why.
         """
-        async with self._access.session(ANYBODY) as session:
-            target = await self._access.find(ANYBODY, session)
+        async with self._access.reach(ANYBODY) as target:
             try:
                 config = await target.client.config()
             except NOT_UP as error:
@@ -442,42 +431,28 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
 
 
-async def _ready(
-    target: SpaceTarget, reason: ProviderError | None
+async def _wake(
+    target: SpaceTarget, error: ProviderError, failed: ProviderError | None
 ) -> AsyncGenerator[Reasoning, None]:
-    """Wait until the Space tells its configuration; wakes it if it sleeps.
+    """Wait for a Space that does not tell its configuration, if it may only sleep.
 
     Args:
         target: the Space.
-        reason: why its configuration is read again; raised if that is as it was before.
+        error: why it does not tell.
+        failed: what a call raised before, for which the configuration is read again.
 
     Raises:
-        ProviderError: it does not tell, and waiting would not help.
+        ProviderError: waiting would not help.
     """
-    client = target.client
-    known, woken = client.cache.config, False
     try:
-        try:
-            await client.config()
-        except NOT_UP as error:
-            if target.hub is None:
-                raise
-            woken = True
-            async with aclosing(target.hub.wake(client.config, error)) as stages:
-                async for stage in stages:
-                    yield stage
-    except ProviderError as error:
+        if target.hub is None or not isinstance(error, NOT_UP):
+            raise error
+        async with aclosing(target.hub.wake(target.client.config, error)) as stages:
+            async for stage in stages:
+                yield stage
+    except ProviderError as worse:
         # Whether the Space is up explains why it did not answer, but not why it failed.
-        raise (reason if isinstance(reason, GenerationFailed) else error) from reason
-    if reason is not None and not woken and client.cache.config == known:
-        raise reason
-
-
-async def _inputs(client: GradioClient, config: SpaceConfig, request: Request) -> list[Any]:
-    """The function's inputs; a picture that is too large for the request is uploaded here."""
-    if isinstance(request, Drawing):
-        return request.inputs()
-    return request.inputs(await image_input(client, config, request.picture, request.media_type))
+        raise (failed if isinstance(failed, GenerationFailed) else worse) from failed
 
 
 def _media_type(data: bytes) -> str:

@@ -14,7 +14,7 @@ import secrets
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from bot.errors import BadInput
@@ -73,37 +73,25 @@ class Question:
 
     Attributes:
         text: the whole conversation, folded.
-        picture: the file, sent as it is.
-        media_type: of the picture.
+        picture: sent as it is.
         seed: 0 to `MAX_SEED`.
         top_p: 0.0 to 1.0.
         temperature: 0.0 (always the likeliest token) to 1.0.
-        unseen: further pictures that were given: the function takes one.
-        left_out: earlier messages that did not fit into the text.
+        notes: what there is to say before anything is sent.
     """
 
     function: ClassVar[str] = UNDERSTAND.name
 
     text: str
-    picture: bytes = field(repr=False)
-    media_type: str
+    picture: File
     seed: int
     top_p: float = TOP_P
     temperature: float = TEMPERATURE
-    unseen: int = 0
-    left_out: int = 0
+    notes: Sequence[Reasoning] = ()
 
     def inputs(self, picture: Any) -> list[Any]:
         """The function's inputs, with the picture in the form that the server takes."""
         return [picture, self.text, self.seed, self.top_p, self.temperature]
-
-    def notes(self) -> list[Reasoning]:
-        """What there is to say before anything is sent."""
-        notes = [Reasoning(Stage.CONNECTING, note=f"seed {self.seed}", left_out=self.left_out)]
-        if self.unseen:
-            text = f"The Space looks at one picture; of {self.unseen + 1}, the last is sent."
-            notes.append(Reasoning(Stage.CONNECTING, note=text, level="warning"))
-        return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +106,15 @@ class Drawing:
     """
 
     function: ClassVar[str] = GENERATE.name
+    notes: ClassVar[Sequence[Reasoning]] = (Reasoning(Stage.CONNECTING),)
 
     prompt: str
     seed: int
     guidance: float = GUIDANCE
     temperature: float = IMAGE_TEMPERATURE
 
-    def inputs(self) -> list[Any]:
+    def inputs(self, _picture: Any = None) -> list[Any]:
         return [self.prompt, self.seed, self.guidance, self.temperature]
-
-    def notes(self) -> list[Reasoning]:
-        """The same for a drawing, whose seed is in the recipe of each picture."""
-        return [Reasoning(Stage.CONNECTING)]
 
     def recipe(self, space: str, index: int) -> Recipe:
         """How image number `index` was made on `space`."""
@@ -179,7 +164,11 @@ def make_request(given: Options, *, draws: bool) -> Request:
     """
     read = parse_messages(given.messages)
     media = given.media or [picture for message in read for picture in message.pictures]
-    seed = _seed(given.seed)
+    seeds = MAX_SEED + 1
+    try:
+        seed = secrets.randbelow(seeds) if given.seed is None else int(given.seed) % seeds
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput(f"The seed is a whole number from 0 to {MAX_SEED}.") from None
     if given.prompt is not None or (draws and not media):
         if given.prompt is not None:
             words = harmless(given.prompt.strip())
@@ -195,27 +184,24 @@ def make_request(given: Options, *, draws: bool) -> Request:
         )
     if not read and not media:
         raise BadInput("There is nothing to answer.")
-    picture, media_type = _read_picture(media[-1]) if media else (blank_png(), "image/png")
     text, left_out = fold(read, picture=bool(media))
+    notes = [Reasoning(Stage.CONNECTING, note=f"seed {seed}", left_out=left_out)]
+    if len(media) > 1:
+        warning = f"The Space looks at one picture; of {len(media)}, the last is sent."
+        notes.append(Reasoning(Stage.CONNECTING, note=warning, level="warning"))
+    picture = blank_png()
+    if media:
+        source = media[-1]
+        source = source[0] if isinstance(source, tuple | list) and source else source
+        picture = source.data if isinstance(source, File) else to_bytes(source)
     return Question(
         text,
-        picture,
-        media_type,
+        File(picture, is_accepted_format(picture)),
         seed,
         _within("top_p", given.top_p, TOP_P, 0.0, 1.0),
         _within("temperature", given.temperature, TEMPERATURE, 0.0, 1.0),
-        unseen=max(0, len(media) - 1),
-        left_out=left_out,
+        notes=notes,
     )
-
-
-def _seed(given: Any) -> int:
-    if given is None:
-        return secrets.randbelow(MAX_SEED + 1)
-    try:
-        return int(given) % (MAX_SEED + 1)
-    except (TypeError, ValueError, OverflowError):
-        raise BadInput(f"The seed is a whole number from 0 to {MAX_SEED}.") from None
 
 
 def _within(name: str, given: Any, default: float, low: float, high: float) -> float:
@@ -228,13 +214,6 @@ def _within(name: str, given: Any, default: float, low: float, high: float) -> f
     if math.isnan(value):
         raise BadInput(f"The {name} is a number from {low:g} to {high:g}.")
     return min(high, max(low, value))
-
-
-def _read_picture(item: Any) -> tuple[bytes, str]:
-    """The bytes of a picture, which may come with its name, and their media type."""
-    source = item[0] if isinstance(item, tuple | list) and item else item
-    data = source.data if isinstance(source, File) else to_bytes(source)
-    return data, is_accepted_format(data)
 
 
 @functools.cache
@@ -272,35 +251,35 @@ def parse_messages(messages: Iterable[Message]) -> list[ParsedMessage]:
     Raises:
         BadInput: something is not a message, or names a picture by its address.
     """
-    each = [messages] if isinstance(messages, str) else messages
-    read = [_parse(message) for message in each]
-    return [message for message in read if message.text or message.pictures]
-
-
-def _parse(message: Message) -> ParsedMessage:
-    if isinstance(message, str):
-        return ParsedMessage("user", harmless(message.strip()))
-    if not isinstance(message, Mapping):
-        raise BadInput("A message is a text, or a dictionary with a role and content.")
-    role = str(message.get("role", "user"))
-    content = message.get("content")
-    if not isinstance(content, Sequence) or isinstance(content, str):
-        return ParsedMessage(role, harmless(str(content or "").strip()))
-    words: list[str] = []
-    pictures: list[Any] = []
-    for part in content:
-        match part:
-            case str(text) | {"type": "text", "text": str(text)}:
-                words.append(text)
-            case {"image_url": {"url": source}} | {"image_url": source} | {"image": source}:
-                if isinstance(source, str) and not source.startswith("data:"):
-                    raise BadInput(
-                        "A picture in a message is sent along as a data URL, not by its address."
-                    )
-                pictures.append(source)
-            case _:
-                continue
-    return ParsedMessage(role, harmless("\n".join(words).strip()), tuple(pictures))
+    read: list[ParsedMessage] = []
+    for message in [messages] if isinstance(messages, str) else messages:
+        role: str = "user"
+        content: Any = message
+        if not isinstance(message, str):
+            if not isinstance(message, Mapping):
+                raise BadInput("A message is a text, or a dictionary with a role and content.")
+            role, content = str(message.get("role", "user")), message.get("content")
+        if isinstance(content, str) or not isinstance(content, Sequence):
+            content = [str(content or "")]
+        words: list[str] = []
+        pictures: list[Any] = []
+        for part in content:
+            match part:
+                case str(said) | {"type": "text", "text": str(said)}:
+                    words.append(said)
+                case {"image_url": {"url": source}} | {"image_url": source} | {"image": source}:
+                    if isinstance(source, str) and not source.startswith("data:"):
+                        raise BadInput(
+                            "A picture in a message is sent along as a data URL, not by its "
+                            "address."
+                        )
+                    pictures.append(source)
+                case _:
+                    continue
+        text = harmless("\n".join(words).strip())
+        if text or pictures:
+            read.append(ParsedMessage(role, text, tuple(pictures)))
+    return read
 
 
 def fold(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from bot.files import File
 
@@ -178,3 +179,13 @@ class JsonConversation:
 
 Response = Text | Reasoning | ImageResponse | JsonConversation
 """Everything that a provider may yield."""
+
+
+class AsyncGeneratorProvider(Protocol):
+    """What can be asked: a Space (`DeepseekAI_JanusPro7b`), or several behind `Spaces`."""
+
+    def create_async_generator(
+        self, model: str, messages: Sequence[Any] = (), **options: Any
+    ) -> AsyncGenerator[Response, None]:
+        """Yield responses until the answer is complete; close it early to give up."""
+        ...

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bot.errors import (
     BadInput,
@@ -25,8 +26,15 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider.janus import AsyncGeneratorProvider, DeepseekAI_JanusPro7b
-from bot.provider.responses import ImageResponse, Reasoning, Response, Stage, Text
+from bot.provider.janus import DeepseekAI_JanusPro7b
+from bot.provider.responses import (
+    AsyncGeneratorProvider,
+    ImageResponse,
+    Reasoning,
+    Response,
+    Stage,
+    Text,
+)
 
 _SPACE_IS_DOWN = (
     SpaceUnreachable,
@@ -103,21 +111,26 @@ class Circuit:
             self._open_until = self._clock() + self._wait
 
 
+class Space(AsyncGeneratorProvider, Protocol):
+    """One of several; see `DeepseekAI_JanusPro7b`."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def check(self) -> str: ...
+
+
 @dataclass(slots=True)
 class _Member:
     """A Space with what `Spaces` knows of it."""
 
-    provider: AsyncGeneratorProvider
+    provider: Space
     circuit: Circuit
     limit: int
-    slots: asyncio.Semaphore | None
-
-    @property
-    def busy(self) -> bool:
-        return self.slots is not None and self.slots.locked()
+    slots: asyncio.Semaphore
 
 
-class Spaces:
+class Spaces(AsyncGeneratorProvider):
     """Several Spaces as one provider: they are tried in order until one has an answer.
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
@@ -142,7 +155,7 @@ class Spaces:
 
     def __init__(
         self,
-        providers: Sequence[AsyncGeneratorProvider],
+        providers: Sequence[Space],
         *,
         concurrency: int | Sequence[int] = 0,
         failures: int = 3,
@@ -157,7 +170,7 @@ class Spaces:
                 provider,
                 Circuit(failures, wait, clock),
                 limit,
-                asyncio.Semaphore(limit) if limit else None,
+                asyncio.Semaphore(limit or sys.maxsize),
             )
             for provider, limit in zip(providers, limits, strict=True)
         ]
@@ -197,14 +210,14 @@ class Spaces:
         errors: list[ProviderError] = []
         while left:
             well = [member for member in left if member.circuit.lets_through]
-            free = [member for member in well if not member.busy]
+            free = [member for member in well if not member.slots.locked()]
             member = (free or well or left)[0]
             left.remove(member)
-            if member.busy:
+            if member.slots.locked():
                 yield Reasoning(Stage.QUEUED)
             shown = False
             ok: bool | None = None
-            async with member.slots or nullcontext():
+            async with member.slots:
                 probe = member.circuit.begin()
                 try:
                     stream = member.provider.create_async_generator(model, messages, **options)
@@ -237,7 +250,7 @@ class Spaces:
         return await asyncio.gather(*(_health(member.provider) for member in self._members))
 
 
-async def _health(provider: AsyncGeneratorProvider) -> tuple[str, ProviderError | None]:
+async def _health(provider: Space) -> tuple[str, ProviderError | None]:
     try:
         await provider.check()
     except ProviderError as error:

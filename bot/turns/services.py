@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bot.errors import SurfaceError
 from bot.i18n import Words
 from bot.metrics import Metrics
 from bot.models import Address, Attachment, ChannelKey, Person, Turn
-from bot.provider.responses import Response
+from bot.provider.responses import AsyncGeneratorProvider
 from bot.reply.live_reply import LiveReply
 from bot.reply.rate_limiter import RateLimiter
 from bot.reply.surface import Surface
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     # The adapters need `Platform` only; importing these would load the database for them.
     from bot.image.worker import PictureWorker
     from bot.storage import Storage
-
-
-class Provider(Protocol):
-    """Answers a request; see `bot.provider`."""
-
-    def create_async_generator(
-        self, model: str, messages: Sequence[Any] = (), **options: Any
-    ) -> AsyncGenerator[Response, None]:
-        """Yield responses until the answer is complete; close it early to cancel."""
-        ...
 
 
 class Platform(Protocol):
@@ -76,7 +66,7 @@ class Services:
 
     storage: Storage
     picture_worker: PictureWorker
-    provider: Provider
+    provider: AsyncGeneratorProvider
     platforms: Mapping[str, Platform]
     settings: ChannelSettings
     metrics: Metrics

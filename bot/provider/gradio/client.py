@@ -43,7 +43,7 @@ from bot.provider.gradio.events import (
     StreamClosed,
     UnexpectedError,
 )
-from bot.provider.http import HttpClient, JsonBody, release
+from bot.provider.http import HttpClient, JsonBody
 
 CONFIG_SECONDS = 600.0
 """Until `/config` is read again, lest a redeployed Space runs another function."""
@@ -87,10 +87,6 @@ class ConfigCache:
         self.reading = asyncio.Lock()
         self.good_until = 0.0
 
-    def fresh(self) -> SpaceConfig | None:
-        """The configuration, if it was read within `CONFIG_SECONDS`."""
-        return self.config if time.monotonic() < self.good_until else None
-
     def forget(self) -> None:
         """Make the next call read it again."""
         self.good_until = 0.0
@@ -115,19 +111,17 @@ class GradioClient:
             SpaceUnreachable: no answer, or not one of Gradio.
             ProviderError: the server refuses to say.
         """
-        if config := self.cache.fresh():
-            return config
-        async with self.cache.reading:
-            if config := self.cache.fresh():
-                return config
+        cache = self.cache
+        async with cache.reading:
+            if cache.config is not None and time.monotonic() < cache.good_until:
+                return cache.config
             # Not under the prefix: this is where one learns of it.
             answer = await self.http.fetch("GET", "/config", max_bytes=MAX_CONFIG_BYTES)
-            answer.raise_for_status()
-            config = read_config(answer.json(), self.cache.known)
+            config = read_config(answer.json(), cache.known)
             if config is None:
                 raise self._not_gradio()
-            self.cache.config, self.cache.prefix = config, config.prefix
-            self.cache.good_until = time.monotonic() + CONFIG_SECONDS
+            cache.config, cache.prefix = config, config.prefix
+            cache.good_until = time.monotonic() + CONFIG_SECONDS
             return config
 
     async def join(
@@ -223,16 +217,12 @@ class GradioClient:
                     if isinstance(event, _LAST):
                         last = event
                         break
-                    if isinstance(event, ProcessStarts):
-                        stream.limit(self.http.timeouts.generation)
                     if not isinstance(event, Heartbeat):
                         yield event
             if isinstance(last, Completed):
                 yield last
-            if isinstance(last, _OUTCOMES):
-                await stream.drain()
         finally:
-            stream.close()
+            await stream.close(drain=isinstance(last, _OUTCOMES))
             if last is None:
                 await self._cancel(function, session_hash, event_id)
         if not isinstance(last, Completed):
@@ -255,7 +245,6 @@ class GradioClient:
             async with asyncio.timeout(http.timeouts.answer):
                 response = await self.join(function, data, session_hash, headers, http.endless)
                 joined = await http.read(response)
-                joined.raise_for_status()
                 match joined.json():
                     case {"event_id": str(event_id)}:
                         pass
@@ -263,7 +252,7 @@ class GradioClient:
                         raise self._not_gradio()
                 stream = await self.open_stream(session_hash)
                 if stream.status != HTTPStatus.OK:
-                    (await http.read(stream)).raise_for_status()
+                    raise (await http.read(stream)).error()
                 return event_id, stream
         except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
             if event_id:
@@ -287,7 +276,7 @@ class GradioClient:
                     try:
                         events = await stream.read()
                     finally:
-                        stream.close()
+                        await stream.close()
                     for event in events:
                         if event_id := getattr(event, "event_id", ""):
                             await self._cancel(function, session_hash, event_id)
@@ -357,18 +346,11 @@ class EventStream:
         self._deadline = math.inf
         self._timer = self._loop.call_at(self._heard + http.timeouts.silence, self._look)
 
-    def limit(self, seconds: float) -> None:
-        """End no later than so many seconds from now; of several limits, the earliest counts."""
-        self._deadline = min(self._deadline, self._loop.time() + seconds)
-        if self._deadline < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look)
-
     async def read(self) -> list[Event]:
         """The events that come next, at least one; none if the connection has ended.
 
         Raises:
-            GenerationTimeout: the limit is reached.
+            GenerationTimeout: the function has run for longer than `Timeouts.generation`.
             StreamLost: silence, a broken connection, or something that is no event stream.
         """
         while True:
@@ -383,26 +365,37 @@ class EventStream:
             self._read += len(chunk)
             if self._read > MAX_STREAM_BYTES:
                 raise StreamLost("The Space sent more than an answer needs.")
-            if events := self._parser.feed(chunk):
+            events = self._parser.feed(chunk)
+            for event in events:
+                if isinstance(event, ProcessStarts) and self._deadline == math.inf:
+                    self._deadline = self._heard + self._http.timeouts.generation
+                    if self._deadline < self._timer.when():
+                        self._timer.cancel()
+                        self._timer = self._loop.call_at(self._deadline, self._look)
+            if events:
                 return events
 
-    async def drain(self) -> None:
-        """Read the end of a finished stream, so that its connection can be used again."""
-        content = self._response.content
-        if content.at_eof():
-            return
-        self.limit(_DRAIN_SECONDS)
-        try:
-            for _ in range(8):
-                if not await content.readany():
-                    return
-        except network_exceptions():
-            return  # the answer is complete; only the connection is lost
+    async def close(self, *, drain: bool = False) -> None:
+        """Hang up.
 
-    def close(self) -> None:
-        """Hang up; after the end of the stream its connection is kept for others."""
+        Args:
+            drain: the stream is finished, so read its end before: then its connection can be used
+                again.
+        """
         self._timer.cancel()
-        release(self._response)
+        content = self._response.content
+        try:
+            if drain and not content.at_eof():
+                async with asyncio.timeout(_DRAIN_SECONDS):
+                    while await content.readany():
+                        pass
+        except network_exceptions():
+            pass  # the answer is complete; only the connection is lost
+        finally:
+            if drain:
+                self._response.release()  # or closed, if the end did not come
+            else:
+                self._response.close()
 
     def _look(self) -> None:
         """Hang up if it has taken too long; otherwise look again when it may have."""

@@ -121,23 +121,20 @@ def _functions(dependencies: Any, known: Mapping[str, Function]) -> dict[str, Fu
         number = number if isinstance(number, int) else position
         inputs = entry.get("inputs")
         inputs = len(inputs) if isinstance(inputs, list) else 0
+        trigger: int | None = None
+        match entry.get("targets"):
+            case [[int(component), *_], *_]:  # as in `[[10, "click"]]`
+                trigger = component
+            case _:
+                pass
         name = entry.get("api_name")
         if isinstance(name, str) and name:
             name = name.strip("/")
             # Names are unique per app; should one repeat, the first is the one that /call takes.
-            named.setdefault(name, Function(name, number, _trigger(entry.get("targets")), inputs))
+            named.setdefault(name, Function(name, number, trigger, inputs))
         else:
             hidden[number] = inputs
     for function in known.values():
         if hidden.get(function.fn_index) == function.inputs:
             named.setdefault(function.name, function)
     return named
-
-
-def _trigger(targets: Any) -> int | None:
-    """The component in `[[10, "click"]]`."""
-    match targets:
-        case [[int(component), *_], *_]:
-            return component
-        case _:
-            return None

@@ -12,7 +12,6 @@ an unknown kind is left out, and what cannot be an event stream at all is a `Str
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -191,19 +190,16 @@ class SseDecoder:
         self._begun += rest
         if len(chunk) > self.max_bytes:
             self._check(max(map(len, (*events, rest))))
-        return [data for event in events if (data := _data(event)) is not None]
+        found: list[bytes] = []
+        for event in events:
+            lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
+            if lines:
+                found.append(b"\n".join([line.removeprefix(b" ") for line in lines]))
+        return found
 
     def _check(self, size: int) -> None:
         if size > self.max_bytes:
             raise StreamLost("The Space sent more in one event than anything sensible needs.")
-
-
-def _data(event: bytes) -> bytes | None:
-    if event.startswith(b"data:") and b"\n" not in event:  # as Gradio sends them all
-        return event[5:].removeprefix(b" ")
-    lines = (line for line in event.split(b"\n") if line.startswith(b"data:"))
-    data = [line[5:].removeprefix(b" ") for line in lines]
-    return b"\n".join(data) if data else None
 
 
 @dataclass(slots=True)
@@ -224,24 +220,66 @@ class EventParser:
         Raises:
             StreamLost: an event is too large or cannot be read. The parser is of no use then.
         """
-        payloads = self._decoder.feed(chunk)
-        return [event for data in payloads if (event := self._event(data)) is not None]
+        events: list[Event] = []
+        for payload in self._decoder.feed(chunk):
+            try:
+                message = json.loads(payload)
+            except ValueError:
+                message = None
+            if not isinstance(message, dict):
+                raise StreamLost("The Space sent something that is not an event stream.")
+            event_id = _text(message, "event_id")
+            if event_id and self.event_id and event_id != self.event_id:
+                continue
+            event = self._event(event_id, message)
+            if event is not None:
+                events.append(event)
+        return events
 
-    def _event(self, payload: bytes) -> Event | None:
-        try:
-            message = json.loads(payload)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
-            raise StreamLost("The Space sent something that is not an event stream.")
-        kind, event_id = _text(message.get("msg")), _text(message.get("event_id"))
-        if event_id and self.event_id and event_id != self.event_id:
-            return None
-        if read := _READERS.get(kind):
-            return read(event_id, message)
-        if kind in {"process_completed", "process_generating"}:
-            return self._output(event_id, message, final=kind == "process_completed")
-        return None
+    def _event(  # noqa: PLR0911 - one per kind
+        self, event_id: str, message: dict[str, Any]
+    ) -> Event | None:
+        match message.get("msg"):
+            case "process_generating" | "process_completed" as kind:
+                return self._output(event_id, message, final=kind == "process_completed")
+            case "progress":
+                bars = message.get("progress_data")
+                units = (
+                    ProgressUnit(
+                        _number(bar, "index"),
+                        _number(bar, "length"),
+                        _number(bar, "progress"),
+                        plain_text(_text(bar, "unit")),
+                        plain_text(_text(bar, "desc")),
+                    )
+                    for bar in (bars if isinstance(bars, list) else ())
+                    if isinstance(bar, dict)
+                )
+                return Progress(event_id, tuple(units))
+            case "estimation":
+                rank, size = _number(message, "rank"), _number(message, "queue_size")
+                return Estimation(
+                    event_id,
+                    None if rank is None or rank < 0 else int(rank),
+                    None if size is None or size < 0 else int(size),
+                    _number(message, "rank_eta"),
+                )
+            case "process_starts":
+                return ProcessStarts(event_id, _number(message, "eta"))
+            case "log":
+                text = plain_text(_text(message, "log"))
+                return Log(event_id, text, _text(message, "level"))
+            case "heartbeat":
+                return Heartbeat()
+            case "close_stream":
+                return StreamClosed()
+            case "unexpected_error":
+                text = plain_text(_text(message, "message"))
+                # Up to 5.12 only the words tell that the session is unknown.
+                unknown = "session not found" in text.lower()
+                return UnexpectedError(text, unknown or message.get("session_not_found") is True)
+            case _:
+                return None
 
     def _output(
         self, event_id: str, message: dict[str, Any], *, final: bool
@@ -251,10 +289,9 @@ class EventParser:
         if message.get("success") is False:
             self._values.pop(event_id, None)
             # A function that fails midway has its title only inside the output.
-            title = _text(output.get("title")) or _text(message.get("title"))
-            return Failed(
-                event_id, plain_text(unquote(_text(output.get("error")))), plain_text(title)
-            )
+            title = _text(output, "title") or _text(message, "title")
+            text = plain_text(unquote(_text(output, "error")))
+            return Failed(event_id, text, plain_text(title))
         data = output.get("data")
         if final:
             self._values.pop(event_id, None)
@@ -267,71 +304,19 @@ class EventParser:
         return Generating(event_id, data)
 
 
-def _estimation(event_id: str, message: dict[str, Any]) -> Estimation:
-    rank, size = _count(message.get("rank")), _count(message.get("queue_size"))
-    return Estimation(event_id, rank, size, _number(message.get("rank_eta")))
-
-
-def _starts(event_id: str, message: dict[str, Any]) -> ProcessStarts:
-    return ProcessStarts(event_id, _number(message.get("eta")))
-
-
-def _log(event_id: str, message: dict[str, Any]) -> Log:
-    return Log(event_id, plain_text(_text(message.get("log"))), _text(message.get("level")))
-
-
-def _progress(event_id: str, message: dict[str, Any]) -> Progress:
-    bars = message.get("progress_data")
-    return Progress(
-        event_id,
-        tuple(
-            ProgressUnit(
-                _number(bar.get("index")),
-                _number(bar.get("length")),
-                _number(bar.get("progress")),
-                plain_text(_text(bar.get("unit"))),
-                plain_text(_text(bar.get("desc"))),
-            )
-            for bar in (bars if isinstance(bars, list) else ())
-            if isinstance(bar, dict)
-        ),
-    )
-
-
-def _unexpected(_: str, message: dict[str, Any]) -> UnexpectedError:
-    text = plain_text(_text(message.get("message")))
-    # Up to 5.12 only the words tell that the session is unknown.
-    unknown = message.get("session_not_found") is True or "session not found" in text.lower()
-    return UnexpectedError(text, unknown)
-
-
-_READERS: dict[str, Callable[[str, dict[str, Any]], Event]] = {
-    "estimation": _estimation,
-    "process_starts": _starts,
-    "progress": _progress,
-    "log": _log,
-    "heartbeat": lambda _id, _message: Heartbeat(),
-    "close_stream": lambda _id, _message: StreamClosed(),
-    "unexpected_error": _unexpected,
-}
-
-
-def _text(value: Any) -> str:
+def _text(values: dict[str, Any], name: str) -> str:
+    value = values.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _number(value: Any) -> float | None:
+def _number(values: dict[str, Any], name: str) -> float | None:
+    value = values.get(name)
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return value if math.isfinite(value) else None
     except OverflowError:  # an integer of more than 308 digits
         return None
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None or number < 0 else int(number)
 
 
 def apply_diffs(values: list[Any], diffs: list[Any]) -> list[Any]:

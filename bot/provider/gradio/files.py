@@ -14,10 +14,11 @@ import aiohttp
 from yarl import URL
 
 from bot.errors import GenerationFailed, SpaceUnreachable
+from bot.files import File
 from bot.provider.errors import image_too_large
 from bot.provider.gradio.client import GradioClient
 from bot.provider.gradio.config import SpaceConfig
-from bot.provider.http import Answer, DataUrl, HttpClient
+from bot.provider.http import Answer, HttpClient
 
 MAX_IMAGES = 20
 """Pictures of one call that are fetched; the original app makes five."""
@@ -32,40 +33,38 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _log = logging.getLogger(__name__)
 
 
-async def image_input(
-    client: GradioClient, config: SpaceConfig, data: bytes, media_type: str
-) -> dict[str, Any]:
+async def image_input(client: GradioClient, config: SpaceConfig, picture: File) -> dict[str, Any]:
     """The value of an image input; uploads the picture where it cannot go in the request.
 
-    It may hold a `DataUrl`, so it is for a `JsonBody`.
+    It may hold the picture itself, so it is for a `JsonBody`.
 
     Args:
         client: of the server that will get it.
         config: what the server takes.
-        data: the file, sent as it is.
-        media_type: e.g. `"image/png"`.
+        picture: sent as it is.
 
     Raises:
         ImageTooLarge: above the limit of this Space.
         ProviderError: the upload failed.
     """
-    meta = {"_type": "gradio.FileData"}
-    if config.max_file_size is not None and len(data) > config.max_file_size:
-        raise image_too_large(len(data), config.max_file_size)
-    if config.takes_data_urls and len(data) <= MAX_DATA_URL_BYTES:
-        return {"path": None, "url": DataUrl(media_type, data), "meta": meta}
-    return {"path": await _upload(client.http, config, data, media_type), "meta": meta}
+    meta, size = {"_type": "gradio.FileData"}, len(picture.data)
+    if config.max_file_size is not None and size > config.max_file_size:
+        raise image_too_large(size, config.max_file_size)
+    if config.takes_data_urls and size <= MAX_DATA_URL_BYTES:
+        return {"path": None, "url": picture, "meta": meta}
+    return {"path": await _upload(client.http, config, picture), "meta": meta}
 
 
-async def _upload(http: HttpClient, config: SpaceConfig, data: bytes, media_type: str) -> str:
+async def _upload(http: HttpClient, config: SpaceConfig, picture: File) -> str:
     form = aiohttp.FormData()
     # aiohttp percent-encodes other names, and Gradio keeps the encoding in the path.
-    name = f"picture.{media_type.partition('/')[2]}"
-    form.add_field("files", io.BytesIO(data), filename=name, content_type=media_type)
+    name = f"picture.{picture.media_type.partition('/')[2]}"
+    form.add_field(
+        "files", io.BytesIO(picture.data), filename=name, content_type=picture.media_type
+    )
     answer = await http.fetch("POST", f"{config.prefix}/upload", data=form, limits=http.slow)
     if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        raise image_too_large(len(data), config.max_file_size)
-    answer.raise_for_status()
+        raise image_too_large(len(picture.data), config.max_file_size)
     match answer.json():
         case [str(path), *_]:
             return path
