@@ -1,7 +1,7 @@
 """The tables. `migrations/` brings a database to this state; `python -m bot.storage` compares them.
 
-Nothing here is particular to SQLite. Every question that the bot asks is answered by one index in
-a number of steps that does not grow with the history of a channel:
+Nothing here is specific to SQLite. Every question that the bot asks is answered by one index in a
+number of steps that does not grow with a channel's history:
 
 - the newest turns of a channel, and since its last reset: `turns (channel, epoch, position)`
 - a request delivered a second time: `turns (channel, message_id)`
@@ -59,9 +59,9 @@ class Words(TypeDecorator[str]):
 
 
 def storable(text: str) -> str:
-    """Text that every database can hold, so that no message is lost to a character.
+    """Text that every database can hold, so that no message is lost over a character.
 
-    Half a surrogate pair cannot be written as UTF-8, and PostgreSQL takes no NUL: both become
+    Half a surrogate pair cannot be written as UTF-8, and PostgreSQL accepts no NUL: both become
     U+FFFD.
     """
     return (
@@ -69,22 +69,8 @@ def storable(text: str) -> str:
     )
 
 
-def _position() -> Column[int]:
-    # SQLite numbers rows by itself only in a column whose type is exactly INTEGER.
-    return Column(
-        "position",
-        BigInteger().with_variant(Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    )
-
-
 def _json(name: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, JSON(none_as_null=True), nullable=nullable)
-
-
-def _channel() -> Column[str]:
-    return Column("channel", Text, ForeignKey("channels.key"), nullable=False)
 
 
 channels = Table(
@@ -101,9 +87,10 @@ channels = Table(
 turns = Table(
     "turns",
     metadata,
-    _position(),
+    # SQLite numbers rows by itself only in a column whose type is exactly INTEGER.
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("id", String(32), nullable=False, unique=True),
-    _channel(),
+    Column("channel", Text, ForeignKey("channels.key"), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("message_id", Words, nullable=False),
     Column("person_platform", Text, nullable=False),
@@ -149,7 +136,7 @@ images = Table(
 turn_pictures = Table(
     "turn_pictures",
     metadata,
-    # What `turns.pictures` and `turns.answer` name, by which a picture finds its turns.
+    # What `turns.pictures` and `turns.answer` name, to find the turns of a picture.
     Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
     # No foreign key: an answer outlives its pictures where these are too many or too old.
     Column("key", String(64), primary_key=True, index=True),
@@ -161,7 +148,7 @@ segments = Table(
     metadata,
     Column("turn_id", String(32), ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
     Column("index", Integer, primary_key=True, autoincrement=False),
-    # Null: a message that was about to be created when this was written, and may be there or not.
+    # Null: a message that was about to be created when this was written, and may or may not exist.
     _json("receipt", nullable=True),
     Column("digest", Text, nullable=False),  # of what was acknowledged last, else of what was sent
     _json("anchor", nullable=True),  # by which a surface finds a message that has no receipt
@@ -193,8 +180,8 @@ seen = Table(
 settings = Table(
     "settings",
     metadata,
-    # A channel in its written form, or a server. No foreign key: a channel may have settings
-    # before anything was asked there.
+    # A channel in its written form, or a server. No foreign key: a channel may have settings before
+    # anything is asked there.
     Column("scope", Text, primary_key=True),
     _json("values"),
     Column("changed_at", Double, nullable=False),
