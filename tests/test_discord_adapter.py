@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -264,3 +266,11 @@ class TestFetch:
                 await one.adapter.fetch(ChannelKey("discord", ("1",)), picture, 100)
             assert await one.adapter.fetch(ChannelKey("discord", ("1",)), picture, 100)
         assert len(discord.calls("GET", "/cdn")) == 5
+
+
+def test_importing_the_adapter_loads_nothing_that_it_is_handed() -> None:
+    """Neither the database nor what few messages need."""
+    heavy = {"sqlalchemy", "PIL"}
+    code = f"import bot.platforms.discord.adapter, sys; print({heavy!r} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -23,7 +21,7 @@ from bot.platforms.adapter import SETTLE_SECONDS, run_when_connected
 from bot.platforms.discord import files, permissions
 from bot.platforms.discord.client import BotClient
 from bot.platforms.discord.commands import sync_commands
-from bot.platforms.discord.errors import NO_ANSWER
+from bot.platforms.discord.errors import NO_ANSWER, TROUBLE
 from bot.platforms.discord.handlers import Handlers
 from bot.platforms.discord.parsing import PLATFORM
 from bot.platforms.discord.surface import DiscordSurface
@@ -38,9 +36,6 @@ log = structlog.get_logger(__name__)
 API_URL: Final = "https://discord.com/api/v10"
 _GATEWAY: Final = yarl.URL("wss://gateway.discord.gg/")
 """What discord.py starts with."""
-
-_TROUBLE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
-"""Status of answers after which a login is tried again."""
 
 _AUTHENTICATION_FAILED: Final = 4004
 """With this code the gateway hangs up on a token that it does not accept."""
@@ -144,13 +139,12 @@ class DiscordAdapter:
             client, dispatcher, self._catalogue, age_restricted=self._age_restricted
         )
         register = partial(sync_commands, client.tree, self._guild_ids)
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(handlers.tasks.close, _FINISH_TIMEOUT_SECONDS)
-            told = await stack.enter_async_context(
-                run_when_connected(register, ready, self._settle)
-            )
-            await client.hand_on(handlers, told, self._catalogue)
-            await self._receive(client)
+        try:
+            async with run_when_connected(register, ready, self._settle) as told:
+                await client.hand_on(handlers, told, self._catalogue)
+                await self._receive(client)
+        finally:
+            await handlers.tasks.close(_FINISH_TIMEOUT_SECONDS)
 
     async def advice(self) -> list[str]:
         """What to change about intents, servers, and the bot's roles there."""
@@ -205,7 +199,7 @@ class DiscordAdapter:
             raise TokenRefused(REFUSED) from error
         except discord.HTTPException as error:
             await self._client.close()
-            if error.status not in _TROUBLE:
+            if error.status not in TROUBLE:
                 raise AdapterError(
                     f"{self._api_url} answers {error.status} to a login. "
                     "Is [discord] api_url Discord's API, or a proxy of it?"

@@ -57,7 +57,7 @@ async def catch_up(
     A bot that never handled a message has missed none.
 
     Args:
-        client: connected, its servers known.
+        client: connected.
         dispatcher: knows up to where messages were handled.
         handle: tells whether a message was for the bot; accepts none a second time.
         direct: look into direct messages too; of several processes only one should.

@@ -29,11 +29,8 @@ pressed once that press is acknowledged."""
 class ChannelEndpoint:
     """Ordinary messages of the bot in a channel, thread or direct message.
 
-    Args:
-        http: logged in.
-        channel_id: where.
-        reply_to: the message that new ones refer to, if any.
-        placeholder: a message that the first one should take the place of, if it is there.
+    New ones refer to the message `reply_to`, and the first takes the place of the message
+    `placeholder`, if there are such.
     """
 
     def __init__(
@@ -57,9 +54,7 @@ class ChannelEndpoint:
     async def answers(self, me: int, after: str | None) -> list[str]:
         """Ids of the bot's messages that answer the same request, oldest first.
 
-        Args:
-            me: the bot's user id.
-            after: only newer ones, of which the first hundred are looked at.
+        Of the messages that are newer than `after`, the first hundred are looked at.
         """
         if after is None:
             return []

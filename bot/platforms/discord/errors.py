@@ -44,6 +44,9 @@ _FORBIDDEN: Final = {
 }
 """Discord's error codes, and the sentence `discord-forbidden-…` of the catalogue that helps."""
 
+TROUBLE: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, *range(500, 600)})
+"""Status of answers after which it is worth trying again."""
+
 NO_ANSWER: Final = (discord.DiscordException, aiohttp.ClientError, OSError)
 """What a request that nobody waits for may raise; it is logged, because nobody can be told."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -14,6 +13,7 @@ from bot.errors import ImageTooLarge, ImageUnreadable
 from bot.files import File
 from bot.i18n import Words
 from bot.models import Attachment
+from bot.platforms.discord.errors import TROUBLE
 from bot.support import TooManyBytes, read_bounded
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10)
@@ -21,7 +21,6 @@ MAX_REQUEST_BYTES: Final = 25 * 2**20
 """Of all files in one request."""
 
 _MAX_TRIES: Final = 3
-_TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class _Trouble(Exception):
@@ -121,7 +120,7 @@ async def _read(session: aiohttp.ClientSession, attachment: Attachment, limit: i
     if (attachment.size or 0) > limit:
         raise TooManyBytes
     async with session.get(attachment.source["url"], timeout=_TIMEOUT) as response:
-        if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or response.status == _TOO_MANY:
+        if response.status in TROUBLE:
             raise _Trouble
         if not response.ok:
             raise ImageUnreadable("Discord does not have this picture any more. Send it again.")

@@ -62,16 +62,10 @@ _SPOKEN: Final = frozenset({discord.MessageType.default, discord.MessageType.rep
 
 
 class Handlers:
-    """What a client hands on while `DiscordAdapter.serve` runs: events, and commands of the tree.
+    """What a logged-in client hands on: events, and commands of its tree.
 
-    Args:
-        client: logged in.
-        dispatcher: where it goes.
-        catalogue: the languages to answer in.
-        age_restricted: in servers, drawings belong in age-restricted channels only.
-
-    Attributes:
-        tasks: what is being handled, so that `serve` can wait for its end.
+    With `age_restricted`, drawings in servers belong in age-restricted channels only. `tasks` are
+    what is being handled, so that `DiscordAdapter.serve` can wait for its end.
     """
 
     def __init__(
@@ -216,14 +210,12 @@ class Handlers:
         """A slash command or context menu."""
         await self.tasks.start(self._carry_out(interaction, command, attachments, reply_to))
 
-    async def recent_prompts(
-        self, interaction: discord.Interaction, beginning: str
-    ) -> Sequence[str]:
+    async def recent_prompts(self, interaction: discord.Interaction, typed: str) -> Sequence[str]:
         """What the person drew lately, for the option of a command; nobody else sees it."""
         person = parsing.person_of(interaction.user, interaction.locale.value)
         try:
             async with timeout(_FIRST_ANSWER_TIMEOUT_SECONDS):
-                found = await self._dispatcher.recent_prompts(person, beginning)
+                found = await self._dispatcher.recent_prompts(person, typed)
         except (BotError, TimeoutError) as error:
             log.info("no suggestions", reason=str(error))
             return []
@@ -351,22 +343,22 @@ class Handlers:
 
         Who may start a turn, only the core knows, and a deferred answer that everybody sees could
         not be taken back unseen. So the press is acknowledged without a trace, a refusal is seen
-        by nobody else, and the reply is an ordinary message; except where the bot may send none,
+        by nobody else, and the reply is an ordinary message; except where the bot itself is not,
         or only one person sees the button.
         """
         starts_turn = action.verb in _STARTS_TURN
         if starts_turn and await self._is_refused(interaction, Retry()):
             return
         slow = action.verb is Verb.FULL  # a file takes a while, so something is shown meanwhile
-        through = starts_turn and parsing.must_answer_through_interaction(interaction)
-        drawing = action.verb in _DRAWS
+        pressed = interaction.message
+        ephemeral = pressed is not None and pressed.flags.ephemeral
+        through = starts_turn and (ephemeral or parsing.is_only_user_installed(interaction))
         target = await self._acknowledge(
-            interaction, thinking=slow or through, private=slow, drawing=drawing
+            interaction, thinking=slow or through, private=slow, drawing=action.verb in _DRAWS
         )
         if target is None:
             return
         if starts_turn and not through:
-            pressed = interaction.message
             reply_to = None if pressed is None else str(pressed.id)
             target = replace(target, interaction=None, reply_to=reply_to)
         notice = self._dispatcher.press(parsing.from_interaction(interaction, target), action)

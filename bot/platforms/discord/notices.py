@@ -44,13 +44,9 @@ async def answer(
 ) -> None:
     """Answer an interaction that was acknowledged.
 
-    Args:
-        interaction: a command, or the press of a button.
-        notice: what to say.
-        words: the language in which a file is said to be too large.
-        placeholder: whether the message that says "thinking" is private, which only acknowledging
-            decides: if the notice is to be seen by others than that, the message is removed. `None`
-            if there is none.
+    The `placeholder` is the message that says "thinking": whether it is private, `None` if there is
+    none. Only acknowledging decides that, so where the notice needs the other, the placeholder is
+    removed and the notice follows.
     """
     http, token = interaction.client.http, interaction.token
     endpoint = InteractionEndpoint(http, interaction.application_id, token)

@@ -109,17 +109,11 @@ def from_message(
     *,
     drawing: bool = False,
 ) -> IncomingMessage:
-    """A message that is addressed to the bot; its text is `question`.
+    """A message that is addressed to the bot, and asks for pictures if it is a `drawing`.
 
     Pictures of the message that it answers come along if somebody else posted them: the bot's own
-    are found through `reply_to`.
-
-    Args:
-        message: as delivered.
-        me: the bot.
-        starter: the message of another channel that this one's thread was started from, if the
-            thread is new to the bot. Its pictures come along, whoever posted them.
-        drawing: it asks for pictures.
+    are found through `reply_to`. If its thread is new to the bot, the `starter` is the message of
+    another channel that the thread was started from; its pictures come along, whoever posted them.
     """
     answered = replied_to(message)
     attachments = pictures(message)
@@ -178,10 +172,10 @@ def through_interaction(
     """A reply that answers the interaction itself.
 
     Args:
-        interaction: as delivered, with a channel; deferred by now if it starts a turn.
+        interaction: with a channel; deferred by now if it starts a turn.
         received_at: Unix seconds by this machine's clock, which the surface asks as well.
         placeholder: id of the "thinking" message that deferring made, if Discord told it.
-        drawing: it asks for pictures.
+        drawing: the reply will show pictures in the end.
     """
     return DiscordTarget(
         str(interaction.channel_id),
@@ -196,15 +190,6 @@ def through_interaction(
         max_file_bytes=interaction.filesize_limit,
         drawing=drawing,
     )
-
-
-def must_answer_through_interaction(interaction: discord.Interaction) -> bool:
-    """Whether the reply to a press cannot be an ordinary message.
-
-    That is where the bot itself is not, and under a message that only one person sees.
-    """
-    shown = interaction.message
-    return is_only_user_installed(interaction) or (shown is not None and shown.flags.ephemeral)
 
 
 def is_only_user_installed(interaction: discord.Interaction) -> bool:

@@ -73,8 +73,8 @@ def check(
     """Refuse a command where it cannot be answered.
 
     Args:
-        command: pictures are only attached to what draws.
-        channel: a thread has a permission of its own, and is age-restricted if its channel is.
+        command: only drawings and what repeats them need to attach files.
+        channel: a thread is age-restricted if its channel is.
         allowed: what the bot may do there; `None` for "all".
         age_restricted: in servers, drawings belong in age-restricted channels only.
         replies: the answer refers to a message, which needs a permission as well.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Final, Self, TypeVar
+from dataclasses import replace
+from typing import Final, TypeVar
 
 import discord
 import structlog
@@ -59,19 +59,14 @@ REQUEST_TIMEOUT_SECONDS: Final = 120.0
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class DiscordReceipt:
-    """The typed form of this platform's `Receipt`: each is one message."""
+def receipt_of(message_id: str) -> Receipt:
+    """This platform's `Receipt`: each is one message."""
+    return {"ids": [message_id]}
 
-    message_id: str
 
-    def to_json(self) -> Receipt:
-        return {"ids": [self.message_id]}
-
-    @classmethod
-    def from_json(cls, receipt: Receipt) -> Self:
-        (message_id,) = receipt["ids"]
-        return cls(message_id)
+def message_id_in(receipt: Receipt) -> str:
+    (message_id,) = receipt["ids"]
+    return str(message_id)
 
 
 class DiscordSurface:
@@ -153,7 +148,7 @@ class DiscordSurface:
             return None  # it may write here but not read
         for message_id in candidates:
             if not await search.is_known(message_id):
-                return DiscordReceipt(message_id).to_json()
+                return receipt_of(message_id)
         return None
 
     def measure(self, text: str) -> int:
@@ -174,17 +169,17 @@ class DiscordSurface:
             )
         except MessageGone as error:  # of a create: not a person's doing, so try again
             raise SurfaceUnavailable("Discord lost the message.") from error
-        return DiscordReceipt(message_id).to_json()
+        return receipt_of(message_id)
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Change a message. Its files are sent again, because a container names them."""
-        message_id = DiscordReceipt.from_json(receipt).message_id
+        message_id = message_id_in(receipt)
         drawn = await self._drawn(content, as_container=message_id in self._containers)
         await self._show(lambda endpoint, message: endpoint.edit(message_id, message), drawn)
 
     async def delete(self, receipt: Receipt) -> None:
         """Remove a message. One that is gone already counts as success."""
-        message_id = DiscordReceipt.from_json(receipt).message_id
+        message_id = message_id_in(receipt)
         try:
             await self._send(lambda endpoint: endpoint.delete(message_id))
         except MessageGone:
