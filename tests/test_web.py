@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -434,3 +436,11 @@ def test_the_page_loads_nothing_from_outside() -> None:
     index = read_html((folder / "index.html").read_text(encoding="utf-8"))
     assert "style" not in index.tags
     assert not [n for n, _ in index.attributes if n == "style" or n.startswith("on")]
+
+
+def test_importing_the_adapter_loads_nothing_that_it_is_handed() -> None:
+    """Neither the database nor what few messages need."""
+    heavy = {"sqlalchemy", "PIL", "markdown_it", "prometheus_client"}
+    code = f"import bot.platforms.web.adapter, sys; print({heavy!r} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
@@ -17,16 +17,18 @@ from bot.models import Address, Attachment, ChannelKey, Person
 from bot.platforms.web.files import Downloads, UploadLimits, UploadStore
 from bot.platforms.web.guard import Guard
 from bot.platforms.web.handlers import Chat
-from bot.platforms.web.pages import Pages
+from bot.platforms.web.pages import NO_STORE, Pages
 from bot.platforms.web.parsing import Languages
 from bot.platforms.web.surface import PLATFORM, LiveRooms, WebSurface, WebTarget
-from bot.turns.dispatcher import Dispatcher
-from bot.turns.transcripts import Transcripts
+
+if TYPE_CHECKING:
+    # They are handed in; importing them here would load the database.
+    from bot.turns.dispatcher import Dispatcher
+    from bot.turns.transcripts import Transcripts
 
 _SHUTDOWN_TIMEOUT_SECONDS = 2.0
 """For requests under way at the end; event streams end at once."""
 _SWEEP_SECONDS = 3600.0
-_NO_STORE = {"Cache-Control": "no-store"}
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +87,12 @@ class WebAdapter:
         pages = Pages(banner=stand_in, limits=limits)
         languages = Languages(catalogue or Catalogue(), language)
         self._guard = Guard(
-            host=host, access_token=access_token, names=names, pages=pages, languages=languages
+            host=host,
+            access_token=access_token,
+            names=names,
+            pages=pages,
+            languages=languages,
+            exempt=[route.handler for route in extra],
         )
         self._chat = Chat(
             transcripts, self._uploads, self._downloads, self._rooms, pages, languages
@@ -168,8 +175,7 @@ class WebAdapter:
         return await self._uploads.fetch(attachment, limit)
 
     def _application(self) -> web.Application:
-        exempt = [route.handler for route in self._extra]
-        application = web.Application(middlewares=[self._guard.middleware(exempt)])
+        application = web.Application(middlewares=[self._guard.check])
         application.on_response_prepare.append(self._guard.add_headers)
         application.add_routes(self._chat.routes())
         application.add_routes(
@@ -184,18 +190,18 @@ class WebAdapter:
         return application
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        return web.json_response({"alive": True}, headers=_NO_STORE)
+        return web.json_response({"alive": True}, headers=NO_STORE)
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         connected = dict(self._health())
         ready = bool(connected) and all(connected.values())
         body = {"ready": ready, "adapters": connected}
-        return web.json_response(body, status=200 if ready else 503, headers=_NO_STORE)
+        return web.json_response(body, status=200 if ready else 503, headers=NO_STORE)
 
     async def _metrics_page(self, _request: web.Request) -> web.Response:
         from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - few look
 
-        headers = {"Content-Type": CONTENT_TYPE_LATEST, **_NO_STORE}
+        headers = {"Content-Type": CONTENT_TYPE_LATEST, **NO_STORE}
         return web.Response(body=self._metrics(), headers=headers)
 
     def _why(self, error: OSError) -> str:

@@ -15,11 +15,11 @@ from collections.abc import Collection
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from bot.errors import AdapterError
 from bot.hosts import is_loopback
-from bot.platforms.web.pages import Pages
+from bot.platforms.web.pages import NO_STORE, Pages
 from bot.platforms.web.parsing import Languages
 
 COOKIE = "janus_bot"
@@ -51,6 +51,7 @@ class Guard:
         host: the address that the server is bound to.
         access_token: asked for if it is not empty.
         names: further host names, under which a proxy on this machine publishes the chat.
+        exempt: handlers that check by themselves who asks.
 
     Raises:
         AdapterError: others can connect, and there is no token.
@@ -64,6 +65,7 @@ class Guard:
         names: Collection[str],
         pages: Pages,
         languages: Languages,
+        exempt: Collection[Handler] = (),
     ) -> None:
         if not is_loopback(host) and not access_token:
             raise AdapterError(
@@ -77,6 +79,7 @@ class Guard:
         self._session = hmac.new(self._token, b"janus-bot web session", hashlib.sha256).hexdigest()
         self._pages = pages
         self._languages = languages
+        self._exempt = exempt
 
     async def add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Put the security headers on every response; a signal handler."""
@@ -84,17 +87,12 @@ class Guard:
             response.headers.setdefault(name, value)
         response.headers["Server"] = "janus-bot"  # aiohttp's own names every version
 
-    def middleware(self, exempt: Collection[Handler]) -> Middleware:
-        """The checks as an aiohttp middleware; `exempt` handlers check by themselves who asks."""
-
-        @web.middleware
-        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            refusal = None
-            if request.match_info.handler not in exempt:
-                refusal = self._refusal(request)
-            return await handler(request) if refusal is None else refusal
-
-        return check
+    @web.middleware
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer in place of a handler where it refuses; a middleware."""
+        is_exempt = request.match_info.handler in self._exempt
+        refusal = None if is_exempt else self._refusal(request)
+        return await handler(request) if refusal is None else refusal
 
     async def login(self, request: web.Request) -> web.Response:
         """`POST /login`: the token from the login page; a cookie in return."""
@@ -141,7 +139,7 @@ class Guard:
 
     def _welcome(self, request: web.Request) -> web.Response:
         # Always to the page itself: a target taken from the request could lead elsewhere.
-        response = web.Response(status=303, headers={"Location": "/", "Cache-Control": "no-store"})
+        response = web.Response(status=303, headers={"Location": "/", **NO_STORE})
         secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
             COOKIE,
@@ -156,11 +154,8 @@ class Guard:
     def _ask_for_token(self, request: web.Request) -> web.Response:
         words = self._languages.words(request)
         if request.path != "/":
-            return web.json_response(
-                {"error": words("web-token-needed")},
-                status=401,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            body = {"error": words("web-token-needed")}
+            return web.json_response(body, status=401, headers={"WWW-Authenticate": "Bearer"})
         # A browser withholds a strict cookie from a visit that another site led to. The same page
         # asked for again by itself brings it.
         from_elsewhere = request.headers.get("Sec-Fetch-Site") == "cross-site"

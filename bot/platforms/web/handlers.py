@@ -7,6 +7,8 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
@@ -16,7 +18,7 @@ from bot.errors import BotError, StorageError
 from bot.i18n import Words
 from bot.models import Imagine, IncomingMessage, Notice
 from bot.platforms.web.files import Downloads, UploadStore
-from bot.platforms.web.pages import Pages
+from bot.platforms.web.pages import NO_STORE, Pages
 from bot.platforms.web.parsing import (
     ROOM,
     FormRefused,
@@ -31,8 +33,11 @@ from bot.platforms.web.surface import LiveRooms, Watch
 from bot.platforms.web.transcript import notice_to_json, turn_to_json
 from bot.turns import answers
 from bot.turns.commands import CommandError
-from bot.turns.dispatcher import Dispatcher
-from bot.turns.transcripts import Transcripts
+
+if TYPE_CHECKING:
+    # They are handed in; importing them here would load the database.
+    from bot.turns.dispatcher import Dispatcher
+    from bot.turns.transcripts import Transcripts
 
 MAX_TURNS_SHOWN = 100
 
@@ -42,7 +47,6 @@ STALLED_TIMEOUT_SECONDS = 30.0
 """A page that does not read for so long loses its stream; it will connect again."""
 MAX_STREAMS = 512
 
-_NO_STORE = {"Cache-Control": "no-store"}
 _PICTURE_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/avif"})
 
 log = structlog.get_logger(__name__)
@@ -76,8 +80,8 @@ class Chat:
             web.get("/static/{name}", self.pages.static),
             web.get(f"{ROOM}/turns", self._turns),
             web.get(f"{ROOM}/events", self._events),
-            web.post(f"{ROOM}/messages", self._message),
-            web.post(f"{ROOM}/presses", self._press),
+            web.post(f"{ROOM}/messages", partial(self._answer, self._take_message)),
+            web.post(f"{ROOM}/presses", partial(self._answer, self._take_press)),
             web.get("/pictures/{key:[0-9a-f]{64}}", self._picture),
             web.get("/files/{key:[0-9a-f]{32}}", self._file),
         ]
@@ -98,7 +102,7 @@ class Chat:
             return _refusal(503, _reason(error, words))
         shown = [turn_to_json(turn, words, removed=turn.id in removed) for turn in turns]
         body = {"turns": shown, "complete": len(turns) < MAX_TURNS_SHOWN}
-        return web.json_response(body, headers=_NO_STORE)
+        return web.json_response(body, headers=NO_STORE)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Answer with the stream of a room, until the page goes away or the rooms are closed.
@@ -110,7 +114,7 @@ class Chat:
         """
         if self.rooms.watching >= MAX_STREAMS:
             return _refusal(503, self.languages.words(request)("web-many-pages"))
-        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **_NO_STORE}
+        headers = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **NO_STORE}
         stream = web.StreamResponse(headers=headers)
         seen = self.rooms.version_of(request.headers.get("Last-Event-ID", ""))
         with self.rooms.watch(request.match_info["room"], seen) as watch:
@@ -167,40 +171,35 @@ class Chat:
         """The sentences as in the live replies: a room can have a language of its own."""
         return await dispatcher.words(incoming_message(request, "-", self.languages))
 
-    async def _message(self, request: web.Request) -> web.Response:
-        return await self._answer(request, self._take_message)
-
-    async def _press(self, request: web.Request) -> web.Response:
-        return await self._answer(request, self._take_press)
-
     async def _answer(
         self,
-        request: web.Request,
         take: Callable[
             [web.Request, Dispatcher], Awaitable[tuple[IncomingMessage, Notice | Imagine | None]]
         ],
+        request: web.Request,
     ) -> web.Response:
         """Wait until something is taken in, and tell the page what the bot says to it at once.
 
         Args:
-            request: a message or a press.
             take: results in what came in, and in a notice, or a drawing for the person to change
                 and send.
+            request: a message or a press.
         """
-        words = self.languages.words(request)
-        if self.dispatcher is None:
+        words, dispatcher = self.languages.words(request), self.dispatcher
+        if dispatcher is None:
             return _refusal(503, words("restarting"))
+        notice = compose = None
         try:
-            message, said = await take(request, self.dispatcher)
-            compose = asdict(said) if isinstance(said, Imagine) else None
-            notice = None
-            if isinstance(said, Notice):
+            message, said = await take(request, dispatcher)
+            if isinstance(said, Imagine):
+                compose = asdict(said)
+            elif said is not None:
                 notice = await notice_to_json(said, self.downloads)
         except FormRefused as refused:
             return _refusal(refused.status, refused.said_in(words))
         except CommandError as error:
             with suppress(StorageError):
-                words = await self._words_of_room(request, self.dispatcher)
+                words = await self._words_of_room(request, dispatcher)
             return _refusal(422, error.said_in(words))
         except (BotError, OSError) as error:
             log.warning("message not taken", error=str(error))

@@ -45,6 +45,9 @@ SAID = (
 )
 """What the scripts say, without `web-`."""
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""For what is another thing each time, or not for everybody."""
+
 _LINK_SCHEMES = frozenset({"http", "https", "mailto"})
 _ALIGNMENT = re.compile(r"text-align:\s*(left|center|right)")
 
@@ -174,9 +177,7 @@ class _Values(dict[str, str]):
 
 
 def _page(text: str, status: int = 200) -> web.Response:
-    return web.Response(
-        text=text, status=status, content_type="text/html", headers={"Cache-Control": "no-store"}
-    )
+    return web.Response(text=text, status=status, content_type="text/html", headers=NO_STORE)
 
 
 def markdown_html(text: str) -> str:

@@ -218,22 +218,16 @@ async def _read_fields(
         elif len(attachments) >= limits.files:
             raise FormRefused(413, "web-form-pictures", most=limits.files)
         else:
-            await _keep_file(part, uploads, attachments)
+            name = (part.filename or "picture")[:200]
+            attachment = uploads.new(name, part.headers.get("Content-Type"))
+            # Listed before it is there, so that whatever happens from here on removes the file.
+            attachments.append(attachment)
+            try:
+                size = await uploads.write(attachment, _chunks(part))
+            except TooManyBytes:
+                raise _too_large(limits) from None
+            attachments[-1] = replace(attachment, size=size)
     return fields
-
-
-async def _keep_file(
-    part: BodyPartReader, uploads: UploadStore, attachments: list[Attachment]
-) -> None:
-    name = (part.filename or "picture")[:200]
-    attachment = uploads.new(name, part.headers.get("Content-Type"))
-    # Listed before it is there, so that whatever happens from here on removes the file.
-    attachments.append(attachment)
-    try:
-        size = await uploads.write(attachment, _chunks(part))
-    except TooManyBytes:
-        raise _too_large(uploads.limits) from None
-    attachments[-1] = replace(attachment, size=size)
 
 
 async def _chunks(part: BodyPartReader) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain
@@ -190,7 +190,7 @@ class LiveReply:
 class Watch:
     """One open page of a room. A page that reads slowly misses states, never the newest one."""
 
-    def __init__(self, replies: tuple[LiveReply, ...]) -> None:
+    def __init__(self, replies: Iterable[LiveReply]) -> None:
         self._pending = {reply.id: reply for reply in replies}
         self._changed = asyncio.Event()
         self.closed = False
@@ -263,9 +263,7 @@ class LiveRooms:
     def watch(self, room: str, seen: int = 0) -> Iterator[Watch]:
         """Watch a room, beginning with all states newer than version `seen`."""
         replies = chain(self._working.items(), self._finished.items())
-        watch = Watch(
-            tuple(reply for (where, _), reply in replies if where == room and reply.version > seen)
-        )
+        watch = Watch(r for (where, _), r in replies if where == room and r.version > seen)
         self._watches.setdefault(room, set()).add(watch)
         try:
             yield watch
@@ -280,9 +278,8 @@ class LiveRooms:
 
     def close(self) -> None:
         """End every stream."""
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.close()
+        for watch in chain.from_iterable(self._watches.values()):
+            watch.close()
 
     def _messages(self, room: str, reply_id: str) -> tuple[LiveMessage, ...]:
         key = room, reply_id
