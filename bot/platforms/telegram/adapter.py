@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 _TOKEN: Final = re.compile(r"\d+:[\w-]+", re.ASCII)
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 30.0
-"""Of silence, after which a download is given up."""
+"""A download that is silent for so long is given up."""
 PRIVACY_MODE: Final = (
     "privacy mode is on, so in groups the bot sees commands, mentions and replies to it; "
     "that is all that it answers to"
@@ -63,6 +63,8 @@ class TelegramAdapter:
         language: tag of the one to speak where no particular person is addressed.
     """
 
+    name = PLATFORM
+
     def __init__(  # noqa: PLR0913 - one keyword per setting; each has its own default
         self,
         *,
@@ -86,10 +88,6 @@ class TelegramAdapter:
         self._language = language
         self._state = ServerState(remembers_pictures=inline)
         self._stack = AsyncExitStack()
-
-    @property
-    def name(self) -> str:
-        return PLATFORM
 
     def routes(self) -> Sequence[web.RouteDef]:
         """What the project's HTTP server must have for Telegram; these guard themselves."""

@@ -43,14 +43,14 @@ NO_LINK_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
 _READ_TIMEOUT_SECONDS: Final = 30.0
 """With the library's 5, `TimedOut` comes although the message was stored (measured)."""
 _POLL_MARGIN_SECONDS: Final = 10.0
-"""On top of a long poll; then the connection counts as dead."""
+"""How much longer than its long poll an answer may take; then the connection counts as dead."""
 _UPLOAD_TIMEOUT_SECONDS: Final = 120.0
 _MAX_CONNECTIONS: Final = 256
 _MAX_POLL_CONNECTIONS: Final = 2
 _KEEPALIVE_SECONDS: Final = 30.0
-"""For which a connection that is not used stays open. With httpx's 5, most replies begin with a new
-handshake; and httpx loses track of connections that it is just closing for their age when the
-request that it does so for is cancelled (httpcore 1.0.9)."""
+"""How long an unused connection stays open. With httpx's 5, most replies begin with a handshake;
+besides, httpx loses track of connections that it is closing for their age when the request that
+makes it do so is cancelled (httpcore 1.0.9)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,7 @@ class TelegramTarget:
 
 
 class _PollRequest(HTTPXRequest):
-    """Reads updates one by one.
-
-    The library parses all updates of an answer or none; a single one that it cannot read would
-    come again for ever, and everything behind it never.
-    """
+    """Reads updates one by one; by itself, the library parses all updates of an answer or none."""
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:

@@ -21,24 +21,13 @@ MAX_TEXT_UNITS: Final = 4096
 MAX_CAPTION_UNITS: Final = 1024
 """Of a message, and of the text below a picture or file, after rendering (Bot API)."""
 
-_SHOWN: Final = frozenset(
-    {
-        "blockquote",
-        "bold",
-        "code",
-        "expandable_blockquote",
-        "italic",
-        "pre",
-        "spoiler",
-        "strikethrough",
-        "text_link",
-        "underline",
-    }
-)
-"""Entities that only change how text looks. The others address people or load things."""
-
 _LITERAL: Final = frozenset({"code", "pre"})
 """Entities in which Telegram finds no mentions."""
+_QUOTES: Final = frozenset({"blockquote", "expandable_blockquote"})
+"""Quotes cannot be nested (Bot API, "Formatting options")."""
+_STYLES: Final = frozenset({"bold", "italic", "spoiler", "strikethrough", "text_link", "underline"})
+_SHOWN: Final = _LITERAL | _QUOTES | _STYLES
+"""Entities that only change how text looks. The others address people or load things."""
 
 _LESS_THAN: Final = "\ufdd0"
 """Stands for `<` while rendering; a noncharacter of one UTF-16 unit that no text contains."""
@@ -48,8 +37,6 @@ _MIN_LONG_LINES: Final = 14
 """From which a text fills a phone's screen; units are UTF-16 code units."""
 MAX_RENDERED: Final = 4
 """Messages of one reply that stay rendered, to be measured and shown while others grow."""
-_QUOTES: Final = frozenset({"blockquote", "expandable_blockquote"})
-"""Quotes cannot be nested (Bot API, "Formatting options")."""
 
 _MENTION: Final = re.compile(r"(?<!\w)@(?=[a-z0-9_]{2})", re.IGNORECASE | re.ASCII)
 _WORD_JOINER: Final = "\u2060"

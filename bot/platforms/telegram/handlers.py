@@ -38,14 +38,14 @@ _LEFT: Final = frozenset({ChatMember.LEFT, ChatMember.BANNED})
 
 _ADMINS: Final = frozenset({ChatMember.OWNER, ChatMember.ADMINISTRATOR})
 _ADMIN_MEMORY_SECONDS: Final = 300.0
-"""For which an answer counts; rights change seldom."""
+"""How long an answer counts; rights seldom change."""
 _MAX_ADMIN_ANSWERS: Final = 1000
 _ADMIN_TIMEOUT_SECONDS: Final = 10.0
-"""That Telegram may take to say whether somebody administers a group."""
+"""How long Telegram may take to say whether somebody administers a group."""
 
 
 class Handlers:
-    """Take in updates that the client library has read; those of inline mode if that is on."""
+    """Takes in updates that the client library has read; those of inline mode given `inline`."""
 
     def __init__(
         self,
@@ -234,17 +234,12 @@ class ChatAdmins:
         if not who.isdecimal():
             return False  # who is behind a channel, nobody knows
         key = (target.chat_id, int(who))
-        answer = self._answers.get(key)
-        if answer is None:
-            answer = await self._ask(*key)
-            if answer is not None:
-                self._answers[key] = answer
-        return bool(answer)
-
-    async def _ask(self, chat: int, who: int) -> bool | None:
+        if (known := self._answers.get(key)) is not None:
+            return known
         try:
-            member = await self._bot.get_chat_member(chat, who, read_timeout=_ADMIN_TIMEOUT_SECONDS)
+            member = await self._bot.get_chat_member(*key, read_timeout=_ADMIN_TIMEOUT_SECONDS)
         except TelegramError as error:
-            _log.warning("administrators not known", chat=chat, error=str(error))
-            return None
-        return member.status in _ADMINS
+            _log.warning("administrators not known", chat=target.chat_id, error=str(error))
+            return False
+        answer = self._answers[key] = member.status in _ADMINS
+        return answer

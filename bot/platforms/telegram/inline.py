@@ -59,7 +59,7 @@ from bot.turns.dispatcher import Dispatcher
 _log = structlog.get_logger(__name__)
 
 INLINE_UPDATES: Final = (Update.INLINE_QUERY, Update.CHOSEN_INLINE_RESULT)
-"""What Telegram shall deliver as well."""
+"""What Telegram is to deliver as well."""
 
 START: Final = "inline"
 """The payload of `/start` that the button above the results opens the private chat with."""
@@ -256,7 +256,7 @@ class InlineSurface:
         except SurfaceForbidden:
             bot = f"@{self._bot.username}"
             text = f"⚠️ {self._words('telegram-inline-write-first', bot=bot)}"
-            await self._say(render(text))  # not quiet: a touch on the name leads there
+            await self._say(render(text))  # not quiet: a tap on the name leads there
             return
         with translated(Request.EDIT):
             await self._bot.edit_message_media(

@@ -23,7 +23,7 @@ from bot.turns.commands import WORDS
 _log = structlog.get_logger(__name__)
 
 _NOT_IN_GROUPS = frozenset({"export", "doctor"})
-"""Work there too, but concern few; a shorter menu is read."""
+"""They work there too but concern few, and a shorter menu gets read."""
 
 
 async def publish_commands(bot: Bot, catalogue: Catalogue) -> None:
@@ -66,8 +66,5 @@ def keyboard(rows: Rows) -> InlineKeyboardMarkup | None:
 
 def _button(button: Button) -> InlineKeyboardButton:
     # Servers and apps that know no styles pass over this one.
-    return InlineKeyboardButton(
-        button.text,
-        callback_data=str(button.action),
-        style="danger" if button.danger else None,
-    )
+    style = "danger" if button.danger else None
+    return InlineKeyboardButton(button.label, callback_data=str(button.action), style=style)

@@ -1,4 +1,4 @@
-"""Shows what the bot says at once, in the background: no update waits for Telegram."""
+"""Sends what the bot says without a turn, in the background: no update waits for Telegram."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ _log = structlog.get_logger(__name__)
 
 _MAX_TRIES: Final = 4
 _CLOSE_TIMEOUT_SECONDS: Final = 2.0
-"""That notices on their way get when the adapter closes."""
+"""How long notices on their way may take to arrive when the adapter closes."""
 _MAX_ALERT_UNITS: Final = 200
 """UTF-16 code units after rendering, in the answer to a press (Bot API)."""
 _EXAMPLE: Final = "example.png"
+"""A drawing of the stand-in, as an example of what comes of a prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,6 @@ class Listener:
     def occasion(self) -> str:
         """What is answered; Telegram may allow ephemeral messages after one and not the other."""
         return "message" if self.query_id is None else "press"
-
-    def api_kwargs(self) -> dict[str, Any]:
-        """Makes `sendMessage` ephemeral; python-telegram-bot 22.8 does not name these yet."""
-        aim: dict[str, Any] = {"receiver_user_id": self.person}
-        if self.query_id is not None:
-            aim["callback_query_id"] = self.query_id
-        return {"ephemeral_message_parameters": aim}
 
 
 class Notices:
@@ -135,7 +129,8 @@ class Notices:
             await self._deliver(chat, notice)
             return
         known = self._state.example_file_id
-        photo = await asyncio.to_thread(_example) if known is None else known
+        drawing = resources.files(__package__).joinpath(_EXAMPLE)
+        photo = await asyncio.to_thread(drawing.read_bytes) if known is None else known
 
         async def send() -> Message:
             message = await chat.send_photo(photo, _EXAMPLE, shown)
@@ -181,20 +176,20 @@ class Notices:
     async def _send_ephemeral(
         self, chat: ChatClient, shown: Rendered, listener: Listener
     ) -> Message | None:
-        """Say something that one person of a group sees (Bot API 10.3).
+        """Say something that only one person in a group sees (Bot API 10.3).
 
-        A server that refuses it, or does not know what it is and says it to all, is not asked again
-        on such an occasion.
-
-        Returns:
-            The message, if everybody sees it.
-
-        Raises:
-            SurfaceError: it was not said; unless it was refused, another try may help.
+        A server that refuses it, or knows nothing of it and says it to all, is not asked again on
+        such an occasion. Returns the message if everybody sees it.
         """
+        whom: dict[str, Any] = {"receiver_user_id": listener.person}
+        if listener.query_id is not None:
+            whom["callback_query_id"] = listener.query_id
         try:
             with translated(Request.CREATE):
-                message = await chat.send_text(shown, api_kwargs=listener.api_kwargs())
+                # python-telegram-bot 22.8 does not name these parameters yet.
+                message = await chat.send_text(
+                    shown, api_kwargs={"ephemeral_message_parameters": whom}
+                )
         except (ContentRefused, SurfaceForbidden):
             self._state.without_ephemeral.add(listener.occasion)
             raise
@@ -239,8 +234,3 @@ def _alert(notice: Notice) -> str:
         return ""
     text = render(notice.text).text
     return text if utf16_length(text) <= _MAX_ALERT_UNITS else ""
-
-
-def _example() -> bytes:
-    """A drawing of the stand-in, as an example of what comes of a prompt."""
-    return resources.files(__package__).joinpath(_EXAMPLE).read_bytes()

@@ -1,4 +1,4 @@
-"""What a person wants: messages, albums, deep links and pressed buttons, read. Does no I/O.
+"""Reads what people want from messages, albums, deep links and pressed buttons. Does no I/O.
 
 A photo question is read by `parse_message`; its picture is found by `_picture`.
 """
@@ -53,11 +53,11 @@ _DEEP_LINK: Final = re.compile(
 """A payload has 64 characters of A-Z, a-z, 0-9, _ and - (Bot API, "Deep linking")."""
 _PROMPT_PAYLOAD: Final = "imagine_"
 _QUESTION_SIGN: Final = "✏️"
-"""How questions for a new prompt begin; no other message of the bot does and ends with a turn's id
-as well."""
+"""How questions for a new prompt begin. No other message of the bot begins like this and ends with
+a turn's id."""
 _TURN_ID: Final = re.compile(r"\n#([2-9a-z]{10})\Z")
 _MAX_PROMPT_CHARS: Final = 1900
-"""Of the old prompt; with two UTF-16 code units each it still fits into a message."""
+"""Of the old prompt; even at two UTF-16 code units each it fits into a message."""
 _MAX_PLACEHOLDER_CHARS: Final = 64
 """In an empty field (Bot API, `ForceReply`)."""
 
@@ -317,7 +317,7 @@ def new_prompt_question(
     name = "" if person is None else f"{person.full_name}, "
     asked = f"{_QUESTION_SIGN} {name}{words('telegram-new-prompt')}\n\n"
     prompt = drawing.prompt[:_MAX_PROMPT_CHARS]
-    # As code it is copied with a touch, and addresses nobody.
+    # As code it is copied with a tap, and addresses nobody.
     entities = [MessageEntity(MessageEntity.CODE, utf16_length(asked), utf16_length(prompt))]
     if person is not None:
         offset, length = utf16_length(f"{_QUESTION_SIGN} "), utf16_length(person.full_name)

@@ -1,6 +1,6 @@
 """Long polling that confirms an update only when it is committed.
 
-The client library's own `Updater` confirms updates when it queues them, before anybody handled
+The client library's own `Updater` confirms updates when it queues them, before anybody has handled
 them, and ends without a word when the token is refused (both measured with 22.8). Here the next
 `getUpdates` carries the confirmation, so what was not committed is delivered again.
 """

@@ -22,12 +22,7 @@ _MAX_NOTICES: Final = 1000
 
 
 class SentPicture(NamedTuple):
-    """A picture that Telegram has.
-
-    Attributes:
-        file_id: sends it again.
-        alt: what it shows.
-    """
+    """A picture that Telegram has, and what it shows."""
 
     file_id: str
     alt: str

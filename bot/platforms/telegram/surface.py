@@ -43,8 +43,8 @@ from bot.support import BackgroundTasks
 _log = structlog.get_logger(__name__)
 
 MAX_PROBES: Final = 20
-"""Message ids that are looked at to find a message whose answer was lost. Telegram numbers those of
-a chat upwards, so it is among the first after the newest one known."""
+"""Message ids that are tried to find a message whose create was not acknowledged. Telegram numbers
+those of a chat upwards, so it is among the first after the newest one known."""
 
 _DRAFT_INTERVAL_SECONDS: Final = 1.0
 _PRIVATE_INTERVAL_SECONDS: Final = 1.5
@@ -137,8 +137,8 @@ class TelegramSurface:
 
         Telegram lets a bot neither read a chat nor name its messages. But only a message of its
         own, with text or with a caption, can be edited, and the edited one says what it answers.
-        Known ones are left alone. Another reply's lost one may show this one's content until that
-        one finds it.
+        Known messages are left alone. Another reply's lost message may show this reply's content
+        until that reply finds it.
         """
         after: int = search.anchor["after"]
         last: int = search.anchor.get("last", after + MAX_PROBES)
@@ -200,12 +200,11 @@ class TelegramSurface:
     async def _edit(self, receipt: TelegramReceipt, content: Content) -> Message | bool:
         """Returns the message as it is then, if Telegram says that."""
         with translated(Request.EDIT):
-            match receipt.kind:
-                case "photos":
-                    return await self._chat.edit_caption(receipt.ids[0], self._shown(content))
-                case "text":
-                    markup = keyboard(content.buttons)
-                    return await self._chat.edit_text(receipt.ids[0], self._shown(content), markup)
+            if receipt.kind == "photos":
+                return await self._chat.edit_caption(receipt.ids[0], self._shown(content))
+            if receipt.kind == "text":
+                markup = keyboard(content.buttons)
+                return await self._chat.edit_text(receipt.ids[0], self._shown(content), markup)
         return True
 
     async def delete(self, receipt: Receipt) -> None:
@@ -267,9 +266,9 @@ _ChatAndTopic: TypeAlias = tuple[int, int | None]
 _ACTIONS_PER_SECOND: Final = 4.0
 """In all chats; with the 25 requests of the replies, that stays below Telegram's 30."""
 _ACTION_REPEAT_SECONDS: Final = 4.5
-"""Telegram shows an action for five."""
+"""Telegram shows an action for five seconds."""
 _ACTION_SECONDS: Final = 12.0
-"""After the last sign of work. A reply that waits for long must not seem to be typed."""
+"""After the last sign of work: a reply that has to wait must not look as if it were being typed."""
 _MAX_CLOSED_CHATS: Final = 1000
 
 

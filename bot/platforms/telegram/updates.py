@@ -23,8 +23,8 @@ ALLOWED_UPDATES: Final = (
     Update.CALLBACK_QUERY,
     Update.MY_CHAT_MEMBER,
 )
-"""What Telegram shall deliver. It remembers this; posts in channels and messages to businesses are
-not among it, because the bot cannot answer them."""
+"""What Telegram is to deliver, as it remembers itself. Posts in channels and messages to businesses
+are left out, because the bot cannot answer them."""
 
 MAX_ALBUM_ITEMS: Final = 10
 """Items of an album (Bot API, `sendMediaGroup`)."""

@@ -41,15 +41,14 @@ from bot.support import Backoff, skipped_when_broken, write_durably
 _log = structlog.get_logger(__name__)
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
 _MAX_CONNECTIONS: Final = 100
 """Deliveries at the same time, the most that Telegram makes (Bot API, `setWebhook`)."""
 _WARNING_INTERVAL_SECONDS: Final = 60.0
-"""Between two warnings of strangers; anybody can cause them."""
+"""Between two warnings about strangers; anybody can cause them."""
 _MAX_COMMITTED: Final = 1000
-"""Committed updates that are known again when their acknowledgement was lost."""
+"""Committed updates that are recognised if they come again because Telegram lost the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +209,8 @@ def is_allowed(allowlist: Sequence[Network], remote: str | None, forwarded: Sequ
     Args:
         allowlist: where it may come from; none: from anywhere.
         remote: the address at the other end of the connection; `None` where there is none.
-        forwarded: the addresses in `X-Forwarded-For`, in their order. Only those are believed that
-            a proxy of one's own wrote: from the last one back to the first public one.
+        forwarded: the addresses in `X-Forwarded-For`, in their order. Only those are believed
+            that one's own proxies wrote: from the last one back to the first public one.
     """
     if not allowlist:
         return True
@@ -231,7 +230,7 @@ def forwarded_addresses(headers: Sequence[str]) -> list[str]:
     return [part for header in headers for each in header.split(",") if (part := each.strip())]
 
 
-def _parse_address(text: str) -> _Address | None:
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     host = text.partition("]")[0].lstrip("[")
     if host.count(":") == 1:  # an IPv4 address with a port
         host = host.partition(":")[0]
