@@ -1,4 +1,4 @@
-"""The adapter under test, connected to the local Discord, with an dispatcher that takes notes."""
+"""The adapter under test, connected to the local Discord, with a dispatcher that takes notes."""
 
 from __future__ import annotations
 

@@ -44,9 +44,9 @@ async def answer(
 ) -> None:
     """Answer an interaction that was acknowledged.
 
-    The `placeholder` is the message that says "thinking": whether it is private, `None` if there is
-    none. Only acknowledging decides that, so where the notice needs the other, the placeholder is
-    removed and the notice follows.
+    `placeholder` tells whether the message that says "thinking" is private; `None` if there is no
+    such message. That was decided when the interaction was acknowledged, so where the notice needs
+    the other kind, the placeholder is removed and the notice follows.
     """
     http, token = interaction.client.http, interaction.token
     endpoint = InteractionEndpoint(http, interaction.application_id, token)

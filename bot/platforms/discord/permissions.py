@@ -47,7 +47,7 @@ def of_interaction(interaction: discord.Interaction) -> discord.Permissions | No
 
 
 def computed(guild: discord.Guild | None, channel: object) -> discord.Permissions | None:
-    """What the bot may do in a channel by the roles and overwrites that the gateway sent.
+    """What the bot may do in a channel, by the roles and overwrites that the gateway sent.
 
     Events come only from channels that the bot may view, so a result without that permission
     rests on something that was not sent, and counts as unknown: `None`.

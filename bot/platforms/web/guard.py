@@ -89,7 +89,7 @@ class Guard:
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer in place of a handler where it refuses; a middleware."""
+        """A middleware that answers in the handler's place where a request is refused."""
         is_exempt = request.match_info.handler in self._exempt
         refusal = None if is_exempt else self._refusal(request)
         return await handler(request) if refusal is None else refusal
