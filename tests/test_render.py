@@ -13,7 +13,7 @@ from bot.files import File
 from bot.i18n import Catalogue
 from bot.models import Ahead, Answer, TurnState
 from bot.provider.responses import Reasoning, Stage, Text
-from bot.reply.render import Page, Phase, ReplyState, bar, buttons, contents, markdown, status
+from bot.reply.render import Page, Phase, ReplyState, bar, contents, markdown, status, under_answer
 from bot.reply.surface import Activity, Content, Mood, Status
 from tests.scripted_surface import PLAIN
 
@@ -223,8 +223,7 @@ def test_where_pictures_take_no_buttons_they_get_a_message_of_their_own() -> Non
 
 def test_every_action_fits_where_platforms_keep_it() -> None:
     """Telegram takes 64 bytes; ids have ten characters."""
-    drawn = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, "Fox"), files=FILES[:5])
-    for row in buttons(drawn, "a" * 10, WORDS):
+    for row in under_answer(Answer(TurnState.DONE, "Fox"), "a" * 10, 5, WORDS):
         for button in row:
             assert len(str(button.action).encode()) <= MAX_ACTION_BYTES
             assert Action.parse(str(button.action)) == button.action

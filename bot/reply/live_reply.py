@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
@@ -52,6 +52,10 @@ _LAST = (Phase.SUSPENDED, Phase.FINAL, Phase.REMOVED)
 """Phases that nothing follows in this process."""
 
 
+_LaidOut: TypeAlias = tuple[ReplyState | None, tuple[Limits, int] | None, list[Content]]
+"""The messages of a state, as they were when so many stood there under such limits."""
+
+
 class LiveReply:
     """The reply of one turn. Only `finish`, `remove` and `suspend` wait for the platform.
 
@@ -83,7 +87,7 @@ class LiveReply:
         self._words = words
         self._on_lost = on_lost
         self._state = ReplyState()
-        self._laid_out: tuple[tuple[ReplyState, Limits, int], list[Content]] | None = None
+        self._laid_out: _LaidOut = (None, None, [])
         self._messages = ReplyMessages(
             turn_id,
             surface,
@@ -188,9 +192,18 @@ class LiveReply:
         backoff = Backoff(_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         try:
             while self._lost is None:
+                owed = self._state.phase in _LAST
                 if self._next_step() is None:
-                    await self._rest()
-                elif await self._acquire_unless_last():
+                    if owed:
+                        self._settled.set()
+                    # Until there is a new state, or the one there looks different by itself.
+                    self._changed.clear()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(None if owed else _COUNTDOWN_SECONDS):
+                            await self._changed.wait()
+                    continue
+                later = Urgency.PROGRESS if self._messages.begun else Urgency.FIRST
+                if await self._acquire(Urgency.FINAL if owed else later):
                     step = self._next_step()  # the newest state, after the wait
                     if step is not None:
                         await self._perform(step, backoff)
@@ -220,56 +233,29 @@ class LiveReply:
             backoff.reset()
             self._limiter.answered(self._left, self._surface.rate_limit_info)
 
-    async def _acquire_unless_last(self) -> bool:
-        """Wait until a request may leave; false if what is owed came meanwhile and waits less."""
-        if self._state.phase in _LAST or not self._messages.begun:
-            owed = self._state.phase in _LAST
-            await self._acquire(Urgency.FINAL if owed else Urgency.FIRST)
-            return True
+    async def _acquire(self, urgency: Urgency) -> bool:
+        """Wait until a request may leave; false if what is owed came meanwhile, and waits less."""
+        age = self._clock() - self._began
         try:
-            async with asyncio.timeout(None) as self._pacing:
-                await self._acquire(Urgency.PROGRESS)
+            async with asyncio.timeout(None) as pacing:
+                self._pacing = pacing if urgency is Urgency.PROGRESS else None
+                self._left = await self._limiter.acquire(urgency, self._surface.limits, age)
         except TimeoutError:
             return False
         finally:
             self._pacing = None
         return True
 
-    async def _acquire(self, urgency: Urgency) -> None:
-        age = self._clock() - self._began
-        self._left = await self._limiter.acquire(urgency, self._surface.limits, age)
-
-    async def _rest(self) -> None:
-        """Wait for a new state, or until the one there looks different by itself."""
-        if self._state.phase in _LAST:
-            self._settled.set()
-        self._changed.clear()
-        patience = None if self._state.phase in _LAST else _COUNTDOWN_SECONDS
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                await self._changed.wait()
-
     def _next_step(self) -> Step | None:
-        """The first difference between the desired state and what stands there."""
-        messages = self._messages
-        wanted = self._wanted()
-        drafting = self._surface.limits.previews and self._state.phase not in (
-            Phase.FINAL,
-            Phase.REMOVED,
-        )
-        if drafting and not messages.segments:
-            return messages.next_draft(wanted[-1])
-        return messages.next_step(wanted)
+        """The first difference between the desired state and what stands there.
 
-    def _wanted(self) -> list[Content]:
-        """The messages of the desired state, rendered and split once for each state."""
-        state, limits, begun = self._state, self._surface.limits, len(self._messages.segments)
-        made_of = (state, limits, begun)
-        if self._laid_out is not None and not is_countdown(state):
-            before, contents_then = self._laid_out
-            if before[0] is state and before[1:] == made_of[1:]:
-                return contents_then
-        page = Page(limits, self._surface.measure, self._words, self._messages.begins_with)
-        wanted = contents(state, page, self._clock(), self._turn_id)
-        self._laid_out = (made_of, wanted)
-        return wanted
+        A state is rendered and split once; a status depends on the time as well, and costs little.
+        """
+        state, limits, messages = self._state, self._surface.limits, self._messages
+        look = (limits, len(messages.segments))
+        if is_countdown(state) or self._laid_out[0] is not state or self._laid_out[1] != look:
+            page = Page(limits, self._surface.measure, self._words, messages.begins_with)
+            wanted = contents(state, page, self._clock(), self._turn_id)
+            self._laid_out = (state, look, wanted)
+        drafting = limits.previews and state.phase not in (Phase.FINAL, Phase.REMOVED)
+        return messages.next_step(self._laid_out[2], drafting=drafting)

@@ -67,7 +67,7 @@ class ReplyMessages:
         *,
         creations: Creations,
         clock: Callable[[], float],
-        acquire: Callable[[], Awaitable[None]],
+        acquire: Callable[[], Awaitable[object]],
     ) -> None:
         self._turn_id = turn_id
         self._surface = surface
@@ -94,13 +94,18 @@ class ReplyMessages:
             return True
         return self.segments[0].digest.removeprefix(_CREATED_AS) == self._digest(content)
 
-    def next_draft(self, content: Content) -> Step | None:
-        """A draft, if the one there is old or another."""
-        stale = self._clock() - self._draft_at > _DRAFT_REFRESH_SECONDS
-        return Step(-1, content) if stale or self._draft != self._digest(content) else None
+    def next_step(self, wanted: Sequence[Content], *, drafting: bool = False) -> Step | None:
+        """The first difference between what is wanted and what stands there.
 
-    def next_step(self, wanted: Sequence[Content]) -> Step | None:
-        """The first difference between what is wanted and what stands there."""
+        Args:
+            wanted: the messages, in order.
+            drafting: as long as none stands there, the last one is shown as a draft, and again
+                whenever the one there is old.
+        """
+        if drafting and not self.segments:
+            stale = self._clock() - self._draft_at > _DRAFT_REFRESH_SECONDS
+            shown = self._draft == self._digest(wanted[-1])
+            return None if shown and not stale else Step(-1, wanted[-1])
         for index, content in enumerate(wanted):
             if index >= len(self.segments):
                 return Step(index, content)
@@ -144,7 +149,7 @@ class ReplyMessages:
             intent = Segment(None, digest, self._surface.anchor())
             await self._store.save(self._turn_id, index, intent)
             try:
-                receipt = await self._surface.create(content, self._nonce(index))
+                receipt = await self._surface.create(content, f"{self._turn_id}-{index}")
             except DeliveryUnknown:
                 self.segments.append(intent)
                 raise
@@ -180,7 +185,7 @@ class ReplyMessages:
 
         search = Search(
             doubtful.anchor,
-            self._nonce(index),
+            f"{self._turn_id}-{index}",
             content,
             is_known=is_known,
             acquire=self._acquire,
@@ -190,9 +195,6 @@ class ReplyMessages:
         receipt = await self._surface.find(search)
         log.info("message in doubt", index=index, found=receipt is not None)
         return receipt
-
-    def _nonce(self, index: int) -> str:
-        return f"{self._turn_id}-{index}"
 
     def _digest(self, content: Content) -> str:
         """Stands for all that a person can see of `content` on this surface."""

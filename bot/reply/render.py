@@ -137,9 +137,11 @@ def contents(state: ReplyState, page: Page, now: float, turn_id: str) -> list[Co
     """
     if state.phase is Phase.REMOVED:
         return []
-    rows = buttons(state, turn_id, page.words) if page.limits.buttons else ()
     if state.phase is Phase.FINAL and state.answer is not None:
-        return _final(state.answer, state.files, rows, page)
+        rows = under_answer(state.answer, turn_id, len(state.files), page.words)
+        return _final(state.answer, state.files, rows if page.limits.buttons else (), page)
+    stop = Button(Action(Verb.STOP, turn_id), page.words("button-stop"), danger=True)
+    rows = ((stop,),) if page.limits.buttons else ()
     if is_countdown(state):
         return [Content(status=status(state, now, page.words), buttons=rows)]
     # Only the text: at every moment it is a beginning of what will stand. The buttons are under the
@@ -148,21 +150,11 @@ def contents(state: ReplyState, page: Page, now: float, turn_id: str) -> list[Co
     return [Content(first.shown, buttons=rows), *(Content(piece.shown) for piece in more)]
 
 
-def buttons(state: ReplyState, turn_id: str, words: Words) -> Rows:
-    """Buttons for what a reply shows at the moment.
-
-    While it is made it can be stopped; a drawing can be varied and handed out; what failed can be
-    tried again.
-    """
-    if state.phase is Phase.FINAL and state.answer is not None:
-        return under_answer(state.answer, turn_id, len(state.files), words)
-    if state.phase is Phase.REMOVED:
-        return ()
-    return ((Button(Action(Verb.STOP, turn_id), words("button-stop"), danger=True),),)
-
-
 def under_answer(answer: Answer, turn_id: str, pictures: int, words: Words) -> Rows:
-    """Buttons for a finished reply that shows this many pictures."""
+    """Buttons under a finished reply that shows this many pictures.
+
+    A drawing can be varied and handed out; what failed can be tried again.
+    """
     if answer.outcome is TurnState.FAILED:
         return ((Button(Action(Verb.RETRY, turn_id), words("button-retry")),),)
     return under_drawing(turn_id, pictures, words) if pictures else ()
@@ -217,13 +209,9 @@ def markdown(content: Content) -> str:
 
     For platforms on which all of that is text.
     """
-    if content.status is not None:
-        return _status_markdown(content.status)
-    note = f"{_NOTE_SIGNS.get(content.mood, '')}{content.note}" if content.note else ""
-    return "\n\n".join(part for part in (content.text.rstrip(), note) if part)
-
-
-def _status_markdown(status: Status) -> str:
+    if (status := content.status) is None:
+        note = f"{_NOTE_SIGNS.get(content.mood, '')}{content.note}" if content.note else ""
+        return "\n\n".join(part for part in (content.text.rstrip(), note) if part)
     line = f"{_SIGNS[status.activity]} {status.text}"
     if status.share is not None:
         line = f"{bar(status.share)} {status.share * 100:.0f}% · {status.text}"

@@ -174,7 +174,7 @@ class Search:
     nonce: str
     content: Content
     is_known: Callable[[str], Awaitable[bool]]
-    acquire: Callable[[], Awaitable[None]]
+    acquire: Callable[[], Awaitable[object]]
     alone: Callable[[], AbstractAsyncContextManager[None]]
     leave: Callable[[Anchor], Awaitable[None]]
 

@@ -48,20 +48,18 @@ class Rules:
     admins: frozenset[str] = frozenset()
 
     def is_admin(self, message: IncomingMessage) -> bool:
-        """Whether the person is an admin of the bot."""
         return str(message.person) in self.admins
 
     def allows(self, message: IncomingMessage) -> bool:
-        """Whether the person may use the bot here."""
-        if self.is_admin(message):
-            return True
         # A topic is in the channel of its group as well.
         platform, ids = message.channel.platform, message.channel.ids
         channels = {f"{platform}:channel:{':'.join(ids[: n + 1])}" for n in range(len(ids))}
         roles = {f"{platform}:role:{role}" for role in message.roles}
         server = {f"{platform}:server:{message.server}"} if message.server else set()
-        names = {str(message.person)} | channels | roles | server
-        return not names & self.deny and (not self.allow or bool(names & self.allow))
+        person = str(message.person)
+        names = {person} | channels | roles | server
+        allowed = not names & self.deny and (not self.allow or bool(names & self.allow))
+        return allowed or person in self.admins
 
 
 @dataclass(frozen=True, slots=True)

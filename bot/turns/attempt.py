@@ -125,9 +125,19 @@ class Attempt:
 
         Cancelling: what was acknowledged is stored, and the answer still owed.
         """
-        turn, words = self.turn, self._words
+        turn, words, files = self.turn, self._words, []
+        prompt = turn.command.prompt if isinstance(turn.command, Imagine) else ""
+        for number, key in enumerate(answer.pictures, start=1):
+            try:
+                file = self._files.get(key) or await self._services.storage.pictures.get(key)
+            except KeyError:
+                log.warning("picture is gone", key=key)
+                continue
+            alt = words("alt-number-of", prompt=prompt, number=number, count=len(answer.pictures))
+            name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
+            files.append(file.described(name, alt[:_MAX_ALT_CHARS]))
         try:
-            await self._reply.finish(answer, await self._pictures_of(answer))
+            await self._reply.finish(answer, files)
         except MessageGone:
             return TurnState.CANCELLED
         except SurfaceError as error:
@@ -258,22 +268,6 @@ class Attempt:
     def _say(self, text: str) -> None:
         self.text += text
         self._reply.show(Text(text))
-
-    async def _pictures_of(self, answer: Answer) -> list[File]:
-        """Those that are still there, named and described."""
-        turn, files = self.turn, []
-        prompt = turn.command.prompt if isinstance(turn.command, Imagine) else ""
-        for number, key in enumerate(answer.pictures, start=1):
-            try:
-                file = self._files.get(key) or await self._services.storage.pictures.get(key)
-            except KeyError:
-                log.warning("picture is gone", key=key)
-                continue
-            count = len(answer.pictures)
-            alt = self._words("alt-number-of", prompt=prompt, number=number, count=count)
-            name = f"janus-{turn.id}-{number}.{suffix_of(file.media_type)}"
-            files.append(file.described(name, alt[:_MAX_ALT_CHARS]))
-        return files
 
     def _worth_waiting_for(self, error: QuotaExceeded) -> float | None:
         """When the quota is there again, if that is known, soon enough, and nothing was shown."""

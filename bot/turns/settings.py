@@ -74,26 +74,9 @@ SERVER: Final = "server."
 """Before the name of a setting: it is for the whole server and not for the channel."""
 
 
-def scopes(channel: ChannelKey, server: str) -> tuple[str, ...]:
-    """Under which keys settings are stored, the weakest first."""
-    own = str(channel)
-    return (server_scope(channel, server), own) if server else (own,)
-
-
 def server_scope(channel: ChannelKey, server: str) -> str:
     """The key of a server's settings; never one of a channel."""
     return f"server:{channel.platform}:{server}"
-
-
-def merged(defaults: Settings, *stored: JsonObject) -> Settings:
-    """The settings that hold, from the weakest to the strongest.
-
-    What a newer version stored and this one does not know is passed over.
-    """
-    values = asdict(defaults)
-    for one in stored:
-        values |= {name: value for name, value in one.items() if name in values}
-    return Settings(**values)
 
 
 def parsed(name: str, text: str, catalogue: Catalogue) -> Any:
@@ -198,8 +181,16 @@ class ChannelSettings:
         self._read: LRUCache[str, JsonObject] = LRUCache(maxsize=_MAX_SCOPES_READ)
 
     async def of(self, channel: ChannelKey, server: str) -> Settings:
-        """What holds in a channel: its own settings, else its server's, else the defaults."""
-        return merged(self.defaults, *[await self.stored(key) for key in scopes(channel, server)])
+        """What holds in a channel: its own settings, else its server's, else the defaults.
+
+        What a newer version stored and this one does not know is passed over.
+        """
+        values = asdict(self.defaults)
+        weakest_first = [server_scope(channel, server)] if server else []
+        for scope in (*weakest_first, str(channel)):
+            stored = await self.stored(scope)
+            values |= {name: value for name, value in stored.items() if name in values}
+        return Settings(**values)
 
     async def words(self, channel: ChannelKey, server: str, person: Person) -> Words:
         """The channel's language, else the person's, else the configured one."""
@@ -310,8 +301,7 @@ class SettingsMenu:
             choices = self._settings.catalogue.languages
         now = written(getattr(settings, plain))
         buttons = [
-            Button(Action(Verb.SET, name, value), value, chosen=value == now)
-            for value in choices
+            Button(Action(Verb.SET, name, value), value, chosen=value == now) for value in choices
         ]
         buttons.append(Button(Action(Verb.SET, name, RESET), words("settings-default")))
         back = (Button(Action(Verb.SET), words("settings-back")),)
@@ -335,7 +325,7 @@ class SettingsMenu:
                 raise CommandError("settings-no-server")
             scope = server_scope(message.channel, message.server)
         else:
-            scope = scopes(message.channel, message.server)[-1]
+            scope = str(message.channel)
         await self._settings.change(scope, plain, value)
         if plain == "language":
             words = await self._settings.words(message.channel, message.server, message.person)
