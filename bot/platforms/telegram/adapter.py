@@ -28,7 +28,7 @@ from bot.platforms.telegram.notices import Notices
 from bot.platforms.telegram.polling import Polling
 from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.surface import ChatActions, TelegramSurface
-from bot.platforms.telegram.updates import ALLOWED_UPDATES, DEFAULT_TIMING, Timing
+from bot.platforms.telegram.updates import ALLOWED_UPDATES, Timing
 from bot.platforms.telegram.webhook import Hook, Webhook
 from bot.turns.dispatcher import Dispatcher
 
@@ -70,7 +70,7 @@ class TelegramAdapter:
         *,
         token: str,
         api_url: str = "https://api.telegram.org",
-        timing: Timing = DEFAULT_TIMING,
+        timing: Timing | None = None,
         catalogue: Catalogue | None = None,
         hook: Hook | None = None,
         folds: bool = False,
@@ -79,10 +79,10 @@ class TelegramAdapter:
     ) -> None:
         self._token = token
         self._api_url = api_url
-        self._timing = timing
+        self._timing = timing or Timing()
         self._catalogue = catalogue or Catalogue()
         self._allowed = (*ALLOWED_UPDATES, *INLINE_UPDATES) if inline else ALLOWED_UPDATES
-        self._webhook = None if hook is None else Webhook(hook, self._allowed, timing)
+        self._webhook = None if hook is None else Webhook(hook, self._allowed, self._timing)
         self._folds = folds
         self._inline = inline
         self._language = language
@@ -171,7 +171,6 @@ class TelegramAdapter:
         return True
 
     async def fetch(self, channel: ChannelKey, attachment: Attachment, limit: int) -> bytes:
-        """The bytes of a file that somebody sent; see `files.fetch`."""
         del channel
         return await fetch(self._bot, self._downloads, attachment, limit)
 

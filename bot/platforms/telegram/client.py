@@ -29,7 +29,7 @@ from telegram.request import HTTPXRequest
 from bot.files import File
 from bot.models import Address
 from bot.platforms.telegram.entities import MAX_RENDERED, Rendered, render
-from bot.platforms.telegram.errors import is_not_a_photo, lacks_right_to_files
+from bot.platforms.telegram.errors import is_not_a_photo
 from bot.platforms.telegram.files import as_photos
 from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.updates import is_update, parse_update
@@ -223,7 +223,7 @@ class ChatClient:
                 album = [InputMediaPhoto(each.data, filename=each.name) for each in photos]
                 return await self._in_chat(self._bot.send_media_group, album, **self._below(shown))
             except BadRequest as error:
-                if not (is_not_a_photo(error) or lacks_right_to_files(error)):
+                if not is_not_a_photo(error):
                     raise
         if len(files) == 1:
             return [await self.send_file(files[0], shown)]
@@ -236,7 +236,6 @@ class ChatClient:
     async def send_file(
         self, file: File, shown: Rendered, markup: InlineKeyboardMarkup | None = None
     ) -> Message:
-        """Send any file, with a caption and perhaps with buttons."""
         # Without the detection switched off, a small WebP file becomes a sticker.
         return await self._in_chat(
             self._bot.send_document,

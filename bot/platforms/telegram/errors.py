@@ -118,8 +118,8 @@ def is_unknown_method(error: TelegramError) -> bool:
 
 
 def is_not_a_photo(error: BadRequest) -> bool:
-    """Whether Telegram takes this picture as a file only."""
-    return _names(error, _NOT_A_PHOTO)
+    """Whether Telegram takes this picture here, if at all, as a file only."""
+    return _names(error, _NOT_A_PHOTO) or lacks_right_to_files(error)
 
 
 def lacks_right_to_files(error: BaseException | None) -> bool:

@@ -118,7 +118,7 @@ class Handlers:
                 self._notices.say(parsed.target, refused)
                 return
         if isinstance(command, _FOR_MODERATORS):
-            message = await self._with_rights(message)
+            message = replace(message, moderator=await self._admins.has(message))
         notice = await self._dispatcher.handle(message, command)
         if notice is not None:
             await self._show(parsed, command, notice)
@@ -176,7 +176,7 @@ class Handlers:
             words = await self._dispatcher.words(message)
             return Notice(words("press-gone"))
         if action.verb in _MODERATING_VERBS:
-            message = await self._with_rights(message)
+            message = replace(message, moderator=await self._admins.has(message))
         if action.verb is Verb.FORGET:
             self._state.pictures.pop(user.id, None)
         notice = await self._dispatcher.press(message, action)
@@ -190,9 +190,6 @@ class Handlers:
         question, field = new_prompt_question(words, drawing, action.target, asked)
         self._notices.ask(press.target, question, field)
         return None
-
-    async def _with_rights(self, message: IncomingMessage) -> IncomingMessage:
-        return replace(message, moderator=await self._admins.has(message))
 
     def _answer(self, parsed: ParsedMessage, notice: Notice) -> None:
         """Answer a message; if a channel wrote it, there is nobody to whom to say it alone."""

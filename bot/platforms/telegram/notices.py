@@ -60,8 +60,6 @@ class Listener:
 
 
 class Notices:
-    """Everything that the bot says without a turn."""
-
     def __init__(self, bot: Bot, state: ServerState, timing: Timing) -> None:
         self._bot = bot
         self._state = state

@@ -268,9 +268,6 @@ def parse_deep_link(text: str) -> Command | None:
         return Help()
 
 
-# Callbacks: the press of a button.
-
-
 @dataclass(frozen=True, slots=True)
 class ParsedCallback:
     """The press of a button.

@@ -179,8 +179,8 @@ class TelegramSurface:
         Telegram knows no nonces: `find` tells whether a message is there.
         """
         del nonce
-        self._show_action(content, before=True)
         if content.files:
+            self._show_action(ChatAction.UPLOAD_PHOTO)
             receipt = await self._create_pictures(content)
         else:
             with translated(Request.CREATE):
@@ -189,13 +189,13 @@ class TelegramSurface:
                 )
             receipt = TelegramReceipt([message.message_id])
         self._state.saw(self._target.chat_id, max(receipt.ids))
-        self._show_action(content)
+        self._show_action(ChatAction.TYPING if content.mood is Mood.WORKING else None)
         return asdict(receipt)
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
         """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`)."""
         await self._edit(TelegramReceipt(**receipt), content)
-        self._show_action(content)
+        self._show_action(ChatAction.TYPING if content.mood is Mood.WORKING else None)
 
     async def _edit(self, receipt: TelegramReceipt, content: Content) -> Message | bool:
         """Returns the message as it is then, if Telegram says that."""
@@ -247,18 +247,16 @@ class TelegramSurface:
             self._state.sent_pictures(self._target.chat_id, content.files, messages)
         return TelegramReceipt([message.message_id for message in messages], "photos")
 
-    def _show_action(self, content: Content, *, before: bool = False) -> None:
-        """Show in the chat's head that something is being made, where no draft says so."""
+    def _show_action(self, action: ChatAction | None) -> None:
+        """Show in the chat's head what is being done, where no draft says so; `None`: nothing."""
         if self._actions is None or self.limits.previews:
             return
         chat = self._target.chat_id
         where = (self._state.moved.get(chat, chat), self._target.thread_id)
-        if before and content.files:
-            self._actions.begin(where, ChatAction.UPLOAD_PHOTO)
-        elif not before and content.mood is Mood.WORKING:
-            self._actions.begin(where, ChatAction.TYPING)
-        elif not before:
+        if action is None:
             self._actions.end(where)
+        else:
+            self._actions.begin(where, action)
 
 
 _ChatAndTopic: TypeAlias = tuple[int, int | None]

@@ -65,9 +65,6 @@ class Timing:
         return Backoff(self.first_pause_seconds, self.max_pause_seconds)
 
 
-DEFAULT_TIMING: Final = Timing()
-
-
 def is_update(value: Any) -> bool:
     """Whether a JSON value can be an update: it has an id."""
     return isinstance(value, dict) and isinstance(value.get("update_id"), int)
@@ -113,7 +110,6 @@ class UpdateQueue:
         return task
 
     async def close(self) -> None:
-        """Cancel all jobs and wait for their end."""
         await self._tasks.close()
 
 

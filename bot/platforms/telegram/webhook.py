@@ -72,10 +72,8 @@ class Webhook:
     """Has updates of the allowed kinds delivered, and lets nobody but Telegram deliver."""
 
     def __init__(self, hook: Hook, allowed: Sequence[str], timing: Timing) -> None:
-        self._url = hook.url
+        self._hook = hook
         self._secret = (hook.secret or secrets.token_urlsafe(32)).encode()
-        self._allowlist = hook.allowlist
-        self._journal = UpdateJournal(hook.journal)
         self._allowed = allowed
         self._timing = timing
         self._deliveries: Deliveries | None = None
@@ -85,7 +83,7 @@ class Webhook:
 
     def routes(self) -> Sequence[web.RouteDef]:
         """What the server must have. Whoever asks is checked here, and needs no other pass."""
-        return [web.post(urlsplit(self._url).path or "/", self._receive)]
+        return [web.post(urlsplit(self._hook.url).path or "/", self._receive)]
 
     async def run(self, bot: Bot, handlers: Handlers, ready: Callable[[bool], None]) -> None:
         """Have updates delivered until cancelled, and watch that they are.
@@ -100,7 +98,8 @@ class Webhook:
 
         Cancelling: deliveries are refused from here on, so that Telegram keeps them.
         """
-        deliveries = Deliveries(bot, handlers, self._journal, self._timing)
+        journal = UpdateJournal(self._hook.journal)
+        deliveries = Deliveries(bot, handlers, journal, self._timing)
         try:
             await deliveries.recall()
             self._deliveries = deliveries
@@ -125,7 +124,7 @@ class Webhook:
         try:
             info = await bot.get_webhook_info()
             # Set anew at each start: the secret may be another, and the kinds of updates too.
-            if not self._is_set or info.url != self._url:
+            if not self._is_set or info.url != self._hook.url:
                 await self._set(bot)
             self._report(info)
         except InvalidToken as error:
@@ -149,7 +148,7 @@ class Webhook:
         if self._is_set:
             _log.warning("another program changed the webhook; it is set again")
         await bot.set_webhook(
-            self._url,
+            self._hook.url,
             max_connections=_MAX_CONNECTIONS,
             allowed_updates=self._allowed,
             secret_token=self._secret.decode(),
@@ -186,7 +185,7 @@ class Webhook:
         """The answer to somebody who is not Telegram."""
         forwarded = forwarded_addresses(request.headers.getall("X-Forwarded-For", []))
         given = request.headers.get(_HEADER, "")
-        if not is_allowed(self._allowlist, request.remote, forwarded):
+        if not is_allowed(self._hook.allowlist, request.remote, forwarded):
             why, status = "its address is in none of [telegram] webhook_sources", 403
         elif not hmac.compare_digest(given.encode(errors="replace"), self._secret):
             why, status = "without the secret", 401
