@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, assert_never
 
@@ -23,31 +24,26 @@ from bot.models import (
 )
 from bot.storage.schema import storable
 
+_SAME = ("id", "message_id", "server", "reply_to", "parent", "accepted_at", "seed", "attempts")
+"""Fields of a turn that are columns of the same name, and need no translation."""
+
+_COMMANDS: dict[str, type[Ask | Imagine]] = {"ask": Ask, "imagine": Imagine}
+
 
 def turn_to_row(turn: Turn) -> dict[str, Any]:
-    """All columns of `turns` but `position` and `epoch`, which the database gives."""
-    return {
-        "id": turn.id,
+    """All columns of `turns` but `position` and `epoch`, which the database fills in."""
+    drawing = isinstance(turn.command, Imagine)
+    return {name: getattr(turn, name) for name in _SAME} | {
         "channel": str(turn.channel),
-        "message_id": turn.message_id,
         "person_platform": turn.person.platform,
         "person_id": turn.person.id,
         "person_name": turn.person.name,
         "person_language": turn.person.language,
-        "reply_to": turn.reply_to,
-        "accepted_at": turn.accepted_at,
-        "server": turn.server,
-        "parent": turn.parent,
-        "command": {
-            "kind": "imagine" if isinstance(turn.command, Imagine) else "ask",
-            **asdict(turn.command),
-        },
+        "command": {"kind": "imagine" if drawing else "ask", **asdict(turn.command)},
+        "drawing": drawing,
         "attachments": [asdict(attachment) for attachment in turn.attachments],
-        "seed": turn.seed,
-        "drawing": isinstance(turn.command, Imagine),
         "address": asdict(turn.address),
         "state": str(turn.state),
-        "attempts": turn.attempts,
         "pictures": list(turn.pictures),
         "answer": None if turn.answer is None else asdict(turn.answer),
         "parked_until": turn.parked_until,
@@ -61,11 +57,10 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
     Raises:
         StorageError: the row does not hold a turn; somebody else changed it.
     """
-    try:
+    with _readable(row):
         return Turn(
-            id=row["id"],
+            **{name: row[name] for name in _SAME},
             channel=ChannelKey.parse(row["channel"]),
-            message_id=row["message_id"],
             person=Person(
                 row["person_platform"],
                 row["person_id"],
@@ -74,20 +69,12 @@ def turn_from_row(row: Mapping[Any, Any]) -> Turn:
             ),
             command=_command_from_json(row["command"]),
             address=Address(**row["address"]),
-            seed=row["seed"],
-            accepted_at=row["accepted_at"],
             attachments=tuple(Attachment(**each) for each in row["attachments"]),
-            reply_to=row["reply_to"],
             state=TurnState(row["state"]),
-            attempts=row["attempts"],
             pictures=tuple(row["pictures"]),
             answer=_answer_from_json(row["answer"]),
             parked_until=row["parked_until"],
-            server=row["server"],
-            parent=row["parent"],
         )
-    except (TypeError, ValueError, KeyError) as error:
-        raise _unreadable(row["id"], error) from error
 
 
 def exchange_from_row(row: Mapping[Any, Any]) -> Exchange | None:
@@ -99,7 +86,7 @@ def exchange_from_row(row: Mapping[Any, Any]) -> Exchange | None:
     Raises:
         StorageError: the row does not hold a turn; somebody else changed it.
     """
-    try:
+    with _readable(row):
         answer = _answer_from_json(row["answer"])
         if answer is None or answer.outcome is not TurnState.DONE:
             return None
@@ -113,23 +100,21 @@ def exchange_from_row(row: Mapping[Any, Any]) -> Exchange | None:
         pictures = (*row["pictures"], *answer.pictures)
         # Providers write UTF-8 as well, so they cannot take everything that JSON can.
         return Exchange(row["id"], row["person_name"], storable(asked), storable(said), pictures)
+
+
+@contextmanager
+def _readable(row: Mapping[Any, Any]) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ValueError, KeyError) as error:
-        raise _unreadable(row["id"], error) from error
-
-
-def _unreadable(turn_id: str, error: Exception) -> StorageError:
-    return StorageError(f"Turn {turn_id} in the database cannot be read: {error}.")
+        raise StorageError(
+            f"Turn {row['id']} in the database cannot be read: {error!r}."
+        ) from error
 
 
 def _command_from_json(data: JsonObject) -> Ask | Imagine:
-    values = {name: value for name, value in data.items() if name != "kind"}
-    match data["kind"]:
-        case "ask":
-            return Ask(**values)
-        case "imagine":
-            return Imagine(**values)
-        case kind:
-            raise ValueError(f"unknown command {kind!r}")
+    values = dict(data)
+    return _COMMANDS[values.pop("kind")](**values)
 
 
 def _answer_from_json(data: JsonObject | None) -> Answer | None:
