@@ -48,8 +48,8 @@ _SIGNS: Final = MappingProxyType(
         Verb.RETRY: "↻",
         Verb.AGAIN: "🔁",
         Verb.EDIT: "✏️",
-        Verb.LESS: "➖",
-        Verb.MORE: "➕",
+        Verb.LESS: "\N{HEAVY MINUS SIGN}",
+        Verb.MORE: "\N{HEAVY PLUS SIGN}",
         Verb.DELETE: "🗑",
     }
 )

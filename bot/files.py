@@ -1,7 +1,7 @@
-"""The one type for a file on its way through the bot, and the recipe of a picture that the bot made.
+"""The one type for a file on its way through the bot, and the recipe of a picture of the bot's.
 
-A photo that somebody sent, a picture that the Space made, an upload to a platform, an export: each is a
-`File`, handed on with its bytes.
+A photo that somebody sent, a picture that the Space made, an upload to a platform, an export: each
+is a `File`, handed on with its bytes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Values that every part of the bot speaks in: where, who, what was asked, and what became of it.
 
-All of them are frozen and round-trip through JSON, because a turn is stored before it is acted on and
-resumed from its row alone.
+All of them are frozen and round-trip through JSON, because a turn is stored before it is acted on
+and resumed from its row alone.
 """
 
 from __future__ import annotations
