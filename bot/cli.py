@@ -1,4 +1,4 @@
-"""The command line: each command parses, calls, and turns failures into a sentence.
+"""The command line: each command parses its arguments and turns a failure into a sentence.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration.
 """
@@ -108,7 +108,9 @@ def imagine(
 @cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def space(context: typer.Context) -> None:
     """Serve a Space of your own; today that is the stand-in without weights."""
-    _exec_module("bot.space", context.args)
+    sys.stdout.flush()
+    # As another program in place of this one: signals then reach it and nothing else.
+    os.execv(sys.executable, [sys.executable, "-m", "bot.space", *context.args])  # noqa: S606 - our own module
 
 
 @cli.command()
@@ -149,12 +151,11 @@ def _version(
 
 
 def main() -> None:
-    """Entry point of `janus-bot` and `python -m bot`."""
     cli()
 
 
 def _prepare(path: Path | None, *, quiet: bool = False) -> Config:
-    """Read the configuration and set logging up; `quiet` for commands that talk to a person."""
+    """Read the configuration and set up logging; `quiet` for commands that talk to a person."""
     from bot.logs import configure  # noqa: PLC0415 - keeps `--help` fast
 
     config = load(path, os.environ)
@@ -164,7 +165,7 @@ def _prepare(path: Path | None, *, quiet: bool = False) -> Config:
 
 
 def _at_space(config: Config, space: str | None) -> Config:
-    """The configuration with one Space, if the command line names one."""
+    """The configuration, with the Space that the command line names, if it does."""
     if space is None:
         return config
     try:
@@ -174,12 +175,6 @@ def _at_space(config: Config, space: str | None) -> Config:
             f"--space {space} is neither a Space (owner/name) nor an address (http://…)."
         ) from error
     return config.model_copy(update={"spaces": (section,)})
-
-
-def _exec_module(module: str, arguments: list[str]) -> None:
-    """Become another program: signals then reach it and nothing else."""
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own module
 
 
 @contextmanager

@@ -65,11 +65,11 @@ class Catalogue:
     """
 
     def __init__(self, folder: Path = _HERE) -> None:
+        self.languages = tuple(sorted({file.parent.name for file in folder.glob("*/*.ftl")}))
         self._words = {
-            language: Words(*(folder / tag for tag in dict.fromkeys((language, DEFAULT))))
-            for language in sorted({file.parent.name for file in folder.glob("*/*.ftl")})
+            language.lower(): Words(*(folder / tag for tag in dict.fromkeys((language, DEFAULT))))
+            for language in self.languages
         }
-        self.languages = tuple(self._words)
 
     def words(self, *wanted: str) -> Words:
         """The sentences of the first language that the bot speaks.
@@ -81,10 +81,8 @@ class Catalogue:
         for tag in wanted:
             parts = tag.replace("_", "-").split("-")
             for length in range(len(parts), 0, -1):
-                near = "-".join(parts[:length]).lower()
-                found = next((each for each in self.languages if each.lower() == near), None)
-                if found is not None:
-                    return self._words[found]
+                if found := self._words.get("-".join(parts[:length]).lower()):
+                    return found
         return self._words[DEFAULT]
 
 
