@@ -126,7 +126,7 @@ async def test_token_stays_out_of_the_logs(telegram: TelegramServer, log: io.Str
 
 @both_ways
 async def test_update_is_confirmed_only_after_it_is_committed(telegram: TelegramServer) -> None:
-    """Stopped before the commit, the next start delivers it again; after it, never."""
+    """If the bot stops before the commit, it comes again after the next start; otherwise never."""
     ada = telegram.person("Ada")
     telegram.say(telegram.private(ada), ada, "Hello")
     stuck = ScriptedDispatcher()
@@ -301,7 +301,7 @@ async def test_album_is_one_message(telegram: TelegramServer) -> None:
 async def test_open_album_is_not_confirmed_and_holds_up_nobody_else(
     telegram: TelegramServer,
 ) -> None:
-    """Others are answered while it is collected; stopped then, it comes again as a whole."""
+    """Others are answered while it is collected; if the bot stops then, all of it comes again."""
     ada, bob = telegram.person("Ada"), telegram.person("Bob")
     dispatcher = ScriptedDispatcher()
     adapter = TelegramAdapter(
@@ -389,7 +389,7 @@ async def test_fetch_gives_the_bytes(telegram: TelegramServer) -> None:
 
 
 async def test_fetch_stops_at_the_limit(telegram: TelegramServer) -> None:
-    """Whatever size was claimed: by its claim, by the server's, or while reading."""
+    """By the size in the message, by the server's, or by what is read if both are wrong."""
     ada = telegram.person("Ada")
     chat = telegram.private(ada)
     honest = telegram.world.keep(b"x" * 5000, "documents", "png")
@@ -427,7 +427,7 @@ def test_pauses_grow_to_their_limit_and_begin_anew() -> None:
 
 @both_ways
 async def test_an_edited_message_is_taken_in(telegram: TelegramServer) -> None:
-    """With its new words; an item of an album says nothing of the other items."""
+    """With its new words; an item of an album says nothing about the other items."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
     dispatcher = ScriptedDispatcher()

@@ -49,7 +49,7 @@ async def test_a_press_reaches_the_core_and_is_answered(telegram: TelegramServer
 
 
 async def test_a_short_notice_is_a_small_window(telegram: TelegramServer) -> None:
-    """Only who pressed sees it."""
+    """Only the person who pressed sees it."""
     ann = telegram.person("Ann")
     chat = telegram.group()
     dispatcher = ScriptedDispatcher()
@@ -124,7 +124,7 @@ async def test_the_prompt_is_edited_with_an_answer(telegram: TelegramServer) -> 
 
 
 async def test_the_keyboard_goes_with_an_edit_that_states_none(telegram: TelegramServer) -> None:
-    """What is finished has no Stop button any more."""
+    """A finished answer has no Stop button any more."""
     ann = telegram.person("Ann")
     chat = telegram.group()
     async with serving(telegram, ScriptedDispatcher()) as adapter:

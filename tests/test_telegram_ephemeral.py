@@ -1,4 +1,4 @@
-"""What concerns one person of a group is shown to nobody else, where the server can do that."""
+"""What concerns one person in a group is shown to nobody else, where the server can do that."""
 
 from __future__ import annotations
 

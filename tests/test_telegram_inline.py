@@ -1,4 +1,4 @@
-"""Inline mode over the wire: what is offered, and how drawings get into a chat of strangers."""
+"""Inline mode over the wire: what is offered, and how drawings get into other people's chats."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_drawing_appears_where_it_was_asked_for(telegram: TelegramServer
 
 
 async def test_what_cannot_be_drawn_is_not_offered(telegram: TelegramServer) -> None:
-    """Nothing typed yet, or a value that is none; the private chat is one touch away."""
+    """Nothing typed yet, or a value that cannot be used; the private chat is one tap away."""
     ada = telegram.person("Ada")
     async with serving(telegram, ScriptedDispatcher(), inline=True):
         for text in ("", "  ", "a fox --seed x"):
@@ -119,7 +119,7 @@ async def test_a_refusal_is_shown_in_the_message(telegram: TelegramServer) -> No
 
 
 async def test_a_reply_has_one_message(telegram: TelegramServer) -> None:
-    """More cannot be said there; and only a sign tells that it was removed."""
+    """No more can be said there, and only a sign tells that it was removed."""
     ada = telegram.person("Ada")
     dispatcher = ScriptedDispatcher()
     async with serving(telegram, dispatcher, inline=True) as adapter:

@@ -47,7 +47,7 @@ async def test_an_answer_is_folded_when_it_is_done(telegram: TelegramServer) -> 
 
 
 async def test_messages_are_the_default(telegram: TelegramServer) -> None:
-    """Nothing is folded, and nothing is edited for it."""
+    """Nothing is folded, and nothing is edited to fold it."""
     chat = telegram.private(telegram.person("Ada"))
     async with opened(telegram) as adapter:
         surface = adapter.surface(address(chat))

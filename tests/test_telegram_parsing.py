@@ -50,7 +50,7 @@ async def scene() -> AsyncIterator[Scene]:
 
 
 async def test_private_message(scene: Scene) -> None:
-    """Any text is a question; channel, person and address say where it came from."""
+    """Any text is a question; channel, person and address say where it comes from."""
     sent = scene.server.say(scene.chat, scene.ada, "What is a fox?")
     message, command = await scene.one()
     assert command == Ask("What is a fox?")
@@ -109,7 +109,7 @@ async def test_group_talk_is_not_for_the_bot(scene: Scene, text: str) -> None:
 
 
 async def test_reply_to_the_bot(scene: Scene) -> None:
-    """In a group, answering the bot is asking it; answering others is not."""
+    """In a group, a reply to the bot is a question for it; a reply to others is not."""
     mine = scene.server.world.store(scene.group, scene.server.world.me, text="A fox.")
     other = scene.server.say(scene.group, scene.ada, "nice")
     scene.server.say(scene.group, scene.ada, "why?", reply_to=mine)
@@ -232,7 +232,7 @@ async def test_deep_link(scene: Scene, payload: str, command: Command | None) ->
 
 
 async def test_topic_is_a_channel_of_its_own(scene: Scene) -> None:
-    """What seems a reply to the topic's start is none; a thread id alone makes no topic."""
+    """What looks like a reply to the topic's start is not one; a thread id alone makes no topic."""
     forum = scene.server.group(forum=True)
     topic = scene.server.world.topic(forum, "Foxes")
     scene.server.say(forum, scene.ada, "just talk", topic=topic)
@@ -247,7 +247,7 @@ async def test_topic_is_a_channel_of_its_own(scene: Scene) -> None:
 
 
 async def test_picture_of_the_message_that_is_answered(scene: Scene) -> None:
-    """Asking below somebody's photo is asking about it; a picture of one's own goes first."""
+    """A reply to somebody's photo asks about it; a picture of one's own comes first."""
     photo = scene.server.show(scene.group, scene.ada, picture())
     scene.server.say(scene.group, scene.ada, "@janus_bot what is this?", reply_to=photo)
     scene.server.say(scene.group, scene.ada, "/imagine a fox", reply_to=photo)

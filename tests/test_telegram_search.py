@@ -1,4 +1,4 @@
-"""Messages on Telegram whose answer was lost: found by their number, never sent twice."""
+"""Messages whose acknowledgement was lost: found by their number, never sent twice."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def test_a_search_that_is_refused_is_done_again_later(
 async def test_a_search_goes_on_where_it_was_cut_off(
     telegram: TelegramServer, make_surface: Make
 ) -> None:
-    """A bot that is killed again and again gets to its end all the same."""
+    """A bot that is killed again and again still gets to its end."""
     ann = telegram.person("Ann")
     chat = telegram.private(ann)
     surface = make_surface(chat, reply_to=telegram.say(chat, ann, "hello")["message_id"])

@@ -69,7 +69,7 @@ async def test_text_is_sent_with_entities_as_a_reply(
 async def test_reply_to_a_deleted_question_is_sent_all_the_same(
     telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
-    """Who deletes the question still gets the answer."""
+    """Whoever deletes the question still gets the answer."""
     await make_surface(chat, reply_to=99).create(Content("a"), "n")
     assert [m["text"] for m in telegram.replies(chat)] == ["a"]
 
@@ -128,7 +128,7 @@ async def test_one_picture_is_a_photo(
 async def test_transparent_picture_lies_on_white(
     telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
-    """JPEG has no transparency; what was clear is white and not black."""
+    """JPEG has no transparency: what was clear becomes white, not black."""
     data = io.BytesIO()
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(data, "WEBP")
     await make_surface(chat).create(Content("", (upload(data.getvalue()),)), "n")
@@ -183,7 +183,7 @@ async def test_limits(telegram: TelegramServer, chat: Chat, make_surface: Make) 
 
 
 async def test_nobody_in_a_group_is_mentioned(telegram: TelegramServer, make_surface: Make) -> None:
-    """Telegram turns `@name` into a mention by itself; the model's text must not call people."""
+    """Telegram turns `@name` into a mention by itself; the model's text must not notify people."""
     group = telegram.group()
     surface = make_surface(group)
     await surface.create(Content("ask @ada_l"), "n")
@@ -301,7 +301,7 @@ async def test_forbidden_names_the_reason(
 async def test_pictures_that_are_not_allowed_leave_a_sentence(
     telegram: TelegramServer, make_surface: Make
 ) -> None:
-    """It appears in the group, where those are who can change it; nothing is sent again."""
+    """It appears in the group, where people are who can change it; nothing is sent again."""
     group = telegram.group()
     for method, kind in (("sendPhoto", "photos"), ("sendDocument", "documents")):
         telegram.fail_next(
@@ -331,7 +331,7 @@ async def test_where_nobody_lets_it_write(
 async def test_timeout_after_sending_is_unknown(
     telegram: TelegramServer, chat: Chat, make_surface: Make
 ) -> None:
-    """The message may be there: nobody may believe that it is not."""
+    """The message may be there, and nothing must assume that it is not."""
     request = HTTPXRequest(read_timeout=2.0)
     async with Bot(TOKEN, base_url=f"{telegram.url}/bot", request=request) as impatient:
         surface = make_surface(chat, client=impatient)
@@ -389,7 +389,7 @@ def _caused(error: TelegramError, cause: Exception) -> TelegramError:
     ids=lambda error: f"{type(error).__name__} {type(error.__cause__).__name__}",
 )
 def test_every_failure_has_a_meaning(error: TelegramError, request_kind: Request) -> None:
-    """Each failure of the client becomes one that the port lists for that request."""
+    """Each error of the client becomes one that `Surface` lists for that request."""
     failure = surface_error(error, request_kind)
     listed: tuple[type[SurfaceError], ...] = (
         RateLimited,

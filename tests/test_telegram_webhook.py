@@ -54,7 +54,7 @@ async def test_it_is_set_with_all_that_telegram_must_know(telegram: TelegramServ
 
 @by_webhook
 async def test_strangers_are_refused(telegram: TelegramServer) -> None:
-    """Without the secret, from elsewhere, or with what is no update: nothing is taken in."""
+    """Without the secret, from elsewhere, or with no update: nothing is taken in."""
     dispatcher = ScriptedDispatcher()
     async with serving(telegram, dispatcher):
         await telegram.wait_for(lambda: telegram.hook.url)
@@ -91,13 +91,13 @@ async def test_strangers_are_refused(telegram: TelegramServer) -> None:
     ],
 )
 def test_sources(remote: str | None, forwarded: list[str], allowed: bool) -> None:
-    """The last address of the internet counts; what a stranger wrote before it does not."""
+    """The last public address counts; what a stranger wrote before it does not."""
     assert is_allowed(NETWORKS, remote, forwarded) is allowed
     assert is_allowed((), remote, forwarded)
 
 
 def test_source_on_the_internet_of_ones_own() -> None:
-    """A Bot API server of one's own is named instead; headers may come several times."""
+    """One's own Bot API server can be named instead; a header may come several times."""
     assert is_allowed([ip_network("8.8.8.8")], STRANGER, [])
     assert forwarded_addresses(["1.2.3.4, 5.6.7.8", " ", "::1"]) == ["1.2.3.4", "5.6.7.8", "::1"]
 

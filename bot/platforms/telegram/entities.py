@@ -34,7 +34,7 @@ _LESS_THAN: Final = "\ufdd0"
 
 _MIN_LONG_UNITS: Final = 1000
 _MIN_LONG_LINES: Final = 14
-"""From which a text fills a phone's screen; units are UTF-16 code units."""
+"""A text that reaches either fills a phone's screen; units are UTF-16 code units."""
 MAX_RENDERED: Final = 4
 """Messages of one reply that stay rendered, to be measured and shown while others grow."""
 
@@ -61,7 +61,7 @@ def utf16_length(text: str) -> int:
 
 
 def render(markdown: str, *, quiet: bool = False) -> Rendered:
-    """Render untrusted Markdown; unfinished Markdown shows its own characters.
+    """Render untrusted Markdown; unfinished Markdown shows its characters as they are.
 
     HTML stays as it is written, so that `vector<int>` keeps its brackets. Links lead to web
     addresses only: `tg://user` would notify somebody.
@@ -132,7 +132,7 @@ def _leads_to_web(entity: Rendering) -> bool:
 
 
 def _without_mentions(text: str, entities: Sequence[Rendering]) -> tuple[str, list[Rendering]]:
-    """Put a word joiner behind each `@` that would start a mention."""
+    """Put a word joiner after each `@` that would start a mention."""
     literal = [(e.offset, e.offset + e.length) for e in entities if e.type in _LITERAL]
     pieces: list[str] = []
     joints: list[int] = []

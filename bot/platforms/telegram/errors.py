@@ -1,4 +1,4 @@
-"""What failures of the client library mean for the bot.
+"""What errors of the client library mean for the bot.
 
 Statuses and texts are those of the official Bot API server (10.0). The client library capitalises
 the texts, so they are compared in lower case.
@@ -110,7 +110,7 @@ def pause_after(error: TelegramError, backoff: Backoff) -> float:
 
 
 def is_unknown_method(error: TelegramError) -> bool:
-    """Whether this server has no such method; not whether it refused the token, which is a 401."""
+    """Whether this server has no such method; a refused token is something else, a 401."""
     text = error.message.lower()
     if isinstance(error, InvalidToken):
         return text.startswith("not found")
@@ -123,17 +123,17 @@ def is_not_a_photo(error: BadRequest) -> bool:
 
 
 def lacks_right_to_files(error: BaseException | None) -> bool:
-    """Whether the bot may write in this group, but not send what it was to send."""
+    """Whether the bot may write in this group, but may not send files like these."""
     return isinstance(error, BadRequest) and _why(error, _NO_RIGHTS) in _FILE_RIGHTS
 
 
 def is_too_late(error: TelegramError) -> bool:
-    """Whether a press was not answered in time; whoever pressed waits no longer."""
+    """Whether a press was answered too late; whoever pressed is no longer waiting."""
     return isinstance(error, BadRequest) and "query is too old" in error.message.lower()
 
 
 def is_without_drafts(error: TelegramError) -> bool:
-    """Whether this chat can show no drafts."""
+    """Whether this chat cannot show drafts."""
     return isinstance(error, BadRequest) and _names(error, _NO_DRAFTS)
 
 

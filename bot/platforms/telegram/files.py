@@ -23,10 +23,10 @@ _GONE: Final = "Telegram does not have this picture any more. Please send it aga
 _MAX_TRIES: Final = 3
 
 _MAX_PHOTO_BYTES: Final = 10_000_000
-"""A larger file is taken as a document only (Bot API, `sendPhoto`)."""
+"""Telegram takes a larger file only as a document (Bot API, `sendPhoto`)."""
 _PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png"})
 _JPEG_QUALITY: Final = 95
-"""Telegram compresses photos again, so a first loss must stay invisible."""
+"""Telegram compresses photos again, so the first loss must be invisible."""
 
 
 async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit: int) -> bytes:

@@ -45,7 +45,7 @@ _ADMIN_TIMEOUT_SECONDS: Final = 10.0
 
 
 class Handlers:
-    """Takes in updates that the client library has read; those of inline mode given `inline`."""
+    """Takes in updates that the client library has read; `inline` handles those of inline mode."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class Handlers:
             self._answer(parsed, Notice(command.said_in(words)))
             return
         if draws is not None:
-            # Whoever answers must be who was asked.
+            # Only the person who was asked may answer.
             refused = await self._dispatcher.press(message, Action(Verb.EDIT, draws))
             if refused is not None:
                 self._notices.say(parsed.target, refused)
@@ -192,7 +192,7 @@ class Handlers:
         return None
 
     def _answer(self, parsed: ParsedMessage, notice: Notice) -> None:
-        """Answer a message; if a channel wrote it, there is nobody to whom to say it alone."""
+        """Answer a message. Behind a channel there is no single person who could be told alone."""
         person = parsed.message.person.id
         listener = Listener(int(person)) if person.isdecimal() else None
         self._notices.say(parsed.target, notice, listener)

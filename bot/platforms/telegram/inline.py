@@ -62,7 +62,7 @@ INLINE_UPDATES: Final = (Update.INLINE_QUERY, Update.CHOSEN_INLINE_RESULT)
 """What Telegram is to deliver as well."""
 
 START: Final = "inline"
-"""The payload of `/start` that the button above the results opens the private chat with."""
+"""The payload of `/start` with which the button above the results opens the private chat."""
 
 _DRAW: Final = "imagine"
 _MAX_PROMPT_CHARS: Final = 200
@@ -78,7 +78,7 @@ class InlineTarget:
         inline: the message's `inline_message_id`.
         person: who sent it, a user id.
         language: of that person, as a BCP 47 tag; may be empty.
-        prompt: what was typed behind the bot's name.
+        prompt: what was typed after the bot's name.
     """
 
     inline: str
@@ -92,7 +92,7 @@ class InlineTarget:
 
 
 class Inline:
-    """Answers what people type behind the bot's name, and draws what they chose."""
+    """Answers what people type after the bot's name, and draws what they choose."""
 
     def __init__(self, bot: Bot, dispatcher: Dispatcher, state: ServerState) -> None:
         self._bot = bot
@@ -188,7 +188,7 @@ def _drawing(query: str) -> Imagine | None:
 
 
 def _incoming(event: InlineQuery | ChosenInlineResult, message_id: str) -> IncomingMessage:
-    """What the core takes in; its channel is none of the person's chats."""
+    """What the core takes in. Its channel is not one of the person's chats."""
     person = person_of(event.from_user)
     target = InlineTarget(message_id, event.from_user.id, person.language, event.query)
     return IncomingMessage(

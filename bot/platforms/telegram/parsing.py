@@ -83,7 +83,7 @@ class ParsedMessage:
 
 
 def parse_message(messages: Sequence[Message], me: User) -> ParsedMessage | None:
-    """What a message wants, or an album.
+    """What a message or an album asks for.
 
     Args:
         messages: one, or all items of an album in their order. Never empty.
@@ -181,7 +181,7 @@ def _command(text: str) -> Command | CommandError:
 
 
 def _mentions(message: Message, me: User) -> list[MessageEntity]:
-    """Where the bot is named; entities count in UTF-16 code units."""
+    """Where the bot is mentioned; entities count in UTF-16 code units."""
     name = f"@{me.username}".lower()
     units = (message.text or message.caption or "").encode("utf-16-le")
     found = []

@@ -237,7 +237,7 @@ class TelegramSurface:
         except SurfaceForbidden as error:
             if not lacks_right_to_files(error.__cause__):
                 raise
-            # Said where those are who can change it; the pictures are kept.
+            # Said where the people are who can change it; the pictures are kept.
             why = self._words(error.key) if self._words.has(error.key) else str(error)
             text = self._chat.render(f"{markdown(content)}\n\n⚠️ {why}".strip())
             with translated(Request.CREATE):

@@ -44,7 +44,7 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
 _MAX_CONNECTIONS: Final = 100
-"""Deliveries at the same time, the most that Telegram makes (Bot API, `setWebhook`)."""
+"""Deliveries at the same time; Telegram makes no more than these (Bot API, `setWebhook`)."""
 _WARNING_INTERVAL_SECONDS: Final = 60.0
 """Between two warnings about strangers; anybody can cause them."""
 _MAX_COMMITTED: Final = 1000
@@ -82,7 +82,7 @@ class Webhook:
         self._warned_at = float("-inf")
 
     def routes(self) -> Sequence[web.RouteDef]:
-        """What the server must have. Whoever asks is checked here, and needs no other pass."""
+        """What the server must have. Callers are checked here and need no other pass."""
         return [web.post(urlsplit(self._hook.url).path or "/", self._receive)]
 
     async def run(self, bot: Bot, handlers: Handlers, ready: Callable[[bool], None]) -> None:
@@ -182,7 +182,7 @@ class Webhook:
         return web.Response()
 
     def _refuse_stranger(self, request: web.Request) -> web.Response | None:
-        """The answer to somebody who is not Telegram."""
+        """The answer to a caller that is not Telegram."""
         forwarded = forwarded_addresses(request.headers.getall("X-Forwarded-For", []))
         given = request.headers.get(_HEADER, "")
         if not is_allowed(self._hook.allowlist, request.remote, forwarded):
@@ -264,14 +264,14 @@ class Deliveries:
         self._closed = False
 
     async def recall(self) -> None:
-        """Take up the albums that an earlier process did not commit any more."""
+        """Take up the albums that an earlier process left uncommitted."""
         for data in await asyncio.to_thread(self._journal.entries):
             update = parse_update(data, self._bot)
             if update is not None and update.message is not None:
                 await self._collect(update.update_id, update.message)
 
     async def take(self, data: dict[str, Any]) -> bool:
-        """Commit an update, unless it is known; false if Telegram shall bring it again.
+        """Commit an update, unless it is known; false if Telegram is to bring it again.
 
         Cancelling: it is committed all the same, and known when it comes again.
         """
@@ -376,7 +376,7 @@ class UpdateJournal:
             ) from error
 
     def remove(self, update_ids: Iterable[int]) -> None:
-        """Forget updates. One that stays is committed again later, which changes nothing."""
+        """Forget updates. One that remains is committed again later, which changes nothing."""
         for update_id in update_ids:
             try:
                 self._path(update_id).unlink(missing_ok=True)
