@@ -8,16 +8,19 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import pytest
 import structlog
+from telegram import Message, Update
 
 from bot import logs
 from bot.errors import ImageTooLarge, ImageUnreadable, StorageError, TokenRefused
 from bot.models import Ask, Attachment, ChannelKey, Notice
 from bot.platforms.telegram import client
 from bot.platforms.telegram.adapter import TelegramAdapter
-from bot.platforms.telegram.updates import Timing
+from bot.platforms.telegram.updates import Timing, UpdateQueue
 from bot.reply.surface import Content
 from bot.turns.commands import WORDS, Stop
 from tests.pictures import picture
@@ -168,6 +171,34 @@ async def test_broken_updates_stop_nothing(telegram: TelegramServer) -> None:
         await dispatcher.wait(1)
         await telegram.wait_for(lambda: not telegram.unconfirmed)
     assert dispatcher.commands == [Ask("Hello")]
+
+
+async def test_a_group_that_moves_keeps_its_order() -> None:
+    """Its move waits for the old chat, and the new chat for the move; nobody else waits."""
+    ends = {name: asyncio.Event() for name in ("old", "move", "new", "other")}
+    order: list[str] = []
+
+    async def job(name: str) -> None:
+        await ends[name].wait()
+        order.append(name)
+
+    def message(chat: int, **more: Any) -> Update:
+        data = {"message_id": 1, "date": 1, "chat": {"id": chat, "type": "group"}, **more}
+        return Update(1, message=Message.de_json(data))
+
+    queue = UpdateQueue()
+    tasks = [
+        queue.add(message(-1), partial(job, "old")),
+        queue.add(message(-1, migrate_to_chat_id=-1001), partial(job, "move")),
+        queue.add(message(-1001), partial(job, "new")),
+        queue.add(message(-2), partial(job, "other")),
+    ]
+    for name in ("new", "move", "other", "old"):
+        ends[name].set()
+        await asyncio.sleep(0)
+    await asyncio.wait(tasks)
+    assert order == ["other", "old", "move", "new"]
+    await queue.close()
 
 
 async def test_trouble_while_polling_passes(telegram: TelegramServer) -> None:
