@@ -1,6 +1,6 @@
 """Clients of a Gradio server, measured in a process that has nothing else to do.
 
-    python benchmarks/_clients.py provider|bare|gradio_client URL QUESTION SIDE
+    python benchmarks/_clients.py CLIENT URL QUESTION SIDE
 
 Each line of its input is a number of turns, how many of them at once, and in how many seconds to
 begin them. It asks so many questions about a picture and writes what they cost as a line of JSON.
@@ -23,8 +23,12 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from bot.provider import DeepseekAI_JanusPro7b
 
 Ask: TypeAlias = Callable[[str], Awaitable[str]]
 """One turn: a question, always about the same picture, and its answer."""
@@ -74,24 +78,37 @@ async def provider(url: str, image: bytes) -> AsyncIterator[Ask]:
     """What this project is about."""
     from bot.provider import (  # noqa: PLC0415 - only what is measured is in memory
         DeepseekAI_JanusPro7b,
-        Text,
         open_session,
     )
 
-    media = [(image, "picture.png")]
     async with open_session() as session:
-        janus = DeepseekAI_JanusPro7b(api_url=url, session=session)
+        yield partial(answered, DeepseekAI_JanusPro7b(api_url=url, session=session), image)
 
-        async def ask(question: str) -> str:
-            answer = ""
-            stream = janus.create_async_generator("", [question], media=media, seed=1)
-            async with aclosing(stream):
-                async for response in stream:
-                    if isinstance(response, Text):
-                        answer += response
-            return answer
 
-        yield ask
+@asynccontextmanager
+async def on_class(url: str, image: bytes) -> AsyncIterator[Ask]:
+    """The same, called on the class: each call opens a session and reads the configuration."""
+    from bot.provider import DeepseekAI_JanusPro7b  # noqa: PLC0415 - as above
+
+    class Here(DeepseekAI_JanusPro7b):
+        api_url = url
+
+    yield partial(answered, Here, image)
+
+
+async def answered(
+    janus: DeepseekAI_JanusPro7b | type[DeepseekAI_JanusPro7b], image: bytes, question: str
+) -> str:
+    from bot.provider import Text  # noqa: PLC0415 - as above
+
+    answer = ""
+    media = [(image, "picture.png")]
+    stream = janus.create_async_generator("", [question], media=media, seed=1)
+    async with aclosing(stream):
+        async for response in stream:
+            if isinstance(response, Text):
+                answer += response
+    return answer
 
 
 @asynccontextmanager
@@ -162,7 +179,7 @@ async def gradio_client(url: str, image: bytes) -> AsyncIterator[Ask]:
         yield ask
 
 
-CLIENTS = {"provider": provider, "bare": bare, "gradio_client": gradio_client}
+CLIENTS = {client.__name__: client for client in (provider, on_class, bare, gradio_client)}
 
 
 def memory() -> int:

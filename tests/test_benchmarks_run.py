@@ -68,6 +68,8 @@ FIGURES = {
         },
         "replayed wire, 100 at once: p50 added / bare": RATIO,
         "replayed wire, 100 at once: growth": MEASURED,
+        "called on the class, 10 at once: failed": REACHED,
+        "called on the class, 10 at once: CPU / bare": RATIO,
     },
 }
 SLOW = {"start.py --quick", "provider.py --quick"}

@@ -34,7 +34,7 @@ from bot.errors import (
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider import json
+from bot.provider.json import parse_json
 
 MAX_TEXT_CHARS = 2000
 """Kept of any text that a Space says about itself."""
@@ -146,10 +146,7 @@ def http_error(  # noqa: PLR0911 - one per outcome
 
 def _detail(body: bytes) -> str:
     """Gradio's words; `""` for the HTML of a proxy or the traceback that 5.50 sends."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return ""
+    answer = parse_json(body)
     detail: Any = answer.get("detail", "") if isinstance(answer, dict) else ""
     if isinstance(detail, dict):
         detail = detail.get("error", "")

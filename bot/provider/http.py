@@ -5,6 +5,7 @@ Nothing read here is unbounded, in size or in time, and no redirect is followed.
 
 from __future__ import annotations
 
+import json
 import secrets
 from binascii import b2a_base64
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
@@ -15,14 +16,15 @@ from http.cookies import CookieError
 from typing import Any
 
 import aiohttp
+import orjson
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
 from bot.errors import ConfigError, ProviderError, SpaceUnreachable
 from bot.files import File
-from bot.provider import json
 from bot.provider.errors import http_error, network_error, network_exceptions
+from bot.provider.json import parse_json
 from bot.support import TooManyBytes, read_bounded
 
 MAX_ANSWER_BYTES = 256 * 1024
@@ -85,10 +87,7 @@ class Answer:
         """
         if self.status != HTTPStatus.OK:
             raise self.error()
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        return parse_json(self.body)
 
     def error(self) -> ProviderError:
         """The error that the status stands for; see `http_error`."""
@@ -284,7 +283,10 @@ class JsonBody(Payload):
             self._file = found.data
             return f"data:{found.media_type};base64,{_FILE_MARK}"
 
-        text = json.dumps(value, stand_in)
+        try:
+            text = orjson.dumps(value, stand_in, orjson.OPT_PASSTHROUGH_DATACLASS)
+        except orjson.JSONEncodeError:  # it takes no halves of surrogate pairs, for example
+            text = json.dumps(value, default=stand_in).encode()
         self._before, _, self._after = text.partition(_FILE_MARK.encode())
         self._size = len(self._before) + -(-len(self._file) // 3) * 4 + len(self._after)
 

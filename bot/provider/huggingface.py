@@ -36,10 +36,10 @@ from bot.errors import (
     SpaceUnreachable,
 )
 from bot.hosts import is_hugging_face
-from bot.provider import json
 from bot.provider.errors import plain_text
 from bot.provider.gradio.client import ConfigCache, GradioClient
 from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
+from bot.provider.json import parse_json
 from bot.provider.prompt import KNOWN_FUNCTIONS
 from bot.provider.responses import JsonConversation, Reasoning, Stage
 
@@ -449,7 +449,7 @@ def token_expires(token: str) -> float:
     now = time.time()
     try:
         part = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        claims = parse_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
         return float(claims["exp"]) - _TOKEN_MARGIN_SECONDS
     except (ValueError, LookupError, TypeError, OverflowError):
         return now + TOKEN_SECONDS - _TOKEN_MARGIN_SECONDS

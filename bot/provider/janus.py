@@ -375,11 +375,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 yielded = _Yielded(isinstance(request, Drawing))
                 try:
                     function = config.function(request.function)
-                    picture = (
-                        await image_input(client, config, request.picture)
-                        if isinstance(request, Question)
-                        else None
-                    )
+                    picture = request.picture and await image_input(client, config, request.picture)
                     inputs = request.inputs(picture)
                     call = client.call(function, inputs, conversation.session_hash, headers)
                     async with aclosing(call) as events:

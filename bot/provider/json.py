@@ -1,45 +1,23 @@
-"""JSON by orjson, as in Gradio itself; what that is too strict for goes through the library's own.
-
-Python servers write halves of surrogate pairs, `NaN` and integers of any size, and orjson takes
-none of them.
-"""
+"""JSON from elsewhere, read by orjson, as in Gradio itself."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 
-def dumps(value: Any, default: Callable[[Any], str] | None = None) -> bytes:
-    """JSON in UTF-8.
+def parse_json(data: bytes) -> Any:
+    """The value that `data`, in UTF-8, stands for; `None` if it is not JSON or nested too deeply.
 
-    Args:
-        value: anything that JSON can hold, and what `default` takes.
-        default: gives the text for everything else; raises `TypeError` if it has none. It may be
-            asked about the same thing twice.
-
-    Raises:
-        TypeError: JSON cannot hold something in `value`.
-    """
-    try:
-        return orjson.dumps(value, default=default, option=orjson.OPT_PASSTHROUGH_DATACLASS)
-    except orjson.JSONEncodeError:
-        return json.dumps(value, default=default).encode()
-
-
-def loads(data: bytes) -> Any:
-    """The value that `data`, in UTF-8, stands for.
-
-    Raises:
-        ValueError: it is not JSON, or nested too deeply.
+    Python servers write halves of surrogate pairs, `NaN` and integers of any size. orjson takes
+    none of them, and the standard library all.
     """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         try:
             return json.loads(data.decode())
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        except (ValueError, RecursionError):
+            return None

@@ -106,6 +106,7 @@ class Drawing:
     """
 
     function: ClassVar[str] = GENERATE.name
+    picture: ClassVar[None] = None
     notes: ClassVar[Sequence[Reasoning]] = (Reasoning(Stage.CONNECTING),)
 
     prompt: str
@@ -164,16 +165,14 @@ def make_request(given: Options, *, draws: bool) -> Request:
     """
     read = parse_messages(given.messages)
     media = given.media or [picture for message in read for picture in message.pictures]
-    seeds = MAX_SEED + 1
     try:
-        seed = secrets.randbelow(seeds) if given.seed is None else int(given.seed) % seeds
+        seed = secrets.randbelow(MAX_SEED + 1) if given.seed is None else int(given.seed)
     except (TypeError, ValueError, OverflowError):
         raise BadInput(f"The seed is a whole number from 0 to {MAX_SEED}.") from None
+    seed %= MAX_SEED + 1
     if given.prompt is not None or (draws and not media):
-        if given.prompt is not None:
-            words = harmless(given.prompt.strip())
-        else:
-            words = next((message.text for message in reversed(read) if message.text), "")
+        said = [message.text for message in read if message.text] or [""]
+        words = said[-1] if given.prompt is None else harmless(given.prompt.strip())
         if not words:
             raise BadInput("Say what to draw.")
         return Drawing(
@@ -189,11 +188,9 @@ def make_request(given: Options, *, draws: bool) -> Request:
     if len(media) > 1:
         warning = f"The Space looks at one picture; of {len(media)}, the last is sent."
         notes.append(Reasoning(Stage.CONNECTING, note=warning, level="warning"))
-    picture = blank_png()
-    if media:
-        source = media[-1]
-        source = source[0] if isinstance(source, tuple | list) and source else source
-        picture = source.data if isinstance(source, File) else to_bytes(source)
+    last: Any = media[-1] if media else blank_png()
+    last = last[0] if isinstance(last, tuple | list) and last else last
+    picture = last.data if isinstance(last, File) else to_bytes(last)
     return Question(
         text,
         File(picture, is_accepted_format(picture)),

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from bot.errors import StreamLost
-from bot.provider import json
 from bot.provider.errors import plain_text, unquote
+from bot.provider.json import parse_json
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The largest event in the recordings, five gallery entries, has 3 kB."""
@@ -222,10 +222,7 @@ class EventParser:
         """
         events: list[Event] = []
         for payload in self._decoder.feed(chunk):
-            try:
-                message = json.loads(payload)
-            except ValueError:
-                message = None
+            message = parse_json(payload)
             if not isinstance(message, dict):
                 raise StreamLost("The Space sent something that is not an event stream.")
             event_id = _text(message, "event_id")
