@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# Test processes. Most tests wait for a server or a process, so three share two cores well. Which
-# tests begin first, and which stay together, is decided in tests/conftest.py.
+# Test processes. Most tests wait for a server or a process, so three share two cores well. A
+# process has a file to itself, whose tests may share a server; tests/conftest.py says which begin.
 JOBS ?= 3
 
 # Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
@@ -33,7 +33,7 @@ demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
 test: $(VENV)/.dev $(VENV)/.gradio5
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: lint
 	$(BIN)/mypy

@@ -44,15 +44,10 @@ for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_pro
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out well: what is slow begins first, what shares a fixture stays together.
+    """Begin with the files that have slow tests.
 
-    Several processes take one test after the other, so one that begins last and takes a minute
-    would keep a single process busy at the end. And each process that runs a test of a module makes
-    the fixtures of that module for itself, which may be a browser or a whole installation.
+    `make test` gives one file after the other to whichever process is free. A slow one that came
+    last would keep a single process busy at the end.
     """
-    for item in items:
-        assert isinstance(item, pytest.Function)
-        fixtures = item._fixtureinfo.name2fixturedefs.values()
-        if any(definitions[-1].scope == "module" for definitions in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)

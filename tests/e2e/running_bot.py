@@ -14,6 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.databases import fresh_database
+from tests.servers.discord import TOKEN as DISCORD_TOKEN
+from tests.servers.discord import DiscordServer
+from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
+from tests.servers.telegram import TelegramServer
+
+WORKING = ("⏳", "⚙️", "▰", "▱", "📥", "↻", "☕", "⏸")
+"""What a message begins with while its turn is not finished."""
 
 
 @dataclass
@@ -125,3 +132,24 @@ async def running_bot(folder: Path, *arguments: str, **settings: str) -> AsyncIt
                 process.kill()
                 await process.wait()
                 raise
+
+
+def spaces(url: str) -> str:
+    return json.dumps([{"url": url}])
+
+
+def on_telegram(server: TelegramServer) -> dict[str, str]:
+    return {"TELEGRAM__TOKEN": TELEGRAM_TOKEN, "TELEGRAM__API_URL": server.url}
+
+
+def on_discord(server: DiscordServer) -> dict[str, str]:
+    return {
+        "DISCORD__TOKEN": DISCORD_TOKEN,
+        "DISCORD__API_URL": server.api_url,
+        "DISCORD__GATEWAY_URL": server.gateway_url,
+    }
+
+
+def finished(message: dict[str, Any]) -> bool:
+    text = message.get("text") or message.get("caption") or message.get("content") or ""
+    return not text.startswith(WORKING)

@@ -2,66 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncIterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.running_bot import running_bot
+from tests.e2e.running_bot import WORKING, on_discord, on_telegram, running_bot, spaces
 from tests.pictures import picture
-from tests.servers.discord import TOKEN as DISCORD_TOKEN
 from tests.servers.discord import DiscordServer
 from tests.servers.discord_components import text_of
 from tests.servers.space import running_space
-from tests.servers.telegram import TOKEN as TELEGRAM_TOKEN
 from tests.servers.telegram import TelegramServer
 
 pytestmark = pytest.mark.timeout(1200)
-
-WORKING = ("⏳", "⚙️", "▰", "▱", "📥", "↻", "☕", "⏸")
-"""What a message begins with while its turn is not finished."""
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer(limits=True) as server:
-        yield server
-
-
-@pytest.fixture
-async def discord() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        server.limits = (5, 5.0)
-        yield server
-
-
-def spaces(url: str) -> str:
-    return json.dumps([{"url": url}])
-
-
-def on_telegram(server: TelegramServer) -> dict[str, str]:
-    return {"TELEGRAM__TOKEN": TELEGRAM_TOKEN, "TELEGRAM__API_URL": server.url}
-
-
-def on_discord(server: DiscordServer) -> dict[str, str]:
-    return {
-        "DISCORD__TOKEN": DISCORD_TOKEN,
-        "DISCORD__API_URL": server.api_url,
-        "DISCORD__GATEWAY_URL": server.gateway_url,
-    }
-
-
-def moment(line: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(line["timestamp"])
-
-
-def finished(message: dict[str, Any]) -> bool:
-    text = message.get("text") or message.get("caption") or message.get("content") or ""
-    return not text.startswith(WORKING)
 
 
 @pytest.mark.slow
@@ -130,66 +83,6 @@ async def test_imagine_on_discord(discord: DiscordServer, tmp_path: Path) -> Non
         assert len(set(pictures[0])) == 5
         assert pictures[0] == pictures[1]
         assert not discord.refused
-
-
-@pytest.mark.slow
-async def test_sigterm_in_the_middle_and_a_new_start(
-    telegram: TelegramServer, discord: DiscordServer, tmp_path: Path
-) -> None:
-    """Both channels still have their history, and no message says "working" for ever."""
-    ann = telegram.person("Ann")
-    group = telegram.group()
-    bea = discord.person("Bea")
-    channel = discord.channel(discord.guild())
-    # Twenty steps: long enough that no drawing ends before the bot does, on a slow machine too.
-    # After it, nobody has to wait.
-    async with (
-        running_space(step_delay=1.5, concurrency=4) as slow,
-        running_space(step_delay=0.1, concurrency=4) as quick,
-    ):
-        settings = {"SPACES": spaces(slow), **on_telegram(telegram), **on_discord(discord)}
-        async with running_bot(tmp_path, **settings) as bot:
-            await discord.wait_for(lambda: discord.gateway.live, 180)
-            await telegram.wait_for(lambda: telegram.called("getUpdates"), 180)
-            telegram.show(
-                group, ann, picture(300, 100, "JPEG", colour="blue"), "@janus_bot what is this?"
-            )
-            await telegram.wait_for(
-                lambda: any(finished(one) for one in telegram.replies(group)), 150
-            )
-            telegram.say(group, ann, "/imagine@janus_bot a lighthouse --seed 7")
-            await discord.runs(bea, channel, "imagine", prompt="a green owl", seed=8)
-            await telegram.wait_for(
-                lambda: any("%" in str(one) for one in telegram.replies(group)), 150
-            )
-            await discord.wait_for(
-                lambda: any("%" in str(one) for one in discord.messages(channel)), 150
-            )
-            bot.end()
-            assert await bot.ended() == 0, bot.story()
-            began, over = await bot.logged("stopping"), await bot.logged("stopped")
-            drained = moment(over) - moment(began)
-            assert drained.total_seconds() <= 10, bot.story()
-        assert all("restarting" in str(one) for one in telegram.replies(group)[1:]), bot.story()
-        assert not telegram.refused
-        settings |= {"SPACES": spaces(quick)}
-        async with running_bot(tmp_path, **settings) as bot:
-            await telegram.wait_for(
-                lambda: len([one for one in telegram.replies(group) if one.get("photo")]) == 5, 400
-            )
-            await discord.wait_for(
-                lambda: any(len(one["attachments"]) == 5 for one in discord.messages(channel)), 400
-            )
-            await discord.wait_for(lambda: all(map(finished, discord.messages(channel))), 120)
-            assert all(map(finished, telegram.replies(group)))
-            assert any("seed 7" in str(one) for one in telegram.replies(group))
-            assert "seed 8" in discord.messages(channel)[0]["content"]
-            assert len(discord.messages(channel)) == 1
-
-            the_photo = telegram.messages(group)[0]
-            before = len(telegram.replies(group))
-            telegram.say(group, ann, "/ask@janus_bot what was that?", reply_to=the_photo)
-            await telegram.wait_for(lambda: "300" in str(telegram.replies(group)[before:]), 120)
 
 
 async def test_no_token_at_all_serves_the_web_chat(tmp_path: Path) -> None:
