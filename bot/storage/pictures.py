@@ -28,7 +28,7 @@ from bot.support import write_durably
 
 log = structlog.get_logger(__name__)
 
-MAX_ROWS_AT_ONCE = 500
+MAX_BATCH_ROWS = 500
 """In one transaction, so that no writer waits long."""
 _MIN_AGE_SECONDS = 86_400.0
 """Before a picture that nobody needs is removed: a younger one may be on its way into a turn."""
@@ -40,9 +40,9 @@ _T = TypeVar("_T")
 
 
 def in_batches(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Batches of `MAX_ROWS_AT_ONCE`; databases limit how many values a query may name."""
-    for start in range(0, len(items), MAX_ROWS_AT_ONCE):
-        yield items[start : start + MAX_ROWS_AT_ONCE]
+    """Batches of `MAX_BATCH_ROWS`; databases limit how many values a query may name."""
+    for start in range(0, len(items), MAX_BATCH_ROWS):
+        yield items[start : start + MAX_BATCH_ROWS]
 
 
 class PictureStore:
@@ -171,7 +171,7 @@ class PictureStore:
                 oldest = await connection.execute(
                     select(images.c.key, images.c.size)
                     .order_by(images.c.created_at, images.c.key)
-                    .limit(MAX_ROWS_AT_ONCE)
+                    .limit(MAX_BATCH_ROWS)
                 )
             too_many = []
             for picture in oldest:

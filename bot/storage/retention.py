@@ -15,7 +15,7 @@ from bot.models import FINAL, ChannelKey, Counts, JsonObject, Person
 from bot.storage.database import Database
 from bot.storage.errors import translated
 from bot.storage.export import export_channel, pack
-from bot.storage.pictures import MAX_ROWS_AT_ONCE, PictureStore, in_batches
+from bot.storage.pictures import MAX_BATCH_ROWS, PictureStore, in_batches
 from bot.storage.schema import channels, images, seen, settings, turn_pictures, turns
 
 log = structlog.get_logger(__name__)
@@ -166,7 +166,7 @@ class RecordStore:
                 deleted, keys = await _delete_turns(connection, which)
             gone += deleted
             sizes += await self._pictures.remove_unneeded(keys)
-            if len(deleted) < MAX_ROWS_AT_ONCE:
+            if len(deleted) < MAX_BATCH_ROWS:
                 break
         drawings = sum(row.drawing for row in gone)
         return Counts(
@@ -198,14 +198,14 @@ async def _delete_turns(
 
     Args:
         connection: within a transaction.
-        which: turns; `MAX_ROWS_AT_ONCE` of them are deleted, and fewer only when there are no more.
+        which: turns; `MAX_BATCH_ROWS` of them are deleted, and fewer only when there are no more.
 
     Returns:
         Columns of the turns deleted, and keys of the pictures that they named.
     """
     columns = ("id", "drawing", "accepted_at", "person_platform", "person_id")
     found = await connection.execute(
-        select(*(turns.c[name] for name in columns)).where(which).limit(MAX_ROWS_AT_ONCE)
+        select(*(turns.c[name] for name in columns)).where(which).limit(MAX_BATCH_ROWS)
     )
     deleted = found.all()
     ids = [row.id for row in deleted]
