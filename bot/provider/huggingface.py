@@ -92,7 +92,7 @@ class Caller:
 
 
 ANYBODY = Caller()
-"""Every caller who brings nothing along."""
+"""A caller who brings nothing along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +114,15 @@ class SpaceAccess:
     Args:
         space: `owner/name`, or `""` if only the address is known.
         api_url: root of the Gradio server; `""` to ask the Hub for it.
-        hf_url: root of the Hub. Another one than Hugging Face's is trusted about where its Spaces
-            are, as that is about its own.
+        hf_url: root of the Hub. One other than Hugging Face's is believed about where its own
+            Spaces are.
         hf_token: sent to the Hub and to Spaces there, and nowhere else.
         session: used and left open; `None` to open one for each call.
         proxy: HTTP or SOCKS proxy.
         timeouts: see there.
 
     Raises:
-        ConfigError: `api_url` or `hf_url` is not the address of a web server, or `proxy` none.
+        ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
 
     Attributes:
         name: what recipes and reports call this Space: its id, or its address.
@@ -153,7 +153,7 @@ class SpaceAccess:
         self._proxy = proxy or None
         self._timeouts = timeouts
         self._cache = ConfigCache(KNOWN_FUNCTIONS)
-        # As everybody who brings nothing along reaches it; unknown until the Hub has answered.
+        # The way that nearly all calls take; there is none before the Hub has told the address.
         self._usual: SpaceTarget | None = None
         if session is not None and not self._ask_hub:
             self._usual = self._target(ANYBODY, session)
@@ -165,8 +165,8 @@ class SpaceAccess:
 
         Args:
             caller: see there.
-            session: used and left open, in place of the shared one; with neither, the call gets one
-                of its own.
+            session: used and left open, in place of the shared one. With neither, a session is
+                opened for this call.
 
         Raises:
             SpaceNotFound: on entering; there is no such Space.

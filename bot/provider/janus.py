@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 import aiohttp
 
-from bot.errors import BadInput, GenerationFailed, ImageUnreadable, ProviderError
+from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
 from bot.files import File
 from bot.image import is_accepted_format
 from bot.provider.errors import network_error
 from bot.provider.gradio.client import CallEvent, GradioClient
+from bot.provider.gradio.config import SpaceConfig
 from bot.provider.gradio.events import (
     Completed,
     Estimation,
@@ -38,19 +39,19 @@ from bot.provider.huggingface import (
     SpaceTarget,
 )
 from bot.provider.prompt import (
-    GENERATE,
     KNOWN_FUNCTIONS,
-    UNDERSTAND,
     Drawing,
     Message,
     Options,
     Question,
+    Request,
     make_request,
 )
 from bot.provider.responses import (
     AsyncGeneratorProvider,
     ImageResponse,
     JsonConversation,
+    ProviderModelMixin,
     Reasoning,
     Response,
     Stage,
@@ -59,36 +60,9 @@ from bot.provider.responses import (
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
-_FIRST = JsonConversation()
-"""Stands for the earlier conversation of a caller who has none."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-
-
-class ProviderModelMixin:
-    """The models of a provider.
-
-    Attributes:
-        default_model: for questions.
-        models: all of them.
-    """
-
-    default_model: str = ""
-    models: ClassVar[list[str]] = []
-
-    @classmethod
-    def get_model(cls, model: str) -> str:
-        """`model` if there is such a one, and the default for `""`.
-
-        Raises:
-            BadInput: there is no such model.
-        """
-        if not model:
-            return cls.default_model
-        if model not in cls.models:
-            raise BadInput(f"There is no model {model!r} here; there are {', '.join(cls.models)}.")
-        return model
 
 
 class on_class_or_instance(Generic[_P, _R]):  # noqa: N801 - a decorator, named like one
@@ -130,7 +104,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         hf_url: root of the Hub; another one is for mirrors and tests.
 
     Raises:
-        ConfigError: `api_url` or `hf_url` is not the address of a web server.
+        ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
 
     Attributes:
         label: name for people.
@@ -244,37 +218,37 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             ValueError: there is no such method.
             ProviderError: on awaiting; there was no answer.
         """
-        if method not in {"post", "image", "get"}:
-            raise ValueError(f"method is 'post', 'image' or 'get', not {method!r}")
-        return PendingResponse(self._run(method, session, prompt, conversation, image, seed))
+        request: Request | None
+        match method:
+            case "post":
+                request = Question(prompt, File(b"", ""), seed)
+            case "image":
+                request = Drawing(prompt, seed)
+            case "get":
+                request = None
+            case _:
+                raise ValueError(f"method is 'post', 'image' or 'get', not {method!r}")
+        return PendingResponse(self._run(session, conversation, request, image))
 
     async def _run(
         self,
-        /,
-        method: str,
         session: aiohttp.ClientSession,
-        prompt: str,
         conversation: JsonConversation,
+        request: Request | None,
         image: Mapping[str, Any] | None,
-        seed: int,
     ) -> aiohttp.ClientResponse:
         async with self._access.reach(ANYBODY, session) as target:
             client, session_hash = target.client, conversation.session_hash
             config = await client.config()
-            if method == "get":
-                try:
-                    async with asyncio.timeout(client.http.timeouts.answer):
-                        return await client.open_stream(quote(session_hash, safe=""))
-                except TimeoutError as error:
-                    raise network_error(error, client.http.host) from error
-            if method == "image":
-                function = config.function(GENERATE.name)
-                inputs = Drawing(prompt, seed).inputs()
-            else:
-                function = config.function(UNDERSTAND.name)
-                inputs = Question(prompt, File(b"", ""), seed).inputs(image)
-            headers = self._access.join_headers(target, conversation)
-            return await client.join(function, inputs, session_hash, headers)
+            if request is not None:
+                function = config.function(request.function)
+                headers = self._access.join_headers(target, conversation)
+                return await client.join(function, request.inputs(image), session_hash, headers)
+            try:
+                async with asyncio.timeout(client.http.timeouts.answer):
+                    return await client.open_stream(quote(session_hash, safe=""))
+            except TimeoutError as error:
+                raise network_error(error, client.http.host) from error
 
     @on_class_or_instance
     def create_async_generator(  # noqa: PLR0913, PLR0917 - the specification's
@@ -337,7 +311,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         key = (api_key or "").strip()
         token = key if key.startswith("hf_") else ""  # other keys mean nothing here
         caller = Caller(proxy, cookies, token) if proxy or cookies or token else ANYBODY
-        before = conversation or _FIRST
+        before = conversation or JsonConversation()
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
             before = replace(before, zerogpu_uuid=zerogpu_uuid)
         given = Options(model, messages, media, prompt, seed, guidance, temperature, top_p)
@@ -360,8 +334,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 yield first
             client, headers = target.client, self._access.join_headers(target, conversation)
             failed: ProviderError | None = None
+            known: SpaceConfig | None = None
             while True:
-                asked = client.cache.config
                 try:
                     config = await client.config()
                 except ProviderError as error:
@@ -370,7 +344,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                             yield stage
                     config = await client.config()
                 else:
-                    if failed is not None and config == asked:
+                    if failed is not None and config == known:
                         raise failed
                 yielded = _Yielded(isinstance(request, Drawing))
                 try:
@@ -388,7 +362,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 except _MAYBE_STALE as error:
                     if failed is not None or yielded.text:
                         raise
-                    failed = error
+                    failed, known = error, config
                     client.cache.forget()
                 else:
                     return
@@ -399,12 +373,16 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         paths = gallery_paths(data)
         if not paths:
             raise GenerationFailed("The Space made no pictures.")
-        return ImageResponse(
-            [
-                File(file, _media_type(file), recipe=drawing.recipe(self.name, index))
-                for index, file in enumerate(await download(client, paths))
-            ]
-        )
+        files = await download(client, paths)
+        try:
+            return ImageResponse(
+                [
+                    File(file, is_accepted_format(file), recipe=drawing.recipe(self.name, index))
+                    for index, file in enumerate(files)
+                ]
+            )
+        except ImageUnreadable:
+            raise GenerationFailed("The Space sent something that is not a picture.") from None
 
     async def check(self) -> str:
         """Whether the Space can be used, without using or waking it.
@@ -449,13 +427,6 @@ async def _wake(
     except ProviderError as worse:
         # Whether the Space is up explains why it did not answer, but not why it failed.
         raise (failed if isinstance(failed, GenerationFailed) else worse) from failed
-
-
-def _media_type(data: bytes) -> str:
-    try:
-        return is_accepted_format(data)
-    except ImageUnreadable:
-        raise GenerationFailed("The Space sent something that is not a picture.") from None
 
 
 @dataclass(slots=True)

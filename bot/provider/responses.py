@@ -1,4 +1,4 @@
-"""What the provider yields.
+"""What a provider is, and what it yields.
 
 Text comes as `Text`, a `str` with only what is new. Nothing else that is yielded is a `str`, and
 everything has `.content`.
@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Protocol, Self
 
+from bot.errors import BadInput
 from bot.files import File
 
 
@@ -189,3 +190,28 @@ class AsyncGeneratorProvider(Protocol):
     ) -> AsyncGenerator[Response, None]:
         """Yield responses until the answer is complete; close it early to give up."""
         ...
+
+
+class ProviderModelMixin:
+    """The models of a provider.
+
+    Attributes:
+        default_model: for questions.
+        models: all of them.
+    """
+
+    default_model: str = ""
+    models: ClassVar[list[str]] = []
+
+    @classmethod
+    def get_model(cls, model: str) -> str:
+        """`model` if there is such a one, and the default for `""`.
+
+        Raises:
+            BadInput: there is no such model.
+        """
+        if not model:
+            return cls.default_model
+        if model not in cls.models:
+            raise BadInput(f"There is no model {model!r} here; there are {', '.join(cls.models)}.")
+        return model

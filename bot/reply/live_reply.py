@@ -104,13 +104,17 @@ class LiveReply:
         self._task: asyncio.Task[None] | None = None
         self._pacing: asyncio.Timeout | None = None
 
-    async def open(self) -> None:
-        """Load what was acknowledged before and start showing the state.
+    async def open(self, *, begun: bool = True) -> None:
+        """Start showing the state.
+
+        Args:
+            begun: some of it may be there already, from an earlier process.
 
         Raises:
             StorageError: the database cannot be used.
         """
-        await self._messages.load()
+        if begun:
+            await self._messages.load()
         self._changed.set()
         self._task = asyncio.create_task(self._run(), name=f"reply {self._turn_id}")
 

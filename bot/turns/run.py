@@ -144,7 +144,9 @@ class TurnRun:
     async def _run(self) -> None:
         services, turn = self._services, self.turn
         self._words = await services.settings.words(turn.channel, turn.server, turn.person)
-        reply = self._reply = await services.open_reply(turn, self._words, self._lost)
+        reply = self._reply = await services.open_reply(
+            turn, self._words, self._lost, begun=self._resumed
+        )
         try:
             if self._resumed and self.turn.answer is None:
                 reply.resumed()

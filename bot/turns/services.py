@@ -75,7 +75,12 @@ class Services:
     quota_wait: float = 3600.0
 
     async def open_reply(
-        self, turn: Turn, words: Words, on_lost: Callable[[SurfaceError], None]
+        self,
+        turn: Turn,
+        words: Words,
+        on_lost: Callable[[SurfaceError], None],
+        *,
+        begun: bool = True,
     ) -> LiveReply:
         """The reply of a turn, which goes on with its own messages if it was begun before.
 
@@ -83,6 +88,7 @@ class Services:
             turn: whose.
             words: the language that it is in.
             on_lost: as for `LiveReply`.
+            begun: it may have been.
 
         Raises:
             StorageError: the database cannot be used.
@@ -92,5 +98,5 @@ class Services:
         reply = LiveReply(
             turn.id, surface, limiter, self.storage.segments, words=words, on_lost=on_lost
         )
-        await reply.open()
+        await reply.open(begun=begun)
         return reply

@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -69,23 +69,23 @@ _LAST = (*_OUTCOMES, StreamClosed, UnexpectedError)
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class ConfigCache:
     """What is known of one server, shared by all its clients.
 
-    Args:
-        known: see `read_config`.
-
     Attributes:
+        known: see `read_config`.
         config: what was read last; `None` before that.
         prefix: in front of every path but `/config`, as the configuration says.
+        good_until: when to read it again, in seconds of `time.monotonic`.
+        reading: held meanwhile.
     """
 
-    def __init__(self, known: Mapping[str, Function]) -> None:
-        self.known = known
-        self.config: SpaceConfig | None = None
-        self.prefix = ""
-        self.reading = asyncio.Lock()
-        self.good_until = 0.0
+    known: Mapping[str, Function]
+    config: SpaceConfig | None = None
+    prefix: str = ""
+    good_until: float = 0.0
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def forget(self) -> None:
         """Make the next call read it again."""
@@ -195,11 +195,7 @@ class GradioClient:
     ) -> AsyncGenerator[CallEvent, None]:
         """Run a function and yield what becomes of it; the last event is `Completed`.
 
-        Args:
-            function: from the configuration.
-            data: a JSON value per input.
-            session_hash: letters and digits that no other call uses.
-            headers: see `join`.
+        The arguments are those of `join`.
 
         Raises:
             ProviderError: it did not come to an answer.

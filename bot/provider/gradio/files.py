@@ -129,7 +129,7 @@ async def _file(http: HttpClient, prefix: str, path: str) -> bytes:
 
 
 async def _fetched(http: HttpClient, target: str) -> Answer:
-    """What is at an address; tried twice, as making the pictures has cost more than their way."""
+    """What is at an address; tried twice, as making a picture costs far more than fetching it."""
     try:
         answer = await http.fetch("GET", target, max_bytes=MAX_DOWNLOAD_BYTES, limits=http.slow)
         if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
