@@ -55,7 +55,8 @@ _HEADINGS = (
     "at once  client          turns failed CPU best  quarter   median  p50+ ms  quarter   median"
     " MB grown threads"
 )
-SHARED = ("provider", "bare", "gradio_client")
+PAIR = ("provider", "bare")
+SHARED = (*PAIR, "gradio_client")
 ON_CLASS = ("on_class", "bare")
 """Clients that are compared: ours, the bare one, and another one that is asked less."""
 START_TIMEOUT_SECONDS = 240

@@ -215,18 +215,20 @@ class SpaceAccess:
             self._on_hub = True
 
     async def conversation(
-        self, target: SpaceTarget, caller: Caller, before: JsonConversation
+        self, target: SpaceTarget, caller: Caller, before: JsonConversation | None
     ) -> JsonConversation:
         """The conversation for a new request, with tokens if the Space is one that knows them.
 
         Args:
             target: from `reach`.
             caller: the same as there.
-            before: of an earlier call, or an empty one.
+            before: of an earlier call, if there was one.
         """
         session_hash = secrets.token_hex(8)
         if target.hub is None or not self.space or caller.hf_token or self._hf_token:
             # No ZeroGPU there, or the account of the token is known by the token.
+            if before is None:
+                return JsonConversation(session_hash)
             return replace(before, session_hash=session_hash)
         http = target.client.http
         uuid, token = await get_zerogpu_token(
@@ -237,8 +239,10 @@ class SpaceAccess:
             proxy=http.proxy,
             hf_url=self.hf_url,
         )
-        kept = token == before.zerogpu_token
-        expires = before.token_expires if kept else token_expires(token)
+        if before and token == before.zerogpu_token:
+            expires = before.token_expires
+        else:
+            expires = token_expires(token)
         return JsonConversation(session_hash, uuid, token, expires, self.space)
 
     def join_headers(self, target: SpaceTarget, conversation: JsonConversation) -> dict[str, str]:

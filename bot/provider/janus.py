@@ -311,14 +311,13 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         key = (api_key or "").strip()
         token = key if key.startswith("hf_") else ""  # other keys mean nothing here
         caller = Caller(proxy, cookies, token) if proxy or cookies or token else ANYBODY
-        before = conversation or JsonConversation()
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
-            before = replace(before, zerogpu_uuid=zerogpu_uuid)
+            conversation = replace(conversation or JsonConversation(), zerogpu_uuid=zerogpu_uuid)
         given = Options(model, messages, media, prompt, seed, guidance, temperature, top_p)
-        return self._answer(given, caller, before, tell=return_conversation)
+        return self._answer(given, caller, conversation, tell=return_conversation)
 
     async def _answer(  # noqa: C901 - one turn, from its first word to its last
-        self, given: Options, caller: Caller, before: JsonConversation, *, tell: bool
+        self, given: Options, caller: Caller, before: JsonConversation | None, *, tell: bool
     ) -> AsyncGenerator[Response, None]:
         """One turn, from what a caller gave to the end of the answer.
 
