@@ -25,7 +25,7 @@ import pytest
 
 USER = "janus"
 PASSWORD = "throwaway"
-_PATIENCE = 120.0
+_START_TIMEOUT_SECONDS = 120.0
 """Seconds that the server may take to start; slow machines are slow."""
 
 _ICU_SINCE = 150_000
@@ -109,7 +109,7 @@ class PostgresServer:
                 cwd=self.folder,
                 **_account(),
             )
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _START_TIMEOUT_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError((self.folder / "log").read_text())

@@ -15,8 +15,8 @@ from tests.servers.telegram_world import Json, bad_request
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 _AGAIN = 0.05
 """Seconds until a delivery that was not taken is tried again."""
-_PATIENCE = 60.0
-_MOST_AT_ONCE = 40
+_DELIVERY_TIMEOUT_SECONDS = 60.0
+_MAX_AT_ONCE = 40
 
 
 class Hook:
@@ -36,7 +36,7 @@ class Hook:
         self._news = news
         self.url = ""
         self.secret = ""
-        self.connections = _MOST_AT_ONCE
+        self.connections = _MAX_AT_ONCE
         self.statuses: list[int] = []
         self._error: Json = {}
         self._busy: dict[Any, asyncio.Task[None]] = {}
@@ -50,7 +50,7 @@ class Hook:
         if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", secret):
             raise bad_request("secret token contains unallowed characters")
         self.url, self.secret, self._error = url, secret, {}
-        self.connections = int(params.get("max_connections") or _MOST_AT_ONCE)
+        self.connections = int(params.get("max_connections") or _MAX_AT_ONCE)
 
     def info(self, pending: int) -> Json:
         """As `getWebhookInfo`."""
@@ -64,7 +64,9 @@ class Hook:
 
     def start(self, updates: Sequence[Json]) -> None:
         """Begin to deliver what waits."""
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_PATIENCE))
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(_DELIVERY_TIMEOUT_SECONDS)
+        )
         self.deliver(updates)
 
     async def stop(self) -> None:
