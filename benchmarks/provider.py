@@ -7,7 +7,8 @@ wire of Gradio 6.31, where they are answered at once and the server costs next t
 real Gradio server, where an answer takes 50 ms. With a picture of 12 kB (`--side 64`), or of hardly
 any size (`--side 8`), what the provider saves on the picture weighs less.
 
-The bare client sends the same requests as the provider, and looks only at what it needs. Each
+The bare client sends the same requests as the provider, and looks only at what it needs. Called on
+the class, the provider opens a session and reads the configuration for each question. Each
 client has a process of its own, and they are asked in turns, round by round. What else a machine
 does only ever adds to a round, so a quarter of the way up from the best round counts.
 """
