@@ -229,6 +229,18 @@ async def test_trouble_behind_it_is_told(
         assert "cannot write anything down" in (await response.json())["error"]
 
 
+async def test_files_that_cannot_be_removed_do_not_end_the_chat(
+    visitor: aiohttp.ClientSession, web_bot: ScriptedWebBot, tmp_path: Path
+) -> None:
+    """The chat looks for old uploads as soon as it serves; here there is no folder of them."""
+    files = tmp_path / "files"
+    files.write_text("in the way")
+    async with serving(web_bot, files) as web:
+        for _ in range(3):
+            async with visitor.post(messages_url(web), data=form("x")) as response:
+                assert response.status == 202
+
+
 async def test_an_upload_that_cannot_be_kept_is_told(
     visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot, tmp_path: Path
 ) -> None:

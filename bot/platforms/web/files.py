@@ -118,7 +118,8 @@ class UploadStore:
         """Remove files older than a day; how many. Blocks for as long as the disk does."""
         oldest = time.time() - KEEP_UPLOADS_SECONDS
         removed = 0
-        with contextlib.suppress(FileNotFoundError):
+        # What cannot be removed now goes with the next sweep.
+        with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
                 if _ID.fullmatch(path.name) and path.stat().st_mtime < oldest:
                     path.unlink(missing_ok=True)
