@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-# Test processes. Most tests wait for a server or a process, so three share two cores well. A
+# Test processes. Most tests wait for a server or a process, so four share two cores well. A
 # process has a file to itself, whose tests may share a server; tests/conftest.py says which begin.
-JOBS ?= 3
+JOBS ?= 4
 
 # Python keeps what it compiled, whatever the caller's environment says: the tests start it often.
 export PYTHONDONTWRITEBYTECODE =
