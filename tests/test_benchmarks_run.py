@@ -72,7 +72,7 @@ FIGURES = {
         "called on the class, 10 at once: CPU / bare": RATIO,
     },
 }
-SLOW = {"start.py --quick", "provider.py --quick"}
+SLOW = {"provider.py --quick"}
 MAY_BE_ZERO = re.compile("429s|failed|growth$")
 
 ELSEWHERE = {
