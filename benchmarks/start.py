@@ -4,7 +4,7 @@
 
 Beside it runs a bare script with the same two client libraries. Both log in to the same local
 servers, in turn. Ready is when the gateway session is up and the first poll for updates arrived; at
-rest is five seconds later, when nothing has happened since. Last come the bot's ten costliest
+rest is ten seconds later, when nothing has happened since. Last come the bot's ten costliest
 imports.
 """
 
@@ -44,7 +44,7 @@ class Run:
 
     Attributes:
         seconds: from its start until it was connected to both platforms.
-        megabytes: its share of memory (PSS) at rest.
+        megabytes: resident at rest.
         log: what it wrote to standard error.
     """
 
@@ -92,7 +92,7 @@ async def run(
             log = errors.read().decode(errors="replace")
             if not connected:
                 raise RuntimeError(log or "no word in time")
-            return Run(seconds, memory_megabytes(process.pid), log)
+            return Run(seconds, resident_megabytes(process.pid), log)
         finally:
             waits[0].cancel()
             if process.returncode is None:
@@ -102,10 +102,10 @@ async def run(
             await discord.wait_for(lambda: not discord.gateway.live, START_TIMEOUT_SECONDS)
 
 
-def memory_megabytes(pid: int) -> float:
-    """What a process keeps in memory: pages that it shares with others count in equal shares."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-    return int(rollup.partition("Pss:")[2].split()[0]) * 1024 / 1e6
+def resident_megabytes(pid: int) -> float:
+    """What a process keeps in memory, libraries that it shares with others included."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def costliest_imports(log: str) -> list[tuple[str, float]]:

@@ -26,21 +26,24 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
     adapters: list[Adapter] = []
     if token := config.telegram.token.get_secret_value():
         from bot.platforms.telegram.adapter import TelegramAdapter  # noqa: PLC0415 - half a second
-        from bot.platforms.telegram.webhook import Hook  # noqa: PLC0415 - likewise
 
         section = config.telegram
-        hook = Hook(
-            section.webhook_url,
-            section.webhook_secret.get_secret_value(),
-            tuple(ip_network(each) for each in section.webhook_sources),
-            config.bot.data_dir / "telegram",
-        )
+        hook = None
+        if section.webhook_url:
+            from bot.platforms.telegram.webhook import Hook  # noqa: PLC0415 - loads a web server
+
+            hook = Hook(
+                section.webhook_url,
+                section.webhook_secret.get_secret_value(),
+                tuple(ip_network(each) for each in section.webhook_sources),
+                config.bot.data_dir / "telegram",
+            )
         adapters.append(
             TelegramAdapter(
                 token=token,
                 api_url=section.api_url,
                 catalogue=catalogue,
-                hook=hook if section.webhook_url else None,
+                hook=hook,
                 folds=section.long_answers == "quote",
                 inline=section.inline,
                 language=config.bot.language,

@@ -6,7 +6,6 @@ has accepted: it may trust the syntax, and a wrong guess costs no more than a li
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -152,7 +151,9 @@ def _sentence(details: ErrorDetails, place: KeyPath, *, from_environment: bool) 
 
 def _unknown_key(place: KeyPath) -> str:
     known = _known_keys(place[:-1])
-    close = difflib.get_close_matches(str(place[-1]).lower(), known, n=1)
+    from difflib import get_close_matches  # noqa: PLC0415 - only where a key is wrong
+
+    close = get_close_matches(str(place[-1]).lower(), known, n=1)
     if close:
         return f"unknown key; did you mean {close[0]!r}?"
     return f"unknown key; known are {', '.join(known)}"

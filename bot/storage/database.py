@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import stamina
 from sqlalchemy import (
     URL,
     Column,
@@ -250,6 +249,11 @@ def write_ahead(engine: Engine) -> None:
 
     Readers and the writer then do not wait for each other.
     """
+    with closing(engine.raw_connection()) as connection:
+        if connection.cursor().execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            return
+    import stamina  # noqa: PLC0415 - only for a new file
+
     # Unlike everything else, the change of mode does not wait for other processes by itself.
     for attempt in stamina.retry_context(
         on=_is_busy,

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final
 
 import aiohttp
-import stamina
 
 from bot.errors import ImageTooLarge, ImageUnreadable
 from bot.files import File
@@ -37,6 +36,8 @@ async def fetch(session: aiohttp.ClientSession, attachment: Attachment, limit: i
         ImageTooLarge: more than `limit` bytes; the rest is not read.
         ImageUnreadable: gone, or not to be had after three tries.
     """
+    import stamina  # noqa: PLC0415 - a bot at rest fetches nothing
+
     try:
         async for attempt in stamina.retry_context(
             on=_RETRIED, attempts=_MAX_TRIES, timeout=_TIMEOUT.total

@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import structlog
-from aiohttp import web
 from telegram.error import InvalidToken, TelegramError
 
 from bot.errors import TokenRefused
@@ -29,8 +28,12 @@ from bot.platforms.telegram.polling import Polling
 from bot.platforms.telegram.server_state import ServerState
 from bot.platforms.telegram.surface import ChatActions, TelegramSurface
 from bot.platforms.telegram.updates import ALLOWED_UPDATES, Timing
-from bot.platforms.telegram.webhook import Hook, Webhook
 from bot.turns.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from bot.platforms.telegram.webhook import Hook, Webhook
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +85,13 @@ class TelegramAdapter:
         self._timing = timing or Timing()
         self._catalogue = catalogue or Catalogue()
         self._allowed = (*ALLOWED_UPDATES, *INLINE_UPDATES) if inline else ALLOWED_UPDATES
-        self._webhook = None if hook is None else Webhook(hook, self._allowed, self._timing)
+        self._webhook: Webhook | None = None
+        if hook is not None:
+            from bot.platforms.telegram.webhook import (  # noqa: PLC0415 - loads a web server
+                Webhook,
+            )
+
+            self._webhook = Webhook(hook, self._allowed, self._timing)
         self._folds = folds
         self._inline = inline
         self._language = language

@@ -10,7 +10,6 @@ from pathlib import Path, PurePath
 from typing import Final
 
 import httpx
-import stamina
 from telegram import Bot
 from telegram.error import BadRequest, NetworkError, TelegramError
 
@@ -42,6 +41,8 @@ async def fetch(bot: Bot, web: httpx.AsyncClient, attachment: Attachment, limit:
         ImageTooLarge: more than `limit`, or more than Telegram hands out (20 MB); not read further.
         ImageUnreadable: Telegram does not have it any more, or cannot be reached now.
     """
+    import stamina  # noqa: PLC0415 - a bot at rest fetches nothing
+
     if attachment.size is not None and attachment.size > limit:
         raise _too_large(limit)
     try:
