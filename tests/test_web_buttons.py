@@ -251,8 +251,11 @@ async def test_downloads_grow_old(tmp_path: Path) -> None:
         downloads.response(key)
     assert list((tmp_path / "out").iterdir()) == []
     await downloads.add(ZIP)
+    earlier = tmp_path / "handouts" / "export.zip"
+    earlier.parent.mkdir()
+    earlier.touch()
     downloads.clear()
-    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.iterdir()) == [], "what an earlier version kept goes as well"
 
 
 async def test_the_transcript_has_buttons_and_forgets_what_was_removed(

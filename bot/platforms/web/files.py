@@ -223,4 +223,6 @@ class Downloads:
     def clear(self) -> None:
         """Remove everything, also what an earlier process left. Blocks as the disk does."""
         self._kept.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # The second is where 0.1.0 kept them; an export of somebody's could still be there.
+        for folder in (self._folder, self._folder.with_name("handouts")):
+            shutil.rmtree(folder, ignore_errors=True)
