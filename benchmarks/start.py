@@ -4,7 +4,7 @@
 
 Beside it runs a bare script with the same two client libraries. Both log in to the same local
 servers, in turn. Ready is when the gateway session is up and the first poll for updates arrived; at
-rest is ten seconds later, when nothing has happened since. Last come the bot's ten costliest
+rest is five seconds later, when nothing has happened since. Last come the bot's ten costliest
 imports.
 """
 
