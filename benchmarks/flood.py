@@ -41,7 +41,7 @@ def report(run: Flood) -> str:
     for kind in ("private", "group", "channel"):
         streams = [one for one in run.streams if one.kind == kind]
         shown = statistics.median(run.updates(one) for one in streams)
-        wrong = sum(run.shown_texts(one) != [one.text] for one in streams)
+        wrong = sum(run.shown_text(one) != one.text for one in streams)
         lines.append(
             f"{kind:>8}: {len(streams):>3} streams, shown {shown:g} times each (median), "
             f"wrong final texts: {wrong}; final late by "
@@ -53,7 +53,7 @@ def report(run: Flood) -> str:
 def on_time(run: Flood) -> bool:
     """Whether every final text is there, once, and came in time."""
     return all(
-        run.shown_texts(one) == [one.text] and one.overdue <= ON_TIME and one.failure is None
+        run.shown_text(one) == one.text and one.overdue <= ON_TIME and one.failure is None
         for one in run.streams
     )
 

@@ -107,13 +107,15 @@ class Flood:
         """429s of both platforms."""
         return len(self.telegram.refused) + len(self.discord.refused)
 
-    def shown_texts(self, stream: Stream) -> list[str]:
-        """What the channel shows of the reply."""
+    def shown_text(self, stream: Stream) -> str:
+        """What the channel shows of the reply, in one message or, if it is long, in several."""
         if isinstance(stream.place, Chat):
-            return [one["text"] for one in self.telegram.replies(stream.place)]
-        mine = self.discord.bot.id
-        messages = self.discord.messages(stream.place)
-        return [text_of(one) for one in messages if one["author"]["id"] == mine]
+            texts = [str(one["text"]) for one in self.telegram.replies(stream.place)]
+        else:
+            mine = self.discord.bot.id
+            messages = self.discord.messages(stream.place)
+            texts = [text_of(one) for one in messages if one["author"]["id"] == mine]
+        return " ".join(text.strip() for text in texts)
 
     def updates(self, stream: Stream) -> int:
         """How often the reply was shown anew."""
