@@ -28,7 +28,7 @@ class TestLanguages:
     ) -> None:
         """In each language of the catalogue, within Discord's lengths; `/imagine` everywhere."""
         async with running(discord):
-            await registered(discord, "")
+            assert await registered(discord) == [""]
         known = {one["name"]: one for one in discord.rest.commands[""]}
         russian = Catalogue().words("ru")
         imagine = known["imagine"]
@@ -57,10 +57,10 @@ class TestLanguages:
     async def test_a_translation_that_changed_is_registered(self, discord: DiscordServer) -> None:
         """What Discord has is compared with its languages."""
         async with running(discord):
-            await registered(discord, "")
+            assert await registered(discord) == [""]
         discord.rest.commands[""][0]["description_localizations"] = {"ru": "old words"}
         async with running(discord):
-            await registered(discord, "", "")
+            assert await registered(discord, 2) == ["", ""]
 
 
 class TestSuggestions:

@@ -36,7 +36,7 @@ class TestCommands:
     async def test_commands_are_registered_once(self, discord: DiscordServer) -> None:
         """The first start registers all commands with their ranges, the second nothing."""
         async with running(discord):
-            await registered(discord, "")
+            assert await registered(discord) == [""]
         ada, channel = discord.person("Ada"), discord.channel(discord.guild())
         async with running(discord) as one:
             await discord.wait_for(lambda: len(discord.calls("GET", "/commands$")) == 2)
@@ -58,16 +58,16 @@ class TestCommands:
         ids = [int(discord.guild().id), int(discord.guild("Away").id)]
         first, second = map(str, ids)
         async with running(discord, guild_ids=ids):
-            await registered(discord, first, second)
+            assert await registered(discord, 2) == [first, second]
         discord.rest.commands[second][0]["description"] = "old words"
         async with running(discord, guild_ids=ids):
-            await registered(discord, first, second, second)
+            assert await registered(discord, 3) == [first, second, second]
 
     async def test_a_list_that_cannot_be_read_is_replaced(self, discord: DiscordServer) -> None:
         """A REST proxy without that route still gets the commands."""
         discord.fail_next("GET", "/commands", 404)
         async with running(discord):
-            await registered(discord, "")
+            assert await registered(discord) == [""]
 
     async def test_commands_that_cannot_be_registered_do_not_stop_the_bot(
         self, discord: DiscordServer

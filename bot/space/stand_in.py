@@ -77,7 +77,9 @@ class StandIn:
         pictures = []
         for index in range(COUNT):
             for step in range(_STEPS):
-                report(index * _STEPS + step, total, f"Sketching picture {index + 1} of {COUNT}")
+                report(
+                    index * _STEPS + step, total, f"Sketching picture {index + 1} of {COUNT}, step"
+                )
                 time.sleep(self._step_delay)
             pictures.append(
                 paint(prompt, index, seed=seed, guidance=guidance, temperature=temperature)
