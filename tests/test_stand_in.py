@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter
 
 from bot.space.drawing import COUNT, SIDE_PIXELS
+from bot.space.engine import Caller, Pictures, Progress
 from bot.space.stand_in import StandIn, answer, colour_name, last_question, measure, pieces
 
 
@@ -26,8 +28,13 @@ def seeded(seed: int) -> random.Random:
 
 
 def describe(image: Image.Image | None, question: str) -> str:
-    engine = StandIn(step_delay=0)
-    return "".join(engine.describe(image, question, seed=1, top_p=1.0, temperature=0.1))
+    async def told() -> str:
+        answering = StandIn(step_delay=0).describe(
+            image, question, seed=1, top_p=1.0, temperature=0.1, caller=Caller()
+        )
+        return "".join([piece async for piece in answering if isinstance(piece, str)])
+
+    return asyncio.run(told())
 
 
 def test_measures_size_and_shares_of_colours() -> None:
@@ -144,37 +151,23 @@ def test_pieces_joined_are_the_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("prompt", ["a fox in the rain", "mountains", "nothing it knows"])
-def test_reports_progress_and_draws_five_different_pictures(prompt: str) -> None:
+async def test_reports_progress_and_draws_five_different_pictures(prompt: str) -> None:
     """Progress rises to the end, and no picture repeats another."""
-    reported: list[tuple[int, int]] = []
-    pictures = StandIn(step_delay=0).draw(
-        prompt,
-        seed=3,
-        guidance=5,
-        temperature=1,
-        report=lambda done, total, _: reported.append((done, total)),
-    )
-    assert {(picture.size, picture.mode) for picture in pictures} == {((SIDE_PIXELS,) * 2, "RGB")}
-    assert len({picture.tobytes() for picture in pictures}) == COUNT == 5
-    done = [step for step, _ in reported]
+    drawing = StandIn(step_delay=0).draw(prompt, seed=3, guidance=5, temperature=1, caller=Caller())
+    *steps, last = [step async for step in drawing]
+    assert isinstance(last, Pictures)
+    sizes = {(picture.size, picture.mode) for picture in last.images}
+    assert sizes == {((SIDE_PIXELS,) * 2, "RGB")}
+    assert len({picture.tobytes() for picture in last.images}) == COUNT == 5
+    assert all(isinstance(step, Progress) and step.total == 20 for step in steps)
+    done = [step.done for step in steps if isinstance(step, Progress)]
     assert done == sorted(set(done))
-    assert reported[0][0] == 0
-    assert reported[-1] == (20, 20)
+    assert (done[0], done[-1]) == (0, 20)
 
 
-def test_drawing_ends_when_the_report_raises() -> None:
+async def test_drawing_ends_when_it_is_closed() -> None:
     """Nobody waits any more: the next step is not begun."""
-
-    class HungUpError(Exception):
-        pass
-
-    calls: list[int] = []
-
-    def report(done: int, _total: int, _what: str) -> None:
-        calls.append(done)
-        if done == 2:
-            raise HungUpError
-
-    with pytest.raises(HungUpError):
-        StandIn(step_delay=0).draw("fox", seed=1, guidance=5, temperature=1, report=report)
-    assert calls == [0, 1, 2]
+    drawing = StandIn(step_delay=0).draw("fox", seed=1, guidance=5, temperature=1, caller=Caller())
+    await anext(drawing)
+    await drawing.aclose()
+    assert [step async for step in drawing] == []

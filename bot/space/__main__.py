@@ -14,11 +14,11 @@ from typing import Annotated
 import typer
 
 from bot.errors import BotError, ConfigError
-from bot.space.server import serve
+from bot.space.server import Door, serve
 from bot.space.stand_in import STEP_DELAY_SECONDS, StandIn
 
 
-def main(
+def main(  # noqa: PLR0913 - one for each option
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 for any free one.", min=0, max=65535)] = 7860,
     step_delay: Annotated[
@@ -30,6 +30,10 @@ def main(
     concurrency: Annotated[
         int, typer.Option(help="Calls of each function that run at the same time.", min=1)
     ] = 1,
+    access_token: Annotated[
+        list[str] | None,
+        typer.Option(help="Asked for; needed where other machines can connect. May be repeated."),
+    ] = None,
     *,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="End when standard input closes, too.")
@@ -41,8 +45,7 @@ def main(
     try:
         serve(
             StandIn(step_delay=step_delay),
-            host=host,
-            port=port,
+            Door(host, port, access_token or ()),
             queue_size=queue_size,
             concurrency=concurrency,
         )

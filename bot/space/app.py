@@ -10,10 +10,11 @@ mounted on FastAPI and served by uvicorn, both of which Gradio brings along.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,26 +23,16 @@ import uvicorn
 from fastapi import FastAPI
 from gradio.components import Component
 from PIL import Image, ImageDraw
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.errors import BadInput, BotError, ImageTooLarge, ImageUnreadable
-from bot.space.engine import MAX_SEED, MAX_TEXT_CHARS, Engine
+from bot.space.calls import Calls
+from bot.space.engine import MAX_SEED, MAX_TEXT_CHARS, Engine, Progress
 
 MAX_PIXELS = 50_000_000
 """Of a picture; decoded it takes three bytes for each."""
 MAX_UPLOAD_BYTES = 32 * 2**20
 _KEEP_FILES_SECONDS = 3600  # a picture can be downloaded; older ones are removed every ten minutes
 _SHUTDOWN_TIMEOUT_SECONDS = 1  # for open event streams, most of which would go on for ever
-
-_CONTENT_SECURITY_POLICY = (
-    # Gradio's page compiles its translations and styles itself while it loads.
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
-)
-
-
-class SpaceStopping(BotError):
-    """The Space ends, and the running work with it."""
 
 
 class Server(uvicorn.Server):
@@ -58,25 +49,31 @@ class Server(uvicorn.Server):
 
 
 def server(
-    engine: Engine, ready: Callable[[], None], *, queue_size: int = 32, concurrency: int = 1
+    engine: Engine,
+    ready: Callable[[], None],
+    calls: Calls,
+    *,
+    queue_size: int = 32,
+    concurrency: int = 1,
 ) -> Server:
     """A server for the app, not yet running.
 
     Args:
         engine: answers and draws.
         ready: called once requests are answered.
+        calls: decides who may call.
         queue_size: requests that may wait; further ones are refused with 503. 0 for no limit.
         concurrency: calls of each function that run at the same time.
     """
     outer = FastAPI(openapi_url=None)
     config = uvicorn.Config(
-        _OwnSourcesOnly(outer),
+        calls.in_front_of(outer),
         log_level="warning",
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_SECONDS,
         server_header=False,
     )
     made = Server(config, ready)
-    blocks = _blocks(engine, lambda: made.should_exit)
+    blocks = _blocks(engine, calls)
     blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
     gr.mount_gradio_app(
         outer,
@@ -95,24 +92,8 @@ def server(
     return made
 
 
-class _OwnSourcesOnly:
-    """Forbids the page to load anything from another host."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["content-security-policy"] = _CONTENT_SECURITY_POLICY
-            await send(message)
-
-        await self._app(scope, receive, guarded)
-
-
-def _blocks(engine: Engine, stopping: Callable[[], bool]) -> gr.Blocks:
-    """The page and its functions; `stopping` is asked between two steps of work and ends it."""
+def _blocks(engine: Engine, calls: Calls) -> gr.Blocks:
+    """The page and its functions."""
     with gr.Blocks(
         title="Janus-Pro-7B",
         analytics_enabled=False,
@@ -121,8 +102,8 @@ def _blocks(engine: Engine, stopping: Callable[[], bool]) -> gr.Blocks:
         understanding = _understanding()
         generation = _generation()
         # Listeners after all components: each gets the next function number.
-        understanding.listen(_understand_with(engine, stopping))
-        generation.listen(_generate_with(engine, stopping))
+        understanding.listen(_understand_with(engine, calls))
+        generation.listen(_generate_with(engine, calls))
     blocks: gr.Blocks = made
     return blocks
 
@@ -175,62 +156,67 @@ def _generation() -> _Form:
     return _Form(button, [prompt, seed, guidance, temperature], output)
 
 
-def _understand_with(engine: Engine, stopping: Callable[[], bool]) -> Callable[..., Iterator[str]]:
+def _understand_with(engine: Engine, calls: Calls) -> Callable[..., AsyncIterator[str]]:
     """The function behind the first form; parameter names and defaults are API."""
 
-    def multimodal_understanding(
+    async def multimodal_understanding(  # noqa: PLR0913, PLR0917 - two are filled by Gradio
         image: Image.Image | None,
         question: str,
         seed: int = 42,
         top_p: float = 0.95,
         temperature: float = 0.1,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for its progress
-    ) -> Iterator[str]:
-        progress((0, 1), desc="Looking")
+        request: gr.Request | None = None,
+    ) -> AsyncIterator[str]:
         answer = ""
         with _errors_shown():
-            pieces = engine.describe(
-                _readable(image),
+            answering = engine.describe(
+                await asyncio.to_thread(_readable, image),
                 _bounded(question),
                 seed=_checked_seed(seed),
                 top_p=top_p,
                 temperature=temperature,
+                caller=calls.caller(request),
             )
-            for piece in pieces:
-                if stopping():
-                    raise SpaceStopping("The Space is stopping.")
-                answer += piece
-                yield answer
+            async with calls.running(answering, request) as steps:
+                async for step in steps:
+                    if isinstance(step, Progress):
+                        progress((step.done, step.total), desc=step.what, unit=step.unit)
+                    else:
+                        answer += step
+                        yield answer
 
     return multimodal_understanding
 
 
 def _generate_with(
-    engine: Engine, stopping: Callable[[], bool]
-) -> Callable[..., Sequence[Image.Image]]:
+    engine: Engine, calls: Calls
+) -> Callable[..., AsyncIterator[Sequence[Image.Image]]]:
     """The function behind the second form; parameter names and defaults are API."""
 
-    def generate_image(
+    async def generate_image(
         prompt: str,
         seed: int | None = 12345,
         guidance: float = 5,
         t2i_temperature: float = 1.0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for its progress
-    ) -> Sequence[Image.Image]:
-        def report(done: int, total: int, what: str) -> None:
-            if stopping():
-                raise SpaceStopping("The Space is stopping.")
-            progress((done, total), desc=what, unit="steps")
-
+        request: gr.Request | None = None,
+    ) -> AsyncIterator[Sequence[Image.Image]]:
         with _errors_shown():
-            return engine.draw(
+            drawing = engine.draw(
                 _bounded(prompt),
                 # The form calls its seed optional: an emptied field asks for any.
                 seed=secrets.randbelow(MAX_SEED + 1) if seed is None else _checked_seed(seed),
                 guidance=guidance,
                 temperature=t2i_temperature,
-                report=report,
+                caller=calls.caller(request),
             )
+            async with calls.running(drawing, request) as steps:
+                async for step in steps:
+                    if isinstance(step, Progress):
+                        progress((step.done, step.total), desc=step.what, unit=step.unit)
+                    else:
+                        yield step.images
 
     return generate_image
 

@@ -6,11 +6,13 @@ Importing this module is cheap: Gradio is imported by `serve`, after its environ
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -33,11 +35,25 @@ def announce(url: str) -> None:
     print(f"{READY}{url}", flush=True)  # noqa: T201 - this line is the interface
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where to listen, and who may come in.
+
+    Attributes:
+        host: address to listen on.
+        port: 0 for any free one.
+        access_tokens: one of them is asked for; needed where other machines can connect.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    access_tokens: Sequence[str] = ()
+
+
 def serve(
     engine: Engine,
+    door: Door,
     *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
     queue_size: int = 32,
     concurrency: int = 1,
     ready: Callable[[str], None] = announce,
@@ -49,30 +65,40 @@ def serve(
 
     Args:
         engine: answers and draws.
-        host: address to listen on; anybody who reaches it can use the Space.
-        port: 0 for any free one.
+        door: where to listen.
         queue_size: requests that may wait; further ones are refused. 0 for no limit.
         concurrency: calls of each function that run at the same time.
         ready: called with the URL once requests are answered.
 
     Raises:
-        ConfigError: Gradio is not installed, or the address cannot be used.
+        ConfigError: Gradio is not installed, or the address cannot be used, or everybody who
+            reaches it could use the Space.
     """
+    host, is_local = door.host, _is_local(door.host)
+    if not is_local and not door.access_tokens:
+        raise ConfigError(
+            f"Everybody who reaches {host} could use the Space. Add --access-token, or listen on "
+            "127.0.0.1."
+        )
     with (
         _ended_by_signals(),
         tempfile.TemporaryDirectory(prefix="janus-space-") as folder,
         _environment({**_ENVIRONMENT, "GRADIO_TEMP_DIR": folder}),
-        _listening(host, port) as listener,
+        _listening(host, door.port) as listener,
     ):
         try:
-            from bot.space import app  # noqa: PLC0415 - reads the environment set above
+            from bot.space import app, calls  # noqa: PLC0415 - reads the environment set above
         except ModuleNotFoundError as error:
             raise ConfigError(
-                f"Supervisor a Space needs {error.name}: pip install 'janus-bot[space]'"
+                f"Serving a Space needs {error.name}: pip install 'janus-bot[space]'"
             ) from error
         url = _url(host, listener.getsockname()[1])
         server = app.server(
-            engine, lambda: ready(url), queue_size=queue_size, concurrency=concurrency
+            engine,
+            lambda: ready(url),
+            calls.Calls(door.access_tokens, is_local=is_local),
+            queue_size=queue_size,
+            concurrency=concurrency,
         )
         server.run(sockets=[listener])
 
@@ -133,6 +159,13 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         raise ConfigError(f"Cannot listen on {host}:{port}: {reason}") from error
     with listener:
         yield listener
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _url(host: str, port: int) -> str:

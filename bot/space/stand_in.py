@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 
 from bot.space.drawing import COUNT, paint
-from bot.space.engine import Report
+from bot.space.engine import Answering, Caller, Drawing, Pictures, Progress
 
 STEP_DELAY_SECONDS = 0.12
 """Makes an answer last two to three seconds, so that people see it being made."""
@@ -45,7 +45,7 @@ _GENERAL = frozenset(
 
 
 class StandIn:
-    """Implements `bot.space.engine.Engine`. Safe to call from several threads.
+    """Implements `bot.space.engine.Engine`.
 
     Args:
         step_delay: seconds to wait in each step, for people to see it. 0 in tests.
@@ -54,7 +54,7 @@ class StandIn:
     def __init__(self, *, step_delay: float = STEP_DELAY_SECONDS) -> None:
         self._step_delay = step_delay
 
-    def describe(
+    async def describe(
         self,
         image: Image.Image | None,
         question: str,
@@ -62,30 +62,37 @@ class StandIn:
         seed: int,  # noqa: ARG002 - measuring leaves nothing to chance
         top_p: float,  # noqa: ARG002 - same
         temperature: float,  # noqa: ARG002 - same
-    ) -> Iterator[str]:
+        caller: Caller,  # noqa: ARG002 - everybody is told the same
+    ) -> Answering:
         """Say what was measured, beginning with what was asked for, a few words at a time."""
-        facts = None if image is None else measure(image)
+        yield Progress(0, 1, "Looking")
+        facts = None if image is None else await asyncio.to_thread(measure, image)
         for piece in pieces(answer(facts, question)):
-            time.sleep(self._step_delay)
+            await asyncio.sleep(self._step_delay)
             yield piece
 
-    def draw(
-        self, prompt: str, *, seed: int, guidance: float, temperature: float, report: Report
-    ) -> Sequence[Image.Image]:
+    async def draw(
+        self,
+        prompt: str,
+        *,
+        seed: int,
+        guidance: float,
+        temperature: float,
+        caller: Caller,  # noqa: ARG002 - everybody gets the same
+    ) -> Drawing:
         """Draw five pictures; the same arguments give the same bytes again."""
         total = COUNT * _STEPS
-        pictures = []
+        pictures: list[Image.Image] = []
         for index in range(COUNT):
-            for step in range(_STEPS):
-                report(
-                    index * _STEPS + step, total, f"Sketching picture {index + 1} of {COUNT}, step"
-                )
-                time.sleep(self._step_delay)
-            pictures.append(
-                paint(prompt, index, seed=seed, guidance=guidance, temperature=temperature)
+            for step in range(index * _STEPS, (index + 1) * _STEPS):
+                yield Progress(step, total, f"Sketching picture {index + 1} of {COUNT}, step")
+                await asyncio.sleep(self._step_delay)
+            drawn = await asyncio.to_thread(
+                paint, prompt, index, seed=seed, guidance=guidance, temperature=temperature
             )
-        report(total, total, "Done")
-        return pictures
+            pictures.append(drawn)
+        yield Progress(total, total, "Done")
+        yield Pictures(tuple(pictures))
 
 
 def pieces(text: str) -> list[str]:
