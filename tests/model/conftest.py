@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 collect_ignore_glob: list[str] = []
@@ -23,6 +21,7 @@ else:
     def _tiny(tmp_path_factory: pytest.TempPathFactory) -> TinyModel:
         return TinyModel.build(tmp_path_factory.mktemp("tiny"))
 
-    @pytest.fixture(scope="session", name="tiny_folder")
-    def _tiny_folder(tiny: TinyModel) -> Path:
-        return tiny.folder
+    @pytest.fixture(scope="session", name="tiny_model")
+    def _tiny_model(tiny: TinyModel) -> TinyModel:
+        """Where `tiny` is the module that writes it."""
+        return tiny

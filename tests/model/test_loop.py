@@ -229,7 +229,7 @@ def test_no_memory_at_all_is_a_sentence(tiny: TinyModel, alone: dict[str, object
 def test_what_breaks_ends_one_request_and_not_the_loop(
     tiny: TinyModel, alone: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """torch's own errors reach the person as a sentence, and the log with their traceback."""
+    """Torch's own errors reach the person as a sentence, and the log with their traceback."""
     with bench(tiny) as running:
         told = running.ask("ok", RED)
         told.cancel()

@@ -90,12 +90,13 @@ class Prompts:
             text = self._special.sub("", text)
         text = text.strip()
         tokens = self._encode(before + text + behind)
-        kept = len(text)
+        template, kept = len(self._encode(before + behind)), len(text)
         while len(tokens) > most and kept:
-            kept = min(kept - 1, kept * most // len(tokens))
+            share = max(0, most - template) / max(1, len(tokens) - template)
+            kept = min(kept - 1, int(kept * share))
             half = kept // 2
             short = text[:half].rstrip() + _SHORTENED + text[len(text) - half :].lstrip()
-            tokens = self._encode(before + short + behind)
+            tokens = self._encode(before + (short if half else "") + behind)
         return tokens
 
     def _encode(self, text: str) -> list[int]:

@@ -27,8 +27,8 @@ picture are chosen among all."""
 class Cache:
     """Keys and values of `rows` sequences of at most `positions` tokens.
 
-    They begin as zeros: what a mask hides is still multiplied, and must be a number. On a processor
-    memory that is never written to is never really taken.
+    All memory is taken at once. It begins as zeros: what a mask hides is still multiplied, and must
+    be a number.
     """
 
     def __init__(self, shape: Shape, rows: int, positions: int, like: Tensor) -> None:
