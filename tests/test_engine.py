@@ -124,6 +124,7 @@ async def test_imagine_ends_with_five_pictures_and_the_seed(tmp_path: Path) -> N
         "seed": 42,
         "guidance": 6.0,
         "temperature": 1.0,
+        "previews": False,  # these surfaces show none
         "conversation": None,
         "return_conversation": True,
     }

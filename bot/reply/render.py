@@ -109,10 +109,14 @@ class ReplyState:
                     self, phase=Phase.WORKING, progress=progress, progress_at=now, previews=kept
                 )
             case Preview():
-                return replace(self, phase=Phase.WORKING, previews=tuple(response.images))
+                return replace(self.with_previews(response.images), phase=Phase.WORKING)
             case ImageResponse() | JsonConversation():
                 # Pictures are shown when they are stored, as part of the answer.
                 return self
+
+    def with_previews(self, pictures: Sequence[File]) -> ReplyState:
+        """The state with these pictures in place of the previews shown so far."""
+        return replace(self, previews=tuple(pictures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,8 +286,7 @@ def _progress(progress: Reasoning, age: float, words: Words) -> Status:
             shown = Status(Activity.WAITING, words("status-connecting"))
         case Stage.WAKING:
             what = _one_line(progress.note) if progress.note and not progress.level else ""
-            share = None if progress.done is None else round(progress.done, 2)
-            shown = Status(Activity.WAKING, what or words("status-waking"), share=share)
+            shown = Status(Activity.WAKING, what or words("status-waking"))
         case Stage.QUEUED:
             shown = Status(Activity.WAITING, _queue(progress, words))
         case Stage.FETCHING:

@@ -84,7 +84,7 @@ class Content:
         status: shown in place of a text while there is none.
         note: how it ended, in a sentence below the text. Its sign is that of `mood`.
         previews: pictures that are being made, beside the status; gone in the end. One sheet of all
-            of them where `Limits.sheet_seconds` says so.
+            of them where `Limits.preview_seconds` says so.
     """
 
     text: str = ""
@@ -131,9 +131,9 @@ class Limits:
         buttons_with_files: messages with pictures can have them too.
         windows: what the platform takes from this chat at most, if that is known.
         private: one person reads here, or whoever opens the page.
-        sheet_seconds: pictures that are being made are shown as one sheet of all of them, and a
+        preview_seconds: pictures that are being made are shown as one sheet of all of them, and a
             message with it changes no sooner than after so many seconds; 0 where each is shown as
-            it comes.
+            it comes, and `None` where they are not shown.
     """
 
     text: int
@@ -148,7 +148,7 @@ class Limits:
     buttons_with_files: bool = True
     windows: tuple[Window, ...] = ()
     private: bool = False
-    sheet_seconds: float = 10.0
+    preview_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
