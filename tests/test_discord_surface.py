@@ -125,6 +125,30 @@ class TestOrdinaryMessage:
         second = await surface.create(WORKING, "turn-1")
         assert [one["id"] for one in shown(discord)] == [*first["ids"], *second["ids"]]
 
+    async def test_a_sheet_goes_when_the_pictures_come(
+        self, discord: DiscordServer, discord_bot: Running
+    ) -> None:
+        """One file while it is drawn, changed in place; then five, or none where it was stopped."""
+        surface = discord_bot.adapter.surface(await asked(discord, discord_bot))
+        assert (surface.limits.private, surface.limits.preview_seconds) == (False, 10.0)
+        receipt = await surface.create(WORKING, "turn-0")
+        one, other = (
+            File(b"\xff\xd8\xff %d" % number, "image/jpeg", "preview.jpg", "not finished")
+            for number in range(2)
+        )
+        for sheet in (one, other):
+            await surface.edit(receipt, replace(WORKING, previews=(sheet,)))
+            (message,) = shown(discord)
+            assert data_of(discord, message) == [sheet.data]
+            assert WORKING.text in text_of(message)
+        await surface.edit(receipt, DONE)
+        (message,) = shown(discord)
+        assert data_of(discord, message) == [file.data for file in FIVE]
+        await surface.edit(receipt, replace(WORKING, previews=(one,)))
+        await surface.edit(receipt, Content(note="Stopped.", mood=Mood.STOPPED))
+        (message,) = shown(discord)
+        assert not message["attachments"]
+
     async def test_every_edit_states_the_pictures(
         self, discord: DiscordServer, discord_bot: Running
     ) -> None:
