@@ -297,28 +297,43 @@ async def test_a_draft_becomes_a_message_for_a_sheet() -> None:
     assert pictures_in(surface) == [file.name for file in FIVE]
 
 
-async def test_where_there_is_something_more_important_no_sheet_is_made() -> None:
-    """The next preview is tried again; what is no picture does no harm either."""
-    answers: list[File | Exception | None] = [None, ImageUnreadable("no"), File(b"s", "image/jpeg")]
-    made, asked = asyncio.Event(), 0
+async def test_where_there_is_something_more_important_a_sheet_waits() -> None:
+    """Then it is of the newest preview there is."""
+    answers, asked = [None, File(b"s", "image/jpeg")], [asyncio.Event(), asyncio.Event()]
+    offered: list[bytes] = []
 
-    async def make(_: Sequence[File]) -> File | None:
-        nonlocal asked
-        asked += 1
-        made.set()
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    async def make(pictures: Sequence[File]) -> File | None:
+        asked[len(offered)].set()
+        offered.append(pictures[0].data)
+        return answers.pop(0)
 
-    surface = Chat(limits=replace(EDITED, preview_seconds=0.01))
+    surface = Chat()
     async with replying(surface, make_sheet=make) as reply:
-        for number in range(3):
-            made.clear()
-            reply.show(preview(number))
-            await asyncio.wait_for(made.wait(), 15)
+        reply.show(preview(1))
+        await asyncio.wait_for(asked[0].wait(), 15)
+        reply.show(preview(2))
         await surface.until(lambda s: surface.shows_sheet)
+    assert offered == [b"sketch 1", b"sketch 2"]
     assert [data for _, data in surface.sheets] == [b"s"]
+
+
+async def test_what_is_no_picture_makes_no_sheet_and_does_no_harm() -> None:
+    """The next one is tried when it is due."""
+    failed = asyncio.Event()
+
+    async def make(pictures: Sequence[File]) -> File | None:
+        if not failed.is_set():
+            failed.set()
+            raise ImageUnreadable("no")
+        return await joined(pictures)
+
+    surface = Chat()
+    async with replying(surface, make_sheet=make) as reply:
+        reply.show(preview(1))
+        await asyncio.wait_for(failed.wait(), 15)
+        reply.show(preview(2))
+        await surface.until(lambda s: surface.shows_sheet)
+    assert [data for _, data in surface.sheets] == [b"sketch 2"]
 
 
 async def test_a_surface_without_previews_shows_none() -> None:

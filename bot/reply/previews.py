@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -12,6 +12,9 @@ from bot.errors import ImageError
 from bot.files import File
 
 log = structlog.get_logger(__name__)
+
+_BUSY_SECONDS: Final = 0.5
+"""Until a sheet is tried again that something more important was in the way of."""
 
 MakeSheet: TypeAlias = Callable[[Sequence[File]], Awaitable[File | None]]
 """Pastes pictures onto one sheet; `None` if there is something more important to do. Raises
@@ -72,5 +75,9 @@ class Sheets:
             except ImageError as error:
                 log.debug("no sheet of a preview", reason=str(error))
                 continue
-            if sheet is not None:
+            if sheet is None:
+                self._due = self._clock() + _BUSY_SECONDS
+                newer: Sequence[File] = self._newest
+                self._newest = newer or pictures
+            else:
                 self._show(sheet.described("preview.jpg", pictures[0].alt))
