@@ -15,6 +15,8 @@ from bot.image.normalising import BROKEN, DAMAGED, opened
 
 _CELL: Final = 320
 """Pixels of a side: five pictures are 976 x 648, which no chat shows larger."""
+_MAX_PIXELS: Final = 2048 * 2048
+"""Of one picture; what people wait for comes after it in the same process."""
 _GAP: Final = 8
 _BACKGROUND: Final = "#7f7f7f"
 _QUALITY: Final = 80
@@ -36,7 +38,7 @@ def contact_sheet(pictures: Sequence[bytes]) -> File:
     sheet = Image.new("RGB", (columns * step - _GAP, rows * step - _GAP), _BACKGROUND)
     try:
         for number, data in enumerate(pictures):
-            with opened(data) as picture:
+            with opened(data, _MAX_PIXELS) as picture:
                 picture.draft("RGB", (_CELL, _CELL))
                 cell = picture.convert("RGB")
             cell.thumbnail((_CELL, _CELL))

@@ -87,7 +87,7 @@ async def test_sheets_while_it_is_drawn_and_five_pictures_in_the_end(
             )
             assert all(map(finished, telegram.replies(where)))
             assert len({one.get("media_group_id") for one in photos(telegram, where)}) == 1
-            # An album and its buttons; in a group the status before was a message, and is the caption.
+            # An album and its buttons; in a group there was a message to put the caption in.
             assert len(telegram.replies(where)) == (6 if where is chat else 7)
         # What the bot keeps are the pictures, never how they looked before.
         kept = [path for path in (tmp_path / "data" / "images").rglob("*") if path.is_file()]
