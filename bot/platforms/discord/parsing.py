@@ -66,7 +66,7 @@ class DiscordTarget:
         language: of the person's client; empty where Discord does not tell it.
         max_file_bytes: that a file may have there.
         drawing: the reply will show pictures in the end.
-        private: it is a direct message, or another place without a server.
+        private: it is a direct message to the bot.
     """
 
     channel_id: str
@@ -197,7 +197,7 @@ def through_interaction(
         language=interaction.locale.value,
         max_file_bytes=interaction.filesize_limit,
         drawing=drawing,
-        private=interaction.guild_id is None,
+        private=interaction.context.dm_channel,
     )
 
 
