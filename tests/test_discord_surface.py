@@ -80,6 +80,22 @@ async def test_the_surface_fits_its_port(discord: DiscordServer, discord_bot: Ru
         await surface.preview(WORKING)
 
 
+@pytest.mark.parametrize("command", [True, False])
+async def test_a_direct_message_is_private(
+    discord: DiscordServer, discord_bot: Running, command: bool
+) -> None:
+    """Whether a command or a message began it, and after a restart as well; a channel is not."""
+    ada = discord.people[0]
+    for channel, private in ((discord.dm(ada), True), (general(discord), False)):
+        if command:
+            await discord.runs(ada, channel, "imagine", prompt="a red fox")
+        else:
+            await discord.says(ada, channel, f"<@{discord.bot.id}> hello")
+        await discord.wait_for(lambda: discord_bot.dispatcher.got)
+        address = restored(discord_bot.dispatcher.got.pop().message.address)
+        assert discord_bot.adapter.surface(address).limits.private is private
+
+
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_measure_counts_utf16_units(one: str, two: str) -> None:
     """Never less than code points, and additive, so that splitting by it is safe."""
