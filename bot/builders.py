@@ -120,6 +120,7 @@ def defaults(config: Config) -> Settings:
     """What holds in a channel where nothing else is set."""
     return Settings(
         persona=config.bot.system_prompt,
+        previews=config.bot.previews,
         history=config.history.messages,
         retention=config.history.retention_days,
     )

@@ -80,6 +80,22 @@ async def test_the_surface_fits_its_port(discord: DiscordServer, discord_bot: Ru
         await surface.preview(WORKING)
 
 
+@pytest.mark.parametrize("command", [True, False])
+async def test_a_direct_message_is_private(
+    discord: DiscordServer, discord_bot: Running, command: bool
+) -> None:
+    """Whether a command or a message began it, and after a restart as well; a channel is not."""
+    ada = discord.people[0]
+    for channel, private in ((discord.dm(ada), True), (general(discord), False)):
+        if command:
+            await discord.runs(ada, channel, "imagine", prompt="a red fox")
+        else:
+            await discord.says(ada, channel, f"<@{discord.bot.id}> hello")
+        await discord.wait_for(lambda: discord_bot.dispatcher.got)
+        address = restored(discord_bot.dispatcher.got.pop().message.address)
+        assert discord_bot.adapter.surface(address).limits.private is private
+
+
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_measure_counts_utf16_units(one: str, two: str) -> None:
     """Never less than code points, and additive, so that splitting by it is safe."""
@@ -124,6 +140,30 @@ class TestOrdinaryMessage:
         first = await surface.create(WORKING, "turn-0")
         second = await surface.create(WORKING, "turn-1")
         assert [one["id"] for one in shown(discord)] == [*first["ids"], *second["ids"]]
+
+    async def test_a_sheet_goes_when_the_pictures_come(
+        self, discord: DiscordServer, discord_bot: Running
+    ) -> None:
+        """One file while it is drawn, changed in place; then five, or none where it was stopped."""
+        surface = discord_bot.adapter.surface(await asked(discord, discord_bot))
+        assert (surface.limits.private, surface.limits.preview_seconds) == (False, 10.0)
+        receipt = await surface.create(WORKING, "turn-0")
+        one, other = (
+            File(b"\xff\xd8\xff %d" % number, "image/jpeg", "preview.jpg", "not finished")
+            for number in range(2)
+        )
+        for sheet in (one, other):
+            await surface.edit(receipt, replace(WORKING, previews=(sheet,)))
+            (message,) = shown(discord)
+            assert data_of(discord, message) == [sheet.data]
+            assert WORKING.text in text_of(message)
+        await surface.edit(receipt, DONE)
+        (message,) = shown(discord)
+        assert data_of(discord, message) == [file.data for file in FIVE]
+        await surface.edit(receipt, replace(WORKING, previews=(one,)))
+        await surface.edit(receipt, Content(note="Stopped.", mood=Mood.STOPPED))
+        (message,) = shown(discord)
+        assert not message["attachments"]
 
     async def test_every_edit_states_the_pictures(
         self, discord: DiscordServer, discord_bot: Running

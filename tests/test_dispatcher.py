@@ -105,6 +105,7 @@ async def test_settings_of_a_server_hold_in_its_channels(tmp_path: Path) -> None
         ("guidance", "11", "1 to 10"),
         ("guidance", "much", "1 to 10"),
         ("images", "perhaps", "on or off"),
+        ("previews", "perhaps", "on, private or off"),
         ("language", "xx", "en, ru"),
         ("history", "-5", "whole number"),
         ("persona", "x" * 3000, "2000"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ import pytest
 from bot.errors import MessageGone, QuotaExceeded, SpaceUnreachable
 from bot.files import File, Recipe
 from bot.models import Ask, ChannelKey, Imagine, TurnState
-from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Stage, Text
+from bot.provider.responses import (
+    ImageResponse,
+    JsonConversation,
+    Preview,
+    Reasoning,
+    Stage,
+    Text,
+)
 from bot.reply.render import markdown
 from bot.reply.surface import Mood
 from bot.turns.access import Allowance
@@ -19,6 +27,7 @@ from bot.turns.commands import Help, Reset, Retry, Stop
 from bot.turns.settings import Settings
 from tests.pictures import png
 from tests.scripted_bot import BOB, ScriptedProvider, scripted_bot
+from tests.scripted_surface import PLAIN, ScriptedSurface
 
 
 def drawn(seed: int = 42) -> ImageResponse:
@@ -124,6 +133,7 @@ async def test_imagine_ends_with_five_pictures_and_the_seed(tmp_path: Path) -> N
         "seed": 42,
         "guidance": 6.0,
         "temperature": 1.0,
+        "previews": False,  # these surfaces show none
         "conversation": None,
         "return_conversation": True,
     }
@@ -392,3 +402,30 @@ async def test_nothing_is_accepted_while_stopping(tmp_path: Path) -> None:
     assert notice is not None
     assert "restarting" in notice.text
     assert provider.calls == []
+
+
+@pytest.mark.parametrize(
+    ("value", "private", "shown"),
+    [("private", True, True), ("private", False, False), ("on", False, True), ("off", True, False)],
+)
+async def test_previews_are_asked_for_where_they_are_shown(
+    tmp_path: Path, value: str, private: bool, shown: bool
+) -> None:
+    """They tell what they will be, and nothing of them is kept."""
+    limits = replace(PLAIN, private=private, preview_seconds=0.0)
+    surface, go = ScriptedSurface(limits=limits), asyncio.Event()
+    sketch = Preview([File(png("gray"), "image/png")])
+    provider = ScriptedProvider([[*([sketch] if shown else []), go, drawn()]])
+    settings = Settings(previews=value)
+    async with scripted_bot(tmp_path, provider, {"c": surface}, settings=settings) as bot:
+        await bot.dispatcher.handle(bot.message(), Imagine("fox", 42))
+        if shown:
+            await surface.until(lambda s: any(each.previews for each in s.messages.values()))
+            (content,) = surface.messages.values()
+            assert [file.alt for file in content.previews] == ["Not finished: fox"]
+        go.set()
+        (content,) = await bot.final()
+        with pytest.raises(KeyError):
+            await bot.storage.pictures.get(sketch.images[0].key)
+    assert provider.calls[0]["previews"] is shown
+    assert (len(content.files), content.previews) == (5, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,9 +12,17 @@ from contextlib import AsyncExitStack, aclosing
 import aiohttp
 import pytest
 import pytest_asyncio
+from PIL import Image
 
 from bot.errors import BadInput, GenerationFailed, ImageTooLarge, QueueFull, QuotaExceeded
-from bot.provider import DeepseekAI_JanusPro7b, ImageResponse, Reasoning, Text, open_session
+from bot.provider import (
+    DeepseekAI_JanusPro7b,
+    ImageResponse,
+    Preview,
+    Reasoning,
+    Text,
+    open_session,
+)
 from bot.provider.gradio.client import ConfigCache, GradioClient
 from bot.provider.gradio.files import MAX_DATA_URL_BYTES
 from bot.provider.http import HttpClient
@@ -126,6 +135,25 @@ async def test_pictures_are_drawn(janus: DeepseekAI_JanusPro7b) -> None:
     steps = [said for said in drawn[0] if isinstance(said, Reasoning) and said.length == 3]
     assert {step.unit for step in steps} == {"steps"}
     assert {step.note for step in steps} == {"Drawing"}
+
+
+async def test_pictures_are_seen_while_they_are_drawn(janus: DeepseekAI_JanusPro7b) -> None:
+    """Gradio streams a gallery once in full and then as differences; each state is whole."""
+    said = await ask(janus, prompt="a fox [grow]", seed=1)
+    seen = [each for each in said if isinstance(each, Preview)]
+    levels = []
+    for preview in seen:
+        assert len(preview.images) == 5
+        with Image.open(io.BytesIO(preview.images[4].data)) as image:
+            pixel = image.convert("RGB").getpixel((9, 9))
+        assert isinstance(pixel, tuple)
+        levels.append(round(pixel[2] / 60) if pixel[0] > 100 else 3)
+    # A slow machine may pass over some, and see the last state too.
+    assert levels
+    assert levels == sorted(set(levels))
+    assert isinstance(said[-1], ImageResponse)
+    quiet = await ask(janus, prompt="a fox [grow]", seed=1, previews=False)
+    assert not any(isinstance(each, Preview) for each in quiet)
 
 
 async def test_log_lines(janus: DeepseekAI_JanusPro7b) -> None:

@@ -12,7 +12,7 @@ from bot.actions import MAX_ACTION_BYTES, Action, Verb
 from bot.files import File
 from bot.i18n import Catalogue
 from bot.models import Ahead, Answer, TurnState
-from bot.provider.responses import Reasoning, Stage, Text
+from bot.provider.responses import Preview, Reasoning, Response, Stage, Text
 from bot.reply.render import Page, Phase, ReplyState, bar, contents, markdown, status, under_answer
 from bot.reply.surface import Activity, Content, Mood, Status
 from tests.scripted_surface import PLAIN
@@ -26,7 +26,7 @@ PARKED = (
 FILES = tuple(File(b"%d" % n, "image/png", f"{n}.png", "fox") for n in range(12))
 
 
-def after(*responses: Reasoning | Text) -> ReplyState:
+def after(*responses: Response) -> ReplyState:
     state = ReplyState()
     for response in responses:
         state = state.with_response(response, 100.0)
@@ -150,6 +150,25 @@ def test_an_answer_is_never_taken_for_a_status(text: str) -> None:
     final = ReplyState(phase=Phase.FINAL, answer=Answer(TurnState.DONE, text))
     assert writing == [Content(text)]
     assert contents(final, PAGE, 0.0, "turn") == [Content(text, mood=Mood.DONE)]
+
+
+def test_a_model_that_is_loaded_says_what_it_is_at() -> None:
+    """A Space of one's own knows better than that it wakes."""
+    note = "Downloading the model, 43 %, about 8 minutes"
+    state = after(Reasoning(Stage.WAKING, index=43, length=100, note=note))
+    assert status(state, 100.0, WORDS) == Status(Activity.WAKING, note)
+
+
+def test_previews_are_shown_while_it_works_and_from_one_attempt_only() -> None:
+    """What waits, is parked or begins anew has none."""
+    sketch = File(b"sketch", "image/png")
+    state = after(Reasoning(Stage.RUNNING), Preview([sketch]), Reasoning(Stage.FETCHING))
+    assert [each.previews for each in contents(state, PAGE, 0.0, "turn")] == [(sketch,)]
+    for phase in (Phase.WAITING, Phase.PARKED, Phase.SUSPENDED):
+        (content,) = contents(replace(state, phase=phase), PAGE, 0.0, "turn")
+        assert not content.previews
+    again = state.with_response(Reasoning(Stage.CONNECTING), 0.0)
+    assert not again.previews
 
 
 def test_a_status_is_data() -> None:

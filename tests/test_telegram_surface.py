@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from telegram.error import (
 )
 from telegram.request import HTTPXRequest
 
+from bot.actions import Action, Button, Verb
 from bot.errors import (
     ContentRefused,
     DeliveryUnknown,
@@ -123,6 +125,55 @@ async def test_one_picture_is_a_photo(
     await surface.edit(receipt, Content("seed 42"))
     (reply,) = telegram.replies(chat)
     assert reply["caption"] == "seed 42"
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_a_sheet_makes_a_photo_of_a_text_and_is_changed_in_place(
+    telegram: TelegramServer, chat: Chat, make_surface: Make, private: bool
+) -> None:
+    """With its status and button below; the photo can be removed, and not become a text again."""
+    where = chat if private else telegram.group()
+    surface = make_surface(where)
+    assert (surface.limits.private, surface.limits.preview_seconds) == (private, 10.0)
+    stop = ((Button(Action(Verb.STOP, "turn1"), "Stop"),),)
+    content = Content("10 %", buttons=stop)
+    receipt = await surface.create(content, "n")
+    for share, colour in (("10 %", "red"), ("10 %", "blue"), ("50 %", "blue"), ("50 %", "blue")):
+        sheet = upload(picture(kind="JPEG", colour=colour), "preview.jpg", "image/jpeg")
+        await surface.edit(receipt, replace(content, text=share, previews=(sheet,)))
+    (reply,) = telegram.replies(where)
+    assert (reply["message_id"], reply["caption"]) == (receipt["ids"][0], "50 %")
+    assert "photo" in reply
+    assert "text" not in reply
+    assert "stop:turn1" in str(reply["reply_markup"])
+    with pytest.raises(ContentRefused):
+        await surface.edit(receipt, Content("Stopped."))
+    await surface.delete(receipt)
+    assert not telegram.replies(where)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        ("Bad Request: not enough rights to send photos to the chat", SurfaceForbidden),
+        ("Bad Request: IMAGE_PROCESS_FAILED", ContentRefused),
+        ("Bad Request: message to edit not found", MessageGone),
+    ],
+)
+async def test_a_sheet_that_is_refused(
+    telegram: TelegramServer,
+    chat: Chat,
+    make_surface: Make,
+    refusal: str,
+    error: type[SurfaceError],
+) -> None:
+    """The reply learns whether only the sheet is impossible, or the message is gone."""
+    surface = make_surface(chat)
+    receipt = await surface.create(Content("10 %"), "n")
+    telegram.fail_next("editMessageMedia", 400, refusal)
+    with pytest.raises(error):
+        await surface.edit(receipt, Content("10 %", previews=(upload(picture(kind="JPEG")),)))
+    assert [m["text"] for m in telegram.replies(chat)] == ["10 %"]
 
 
 async def test_transparent_picture_lies_on_white(

@@ -34,6 +34,7 @@ from bot.models import (
     TurnState,
 )
 from bot.platforms.web import UploadLimits, pages
+from bot.platforms.web import surface as web_surface
 from bot.platforms.web.files import KEEP_UPLOADS_SECONDS, UploadStore
 from bot.platforms.web.guard import Guard
 from bot.platforms.web.pages import Pages, markdown_html
@@ -199,6 +200,41 @@ async def test_delete_twice_and_no_previews() -> None:
     assert surface.limits.previews is False
     with pytest.raises(PreviewUnsupported):
         await surface.preview(Content("draft"))
+
+
+@pytest.mark.parametrize("end", ["final", "deleted"])
+async def test_previews_are_in_memory_until_the_reply_is_finished(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Older ones too, for a page that is slow; but never more than fit, and none afterwards."""
+    monkeypatch.setattr(web_surface, "MAX_PREVIEW_BYTES", 40)
+    rooms = LiveRooms()
+    surface = surface_in(rooms)
+    status = Status(Activity.WORKING, "Drawing")
+    sketches = [File(b"%020d" % number, "image/png", alt="a fox") for number in range(3)]
+    receipt = await surface.create(Content(status=status), "nonce-1")
+    for sketch in sketches:
+        await surface.edit(receipt, Content(status=status, previews=(sketch,)))
+        assert rooms.preview(sketch.key) is sketch
+    with rooms.watch(ROOM) as watch:
+        (shown,) = watch.take()[0].messages
+    url = f"/previews/{sketches[2].key}"
+    assert shown.shown["previews"] == [{"url": url, "alt": "a fox"}]
+    assert [key_known(rooms, sketch) for sketch in sketches] == [False, True, True]
+    await surface.edit(receipt, Content(status=status, previews=(File(bytes(41), "image/png"),)))
+    assert [key_known(rooms, sketch) for sketch in sketches] == [False, True, True]
+    if end == "final":
+        await surface.edit(receipt, Content("done", mood=Mood.DONE))
+    else:
+        await surface.delete(receipt)
+    assert not any(key_known(rooms, sketch) for sketch in sketches)
+
+
+def key_known(rooms: LiveRooms, file: File) -> bool:
+    try:
+        return rooms.preview(file.key) is file
+    except KeyError:
+        return False
 
 
 async def test_a_slow_page_gets_the_newest_state_only() -> None:

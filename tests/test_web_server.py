@@ -15,6 +15,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from bot.errors import AdapterError, StorageError
+from bot.files import File
 from bot.models import Ask, Imagine, Notice
 from bot.platforms.web import UploadLimits, WebAdapter
 from bot.reply.surface import Content
@@ -295,6 +296,25 @@ async def test_transcript_and_pictures(
         assert "immutable" in response.headers["Cache-Control"]
     async with visitor.get(f"{web.url}api/rooms/another-room/turns") as response:
         assert await response.json() == {"turns": [], "complete": True}
+
+
+async def test_previews_are_served_from_memory(
+    visitor: aiohttp.ClientSession, web: WebAdapter, web_bot: ScriptedWebBot
+) -> None:
+    """While the drawing goes on, and nobody keeps them."""
+    async with visitor.post(messages_url(web), data=form("/imagine a hill")) as response:
+        assert response.status == 202
+    turn, sketch = await web_bot.next_turn(), File(picture(9, 9, 9), "image/png")
+    url = f"{web.url}previews/{sketch.key}"
+    await web_bot.show(web, turn, Content("…", previews=(sketch,)))
+    async with visitor.get(url) as response:
+        assert await response.read() == sketch.data
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "sandbox" in response.headers["Content-Security-Policy"]
+    await web_bot.finish(web, turn, "a hill", [picture(1, 2, 3)])
+    async with visitor.get(url) as response:
+        assert response.status == 404
+        assert (await response.json())["error"]
 
 
 async def test_pictures_that_are_none(

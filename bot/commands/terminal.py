@@ -75,6 +75,7 @@ async def imagine_once(config: Config, command: Imagine, folder: Path) -> None:
                 prompt=command.prompt,
                 seed=command.seed,
                 guidance=command.guidance,
+                previews=False,  # a terminal shows none
             )
         )
     if made and made[0].recipe is not None:

@@ -34,7 +34,17 @@ PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 NO_SECRET = SecretStr("")
 
 _HTTP = ("http", "https")
-_WEB_CHAT = ("/api", "/files", "/healthz", "/login", "/metrics", "/pictures", "/readyz", "/static")
+_WEB_CHAT = (
+    "/api",
+    "/files",
+    "/healthz",
+    "/login",
+    "/metrics",
+    "/pictures",
+    "/previews",
+    "/readyz",
+    "/static",
+)
 """The first parts of paths on the bot's own HTTP server."""
 
 
@@ -159,12 +169,15 @@ class BotSection(Section):
         language: BCP 47 tag of the language that the bot speaks.
         system_prompt: put before every question; empty for none.
         admins: people as `platform:id` who may use the commands for admins.
+        previews: drawings are shown while they are made: everywhere, nowhere, or where one person
+            reads.
     """
 
     data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Path("data")
     language: Language = "en"
     system_prompt: str = ""
     admins: tuple[Admin, ...] = ()
+    previews: Annotated[Literal["on", "private", "off"], BeforeValidator(_lower_case)] = "private"
 
 
 class SpaceSection(Section):

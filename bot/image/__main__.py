@@ -1,7 +1,8 @@
 """The worker's end: `python -m bot.image` makes one picture after another fit to be sent on.
 
-A request is a line with a number of bytes, then the bytes. An answer is a line of JSON, then as
-many bytes as it says. An unexpected exception ends the process: that picture is unreadable.
+A request is a line with a number of bytes, then the bytes; for a contact sheet, the word `sheet`
+and a number for each picture, then the bytes of all. An answer is a line of JSON, then as many
+bytes as it says. An unexpected exception ends the process: that picture is unreadable.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import warnings
 
 from bot.errors import ImageError
+from bot.image.contact_sheet import contact_sheet
 from bot.image.normalising import normalise
 
 _MAX_MEMORY_BYTES = 2 * 2**30
@@ -23,9 +25,11 @@ def main() -> None:
     warnings.simplefilter("ignore")  # Pillow warns about odd files; nobody could act on it
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := requests.readline():
-        data = requests.read(int(line))
+        *kind, last = line.split()
+        sheet = kind[:1] == [b"sheet"]
+        pictures = [requests.read(int(size)) for size in (*kind[1:], last)]
         try:
-            file = normalise(data)
+            file = contact_sheet(pictures) if sheet else normalise(pictures[0])
         except ImageError as error:
             answer = {"error": type(error).__name__, "text": str(error), "bytes": 0}
             made = b""

@@ -91,15 +91,21 @@ def normalise(
         )
     media_type = is_accepted_format(data)
     try:
-        with OPENERS[media_type](io.BytesIO(data)) as opened:
-            _refuse_bombs(opened, max_pixels)
-            plain = _flatten(_decode(opened, max_side))
+        with opened(data, max_pixels) as picture:
+            plain = _flatten(_decode(picture, max_side))
             plain.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
             return _encode(plain, lossy=media_type == "image/jpeg")
     except MemoryError as error:
         raise ImageTooLarge("The picture is too large to be decoded here.") from error
     except BROKEN as error:
         raise ImageUnreadable(DAMAGED) from error
+
+
+def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> ImageFile:
+    """A picture of which only the header is read. Raises as `normalise`."""
+    picture = OPENERS[is_accepted_format(data)](io.BytesIO(data))
+    _refuse_bombs(picture, max_pixels)
+    return picture
 
 
 def _refuse_bombs(image: ImageFile, max_pixels: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
@@ -47,6 +48,19 @@ class PictureWorker:
 
         Cancelling: the process is ended, whatever it was at.
         """
+        return await self._made(b"%d\n" % len(data), data)
+
+    async def contact_sheet(self, pictures: Sequence[File]) -> File | None:
+        """As `bot.image.contact_sheet.contact_sheet`, unless a picture is being decoded.
+
+        Raises and is cancelled as `normalise`.
+        """
+        if self._one_at_a_time.locked():
+            return None
+        sizes = b" ".join(b"%d" % len(file.data) for file in pictures)
+        return await self._made(b"sheet %s\n" % sizes, *(file.data for file in pictures))
+
+    async def _made(self, *request: bytes) -> File:
         async with self._one_at_a_time:
             if self._idle is not None:
                 self._idle.cancel()
@@ -61,7 +75,7 @@ class PictureWorker:
             answer = None
             try:
                 async with asyncio.timeout(_MAX_PICTURE_SECONDS):
-                    answer, made = await _ask(self._process, data)
+                    answer, made = await _ask(self._process, request)
             except TimeoutError as error:
                 raise ImageTooLarge("The picture takes too long to decode.") from error
             except (OSError, EOFError) as error:
@@ -101,16 +115,17 @@ class PictureWorker:
             process.stdin.close()
 
 
-async def _ask(process: asyncio.subprocess.Process, data: bytes) -> tuple[dict[str, str], bytes]:
-    """One request.
+async def _ask(
+    process: asyncio.subprocess.Process, request: Sequence[bytes]
+) -> tuple[dict[str, str], bytes]:
+    """One request: a line, and what it announces.
 
     Raises:
         OSError, EOFError: the process ended.
     """
-    assert process.stdin is not None  # noqa: S101 - asked for in `normalise`
+    assert process.stdin is not None  # noqa: S101 - asked for in `_made`
     assert process.stdout is not None  # noqa: S101 - likewise
-    process.stdin.write(b"%d\n" % len(data))
-    process.stdin.write(data)
+    process.stdin.writelines(request)
     await process.stdin.drain()
     line = await process.stdout.readuntil(b"\n")
     answer = json.loads(line)

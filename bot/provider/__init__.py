@@ -7,6 +7,7 @@ from bot.provider.responses import (
     AsyncGeneratorProvider,
     ImageResponse,
     JsonConversation,
+    Preview,
     Reasoning,
     Text,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "DeepseekAI_JanusPro7b",
     "ImageResponse",
     "JsonConversation",
+    "Preview",
     "Reasoning",
     "Spaces",
     "Text",

@@ -50,7 +50,8 @@ class Timeouts:
             and opening its event stream count as one.
         transfer: an upload or a download of a picture.
         silence: without a byte on an event stream. Gradio sends a heartbeat every 15 s.
-        generation: from the moment the function starts; time in the queue does not count.
+        generation: from the moment the function starts; time in the queue does not count, whether
+            Gradio or the function itself says that it waits, nor time to load the model.
         cancel: telling the Space that nobody waits any more.
         wake: until a sleeping Space has to answer.
         poll: a pause rather than a limit: between two looks at a Space that wakes.

@@ -6,7 +6,7 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
 from urllib.parse import quote
@@ -17,17 +17,10 @@ from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
 from bot.files import File
 from bot.image import is_accepted_format
 from bot.provider.errors import network_error
-from bot.provider.gradio.client import CallEvent, GradioClient
+from bot.provider.gradio.client import GradioClient
 from bot.provider.gradio.config import SpaceConfig
-from bot.provider.gradio.events import (
-    Completed,
-    Estimation,
-    Generating,
-    Log,
-    ProcessStarts,
-    Progress,
-)
 from bot.provider.gradio.files import download, gallery_paths, image_input
+from bot.provider.gradio.previews import with_previews
 from bot.provider.http import PendingResponse, Timeouts
 from bot.provider.huggingface import (
     ANYBODY,
@@ -55,8 +48,8 @@ from bot.provider.responses import (
     Reasoning,
     Response,
     Stage,
-    Text,
 )
+from bot.provider.yielded import Yielded
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
@@ -269,6 +262,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         guidance: float | None = None,
         temperature: float | None = None,
         top_p: float | None = None,
+        previews: bool = True,
         **unknown: Any,
     ) -> AsyncGenerator[Response, None]:
         """Answer a conversation, or make pictures.
@@ -293,11 +287,14 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             guidance: 1.0 to 10.0, for pictures; 5.0 if not given.
             temperature: 0.0 to 1.0; 0.1 for text and 1.0 for pictures if not given.
             top_p: 0.0 to 1.0, for text; 0.95 if not given.
+            previews: yield pictures while they are drawn, if the Space shows them; without it
+                they are not even fetched.
             unknown: there are no other options.
 
         Returns:
             A generator of `Reasoning` (how far it is), and of `Text` (each is what is new of the
-            answer) or one `ImageResponse`. Close it early to give up.
+            answer) or one `ImageResponse`, perhaps with a `Preview` or more before it. Close it
+            early to give up.
 
         Raises:
             TypeError: at once; there is no such option.
@@ -314,10 +311,18 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
             conversation = replace(conversation or JsonConversation(), zerogpu_uuid=zerogpu_uuid)
         given = Options(model, messages, media, prompt, seed, guidance, temperature, top_p)
-        return self._answer(given, caller, conversation, tell=return_conversation)
+        return self._answer(
+            given, caller, conversation, tell=return_conversation, previews=previews
+        )
 
     async def _answer(  # noqa: C901 - one turn, from its first word to its last
-        self, given: Options, caller: Caller, before: JsonConversation | None, *, tell: bool
+        self,
+        given: Options,
+        caller: Caller,
+        before: JsonConversation | None,
+        *,
+        tell: bool,
+        previews: bool,
     ) -> AsyncGenerator[Response, None]:
         """One turn, from what a caller gave to the end of the answer.
 
@@ -345,13 +350,17 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 else:
                     if failed is not None and config == known:
                         raise failed
-                yielded = _Yielded(isinstance(request, Drawing))
+                yielded = Yielded(isinstance(request, Drawing))
                 try:
                     function = config.function(request.function)
                     picture = request.picture and await image_input(client, config, request.picture)
                     inputs = request.inputs(picture)
                     call = client.call(function, inputs, conversation.session_hash, headers)
-                    async with aclosing(call) as events:
+                    shown = previews and yielded.draws
+                    async with (
+                        aclosing(call),
+                        aclosing(with_previews(client, call) if shown else call) as events,
+                    ):
                         async for event in events:
                             if response := yielded.add(event):
                                 yield response
@@ -426,68 +435,3 @@ async def _wake(
     except ProviderError as worse:
         # Whether the Space is up explains why it did not answer, but not why it failed.
         raise (failed if isinstance(failed, GenerationFailed) else worse) from failed
-
-
-@dataclass(slots=True)
-class _Yielded:
-    """What has been yielded of one call, so that its events add only what is new.
-
-    Attributes:
-        draws: whether pictures are made, and so no text is yielded.
-        data: the newest value of each output.
-        text: what was yielded of the answer; once there is any, it cannot be begun again.
-        last: the newest step that was yielded.
-    """
-
-    draws: bool
-    data: list[Any] = field(default_factory=list)
-    text: str = ""
-    last: Reasoning | None = None
-
-    def add(self, event: CallEvent) -> Text | Reasoning | None:
-        """What is to be yielded for an event, if anything.
-
-        Raises:
-            GenerationFailed: there is no text, and there will be none.
-        """
-        match event:
-            case Generating(data=data) | Completed(data=data):
-                self.data = data
-                return None if self.draws else self._added(final=isinstance(event, Completed))
-            case Estimation(rank=rank, queue_size=size, eta=eta):
-                step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
-            case ProcessStarts(eta=eta):
-                step = Reasoning(Stage.RUNNING, eta=eta)
-            case Progress(units=(*_, inner)):
-                step = Reasoning(
-                    Stage.RUNNING,
-                    index=inner.index,
-                    length=inner.length,
-                    fraction=None if inner.fraction is None else min(1.0, max(0.0, inner.fraction)),
-                    unit=inner.unit,
-                    note=inner.description,
-                )
-            case Log(text=text, level=level):
-                stage = self.last.stage if self.last else Stage.QUEUED
-                step = Reasoning(stage, note=text, level=level)
-            case _:
-                return None
-        if step == self.last:
-            return None
-        self.last = step
-        return step
-
-    def _added(self, *, final: bool) -> Text | None:
-        """What is new of the text; one that begins anew is given out once it is final."""
-        text = self.data[0] if self.data and isinstance(self.data[0], str) else ""
-        if final and not text:
-            raise GenerationFailed("The Space gave an empty answer.")
-        if text.startswith(self.text):
-            piece = text[len(self.text) :]
-        elif final:
-            piece = f"\n\n{text}"
-        else:
-            return None
-        self.text = text
-        # JSON can hold halves of surrogate pairs, which could be sent nowhere.
-        return Text(piece.encode("utf-8", "replace").decode()) if piece else None

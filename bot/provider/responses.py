@@ -101,6 +101,28 @@ class Reasoning:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """The pictures of a drawing as far as they are made; the newest replaces the one before.
+
+    Only some Spaces show them. None comes after the `ImageResponse`, and any may be left out.
+
+    Attributes:
+        images: in the Space's order, without a recipe; never empty, and perhaps fewer than there
+            will be.
+    """
+
+    images: list[File]
+
+    @property
+    def content(self) -> str:
+        """One line that says what there is so far."""
+        return f"{len(self.images)} images, not finished"
+
+    def __str__(self) -> str:
+        return self.content
+
+
+@dataclass(frozen=True, slots=True)
 class ImageResponse:
     """All images of one call.
 
@@ -178,7 +200,7 @@ class JsonConversation:
         return cls(**{name: data[name] for name in names if name in data})
 
 
-Response = Text | Reasoning | ImageResponse | JsonConversation
+Response = Text | Reasoning | Preview | ImageResponse | JsonConversation
 """Everything that a provider may yield."""
 
 

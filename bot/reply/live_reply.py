@@ -27,9 +27,10 @@ from bot.errors import (
 from bot.files import File
 from bot.i18n import Words
 from bot.models import Ahead, Answer
-from bot.provider.responses import Response
+from bot.provider.responses import Preview, Response
 from bot.reply.messages import ReplyMessages, Step
 from bot.reply.pacing import Urgency
+from bot.reply.previews import MakeSheet, Sheets
 from bot.reply.rate_limiter import ChatLimiter
 from bot.reply.render import Page, Phase, ReplyState, contents, is_countdown
 from bot.reply.surface import Content, Limits, Surface
@@ -66,11 +67,15 @@ class LiveReply:
         store: keeps what was acknowledged, over restarts.
         words: the language that it is in.
         on_lost: called once when the reply can never be finished: deleted, forbidden, refused.
+        make_sheet: for chats that show previews as one sheet; without it those show none.
+
+    Attributes:
+        limits: of the surface.
 
     Use `open` to begin or to go on, and always `aclose` at the end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last is for some chats only
         self,
         turn_id: str,
         surface: Surface,
@@ -79,6 +84,7 @@ class LiveReply:
         *,
         words: Words,
         on_lost: Callable[[SurfaceError], None],
+        make_sheet: MakeSheet | None = None,
     ) -> None:
         self._turn_id = turn_id
         self._surface = surface
@@ -103,6 +109,19 @@ class LiveReply:
         self._lost: SurfaceError | None = None
         self._task: asyncio.Task[None] | None = None
         self._pacing: asyncio.Timeout | None = None
+        self._sheets: Sheets | None = None
+        self._sheet_at = float("-inf")
+        if make_sheet is not None and self.limits.preview_seconds:
+            self._sheets = Sheets(
+                make_sheet,
+                seconds=self.limits.preview_seconds,
+                clock=self._clock,
+                show=lambda sheet: self._desire(self._state.with_previews([sheet])),
+            )
+
+    @property
+    def limits(self) -> Limits:
+        return self._surface.limits
 
     async def open(self, *, begun: bool = True) -> None:
         """Start showing the state.
@@ -120,7 +139,14 @@ class LiveReply:
 
     def show(self, response: Response) -> None:
         """Take the newest response in. What is shown catches up by itself."""
-        self._desire(self._state.with_response(response, self._clock()))
+        if not isinstance(response, Preview):
+            self._desire(self._state.with_response(response, self._clock()))
+        elif self._sheets is not None:
+            if self._state.phase is not Phase.WORKING:
+                self._desire(replace(self._state, phase=Phase.WORKING))
+            self._sheets.offer(response.images)
+        elif self.limits.preview_seconds == 0:
+            self._desire(self._state.with_response(response, self._clock()))
 
     def waiting(self, ahead: Ahead) -> None:
         """Say what comes before this turn in the bot's own queues."""
@@ -178,6 +204,8 @@ class LiveReply:
 
     async def aclose(self) -> None:
         """Stop editing. Idempotent."""
+        if self._sheets is not None:
+            await self._sheets.aclose()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)  # finish raised its fault
@@ -185,6 +213,8 @@ class LiveReply:
     def _desire(self, state: ReplyState) -> None:
         self._state = state
         self._changed.set()
+        if self._sheets is not None and state.phase is not Phase.WORKING:
+            self._sheets.stop()
         if state.phase in _LAST and self._pacing is not None:
             self._pacing.reschedule(0.0)  # what is owed does not wait as progress does
             self._pacing = None
@@ -202,8 +232,9 @@ class LiveReply:
                         self._settled.set()
                     # Until there is a new state, or the one there looks different by itself.
                     self._changed.clear()
+                    pause = min(_COUNTDOWN_SECONDS, self._held() or _COUNTDOWN_SECONDS)
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(None if owed else _COUNTDOWN_SECONDS):
+                        async with asyncio.timeout(None if owed else pause):
                             await self._changed.wait()
                     continue
                 later = Urgency.PROGRESS if self._messages.begun else Urgency.FIRST
@@ -226,8 +257,13 @@ class LiveReply:
         except (SurfaceUnavailable, DeliveryUnknown) as error:
             pause = backoff.next()
             log.warning("delivery delayed", reason=str(error), next_try=pause)
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
         except SurfaceError as error:
+            refused = step.content is not None and step.content.previews
+            if refused and not isinstance(error, MessageGone):
+                log.info("no previews here", reason=str(error))
+                await self._stop_previews()
+                return
             level = log.info if isinstance(error, MessageGone) else log.warning
             level("reply lost", reason=str(error), kind=type(error).__name__)
             self._lost = error
@@ -235,6 +271,8 @@ class LiveReply:
             self._on_lost(error)
         else:
             backoff.reset()
+            if step.content is not None and step.content.previews:
+                self._sheet_at = self._clock()
             self._limiter.answered(self._left, self._surface.rate_limit_info)
 
     async def _acquire(self, urgency: Urgency) -> bool:
@@ -250,6 +288,31 @@ class LiveReply:
             self._pacing = None
         return True
 
+    async def _sleep(self, seconds: float) -> None:
+        """Pause, but if nothing is owed yet no longer than until something is."""
+        owed = self._state.phase in _LAST
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as pacing:
+                self._pacing = None if owed else pacing
+                await asyncio.Event().wait()
+        self._pacing = None
+
+    async def _stop_previews(self) -> None:
+        """Show none any more: what must be shown is more important than what may be."""
+        if self._sheets is not None:
+            await self._sheets.aclose()
+            self._sheets = None
+        self._desire(self._state.with_previews(()))
+
+    def _held(self) -> float:
+        """Seconds for which a message with a sheet stays as it is; 0.0 if it need not."""
+        shown, state = self._laid_out[0], self._state
+        if self._sheets is None or shown is None or not (shown.previews and state.previews):
+            return 0.0
+        if not (shown.phase is state.phase is Phase.WORKING):
+            return 0.0
+        return max(0.0, self._sheet_at + (self.limits.preview_seconds or 0.0) - self._clock())
+
     def _next_step(self) -> Step | None:
         """The first difference between the desired state and what stands there.
 
@@ -257,6 +320,8 @@ class LiveReply:
         """
         state, limits, messages = self._state, self._surface.limits, self._messages
         look = (limits, len(messages.segments))
+        if self._held():
+            return messages.next_step(self._laid_out[2])
         if is_countdown(state) or self._laid_out[0] is not state or self._laid_out[1] != look:
             page = Page(limits, self._surface.measure, self._words, messages.begins_with)
             wanted = contents(state, page, self._clock(), self._turn_id)

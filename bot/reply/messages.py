@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bot.errors import DeliveryUnknown, SurfaceError
+from bot.errors import (
+    ContentRefused,
+    DeliveryUnknown,
+    RateLimited,
+    SurfaceError,
+    SurfaceForbidden,
+)
 from bot.models import Segment
 from bot.reply.rate_limiter import Creations
 from bot.reply.surface import Anchor, Content, Receipt, Search, Surface
@@ -26,6 +32,10 @@ log = structlog.get_logger(__name__)
 _CREATED_AS = "?"
 """Before the digest of a message that was found again: so it was created, but what it shows now
 is not known."""
+
+_PREVIEW = "~"
+"""Before the digest of a message that shows a preview, or may: where files cannot be added to what
+stands there, they cannot be taken away either, so what follows is another message."""
 
 _DRAFT_REFRESH_SECONDS = 20.0
 """After this an unchanged draft is sent again; it fades after 30 (facts of Telegram)."""
@@ -97,20 +107,24 @@ class ReplyMessages:
     def next_step(self, wanted: Sequence[Content], *, drafting: bool = False) -> Step | None:
         """The first difference between what is wanted and what stands there.
 
+        A preview is added to a message that is surely there, and never part of a new one.
+
         Args:
             wanted: the messages, in order.
             drafting: as long as none stands there, the last one is shown as a draft, and again
-                whenever the one there is old.
+                whenever the one there is old; a draft shows no preview.
         """
-        if drafting and not self.segments:
+        if drafting and not self.segments and not wanted[-1].previews:
             stale = self._clock() - self._draft_at > _DRAFT_REFRESH_SECONDS
             shown = self._draft == self._digest(wanted[-1])
             return None if shown and not stale else Step(-1, wanted[-1])
         for index, content in enumerate(wanted):
-            if index >= len(self.segments):
-                return Step(index, content)
-            segment = self.segments[index]
-            if segment.receipt is None or segment.digest != self._digest(content):
+            segment = self.segments[index] if index < len(self.segments) else None
+            if segment is None or segment.receipt is None:
+                return Step(index, replace(content, previews=()))
+            if segment.digest.startswith(_PREVIEW) and not content.previews:
+                return Step(len(self.segments) - 1, None)
+            if segment.digest != self._digest(content):
                 return Step(index, content)
         if len(self.segments) > len(wanted):
             return Step(len(self.segments) - 1, None)
@@ -133,8 +147,7 @@ class ReplyMessages:
         elif index == len(self.segments):
             await self._create(index, content)
         elif (receipt := self.segments[index].receipt) is not None:
-            await self._surface.edit(receipt, content)
-            await self._acknowledge(index, receipt, self._digest(content))
+            await self._edit(index, receipt, content)
         elif found := await self._find(index, content):
             # The next step makes it show what it should.
             created_as = self.segments[index].digest.removeprefix(_CREATED_AS)
@@ -159,16 +172,36 @@ class ReplyMessages:
             self.segments.append(Segment(receipt, digest))
             await self._store.save(self._turn_id, index, self.segments[index])
 
+    async def _edit(self, index: int, receipt: Receipt, content: Content) -> None:
+        before = self.segments[index]
+        if content.previews and not self._surface.limits.attach:
+            # Written down before: whoever finds it later cannot tell by looking at it.
+            await self._acknowledge(index, receipt, _PREVIEW)
+        try:
+            await self._surface.edit(receipt, content)
+        except (RateLimited, SurfaceForbidden, ContentRefused):
+            await self._acknowledge(index, receipt, before.digest)
+            raise
+        await self._acknowledge(index, receipt, self._digest(content))
+
     async def _remove(self, index: int) -> None:
-        receipt = self.segments[index].receipt
+        segment = self.segments[index]
+        receipt = segment.receipt
         if receipt is None:
             receipt = await self._find(index, Content())
         if receipt is not None:
-            await self._surface.delete(receipt)
+            try:
+                await self._surface.delete(receipt)
+            except (SurfaceForbidden, ContentRefused) as error:
+                if not segment.digest.startswith(_PREVIEW):
+                    raise
+                log.warning("a preview stays", reason=str(error))  # the answer comes all the same
         del self.segments[index]
         await self._store.delete(self._turn_id, index)
 
     async def _acknowledge(self, index: int, receipt: Receipt, digest: str) -> None:
+        if self.segments[index] == Segment(receipt, digest):
+            return
         self.segments[index] = Segment(receipt, digest)
         await self._store.save(self._turn_id, index, self.segments[index])
 
@@ -199,4 +232,5 @@ class ReplyMessages:
     def _digest(self, content: Content) -> str:
         """Stands for all that a person can see of `content` on this surface."""
         mood = str(content.mood) if self._surface.limits.moods else ""
-        return content.digest + mood
+        preview = _PREVIEW if content.previews and not self._surface.limits.attach else ""
+        return preview + content.digest + mood

@@ -12,7 +12,15 @@ from bot.actions import Action, Button, Rows, Verb, under_drawing
 from bot.files import File
 from bot.i18n import Words, literal
 from bot.models import Ahead, Answer, TurnState
-from bot.provider.responses import ImageResponse, JsonConversation, Reasoning, Response, Stage, Text
+from bot.provider.responses import (
+    ImageResponse,
+    JsonConversation,
+    Preview,
+    Reasoning,
+    Response,
+    Stage,
+    Text,
+)
 from bot.reply.splitting import split
 from bot.reply.surface import Activity, Content, Limits, Mood, Status
 
@@ -71,6 +79,7 @@ class ReplyState:
         resumed: the bot was restarted since the turn was accepted.
         answer: what is owed, in the final phase.
         files: the pictures of `answer`.
+        previews: what is shown of pictures that are being made, while it works.
     """
 
     phase: Phase = Phase.WAITING
@@ -82,6 +91,7 @@ class ReplyState:
     resumed: bool = False
     answer: Answer | None = None
     files: tuple[File, ...] = ()
+    previews: tuple[File, ...] = ()
 
     def with_response(self, response: Response, now: float) -> ReplyState:
         """The state after the provider yielded `response` at `now`."""
@@ -93,10 +103,20 @@ class ReplyState:
                 if response.level and self.progress and self.progress.stage is response.stage:
                     # A log line says nothing about steps, so those known stay.
                     progress = replace(self.progress, note=response.note, level=response.level)
-                return replace(self, phase=Phase.WORKING, progress=progress, progress_at=now)
+                # Whoever connects begins anew, perhaps at another Space.
+                kept = () if response.stage is Stage.CONNECTING else self.previews
+                return replace(
+                    self, phase=Phase.WORKING, progress=progress, progress_at=now, previews=kept
+                )
+            case Preview():
+                return replace(self.with_previews(response.images), phase=Phase.WORKING)
             case ImageResponse() | JsonConversation():
                 # Pictures are shown when they are stored, as part of the answer.
                 return self
+
+    def with_previews(self, pictures: Sequence[File]) -> ReplyState:
+        """The state with these pictures in place of the previews shown so far."""
+        return replace(self, previews=tuple(pictures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +163,8 @@ def contents(state: ReplyState, page: Page, now: float, turn_id: str) -> list[Co
     stop = Button(Action(Verb.STOP, turn_id), page.words("button-stop"), danger=True)
     rows = ((stop,),) if page.limits.buttons else ()
     if is_countdown(state):
-        return [Content(status=status(state, now, page.words), buttons=rows)]
+        previews = state.previews if state.phase is Phase.WORKING else ()
+        return [Content(status=status(state, now, page.words), buttons=rows, previews=previews)]
     # Only the text: at every moment it is a beginning of what will stand. The buttons are under the
     # first message, which stays the first while the text grows.
     first, *more = split(state.text, page.limits.text, page.measure)
@@ -264,7 +285,8 @@ def _progress(progress: Reasoning, age: float, words: Words) -> Status:
         case Stage.CONNECTING:
             shown = Status(Activity.WAITING, words("status-connecting"))
         case Stage.WAKING:
-            shown = Status(Activity.WAKING, words("status-waking"))
+            what = _one_line(progress.note) if progress.note and not progress.level else ""
+            shown = Status(Activity.WAKING, what or words("status-waking"))
         case Stage.QUEUED:
             shown = Status(Activity.WAITING, _queue(progress, words))
         case Stage.FETCHING:

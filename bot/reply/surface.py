@@ -83,6 +83,8 @@ class Content:
             `Limits.buttons_with_files` does.
         status: shown in place of a text while there is none.
         note: how it ended, in a sentence below the text. Its sign is that of `mood`.
+        previews: pictures that are being made, beside the status; gone in the end. One sheet of all
+            of them where `Limits.preview_seconds` says so.
     """
 
     text: str = ""
@@ -91,13 +93,15 @@ class Content:
     buttons: Rows = ()
     status: Status | None = None
     note: str = ""
+    previews: tuple[File, ...] = ()
 
     @cached_property
     def digest(self) -> str:
         """Stands for all that people can see of it, but for a mood that only colours it."""
         rows = ("|".join(f"{each.action} {each.text}" for each in row) for row in self.buttons)
         ending = (str(self.mood), self.note) if self.note else ()
-        parts = (self.text, repr(self.status), *ending, *(file.key for file in self.files), *rows)
+        keys = (file.key for file in (*self.files, *self.previews))
+        parts = (self.text, repr(self.status), *ending, *keys, *rows)
         return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:32]
 
 
@@ -126,6 +130,10 @@ class Limits:
         buttons: messages can have buttons.
         buttons_with_files: messages with pictures can have them too.
         windows: what the platform takes from this chat at most, if that is known.
+        private: one person reads here, or whoever opens the page.
+        preview_seconds: pictures that are being made are shown as one sheet of all of them, and a
+            message with it changes no sooner than after so many seconds; 0 where each is shown as
+            it comes, and `None` where they are not shown.
     """
 
     text: int
@@ -139,6 +147,8 @@ class Limits:
     buttons: bool = False
     buttons_with_files: bool = True
     windows: tuple[Window, ...] = ()
+    private: bool = False
+    preview_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from bot.models import Answer, Ask, Exchange, Imagine, Turn, TurnState
 from bot.provider.responses import (
     ImageResponse,
     JsonConversation,
+    Preview,
     Reasoning,
     Response,
     Stage,
@@ -235,6 +236,7 @@ class Attempt:
                 seed=turn.seed,
                 guidance=settings.guidance if command.guidance is None else command.guidance,
                 temperature=settings.temperature,
+                previews=settings.previews_in(self._reply.limits),
                 conversation=await services.storage.channels.conversation(turn.channel),
                 return_conversation=True,
             )
@@ -259,11 +261,23 @@ class Attempt:
                         self._left_out |= response.left_out > 0
                         if response.queue_size is not None:
                             self._scheduler.heard(response.queue_size)
+                    case Preview():
+                        self._reply.show(self._described(response))
                     case ImageResponse():
                         images.extend(response.images)
                     case JsonConversation():
                         self.conversation = response
         return images
+
+    def _described(self, preview: Preview) -> Preview:
+        prompt = self.turn.command.prompt if isinstance(self.turn.command, Imagine) else ""
+        alt = self._words("alt-preview", prompt=prompt)[:_MAX_ALT_CHARS]
+        return Preview(
+            [
+                file.described(f"preview-{number}.{suffix_of(file.media_type)}", alt)
+                for number, file in enumerate(preview.images, start=1)
+            ]
+        )
 
     def _say(self, text: str) -> None:
         self.text += text

@@ -96,7 +96,13 @@ class Services:
         surface = self.platforms[turn.address.platform].surface(turn.address)
         limiter = self.rate_limiter.chat(turn.address, surface.limits)
         reply = LiveReply(
-            turn.id, surface, limiter, self.storage.segments, words=words, on_lost=on_lost
+            turn.id,
+            surface,
+            limiter,
+            self.storage.segments,
+            words=words,
+            on_lost=on_lost,
+            make_sheet=self.picture_worker.contact_sheet,
         )
         await reply.open(begun=begun)
         return reply

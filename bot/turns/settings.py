@@ -19,6 +19,7 @@ from bot.models import (
     Notice,
     Person,
 )
+from bot.reply.surface import Limits
 from bot.turns.commands import CommandError, ShowSettings
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Settings:
         guidance: for drawings that name none, 1.0 to 10.0.
         temperature: of drawings, above 0.0 to 1.0.
         images: whether the bot draws here.
+        previews: whether drawings are shown while they are made: `"on"`, `"off"`, or `"private"`
+            for where one person reads.
         history: earlier messages sent with a question at most; 0 for none.
         retention: days for which messages and pictures are kept; 0 for ever.
         changers: who may change these: `"admins"` of the channel, or `"everyone"`.
@@ -52,9 +55,15 @@ class Settings:
     guidance: float = 5.0
     temperature: float = 1.0
     images: bool = True
+    previews: str = "private"
     history: int = 20
     retention: int = 90
     changers: str = ADMINS
+
+    def previews_in(self, limits: Limits) -> bool:
+        """Whether they are shown where these limits hold."""
+        wanted = self.previews == "on" or (self.previews == "private" and limits.private)
+        return wanted and limits.preview_seconds is not None
 
 
 NAMES: Final = tuple(each.name for each in fields(Settings))
@@ -64,6 +73,7 @@ CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "guidance": ("3", "5", "7", "9"),
     "temperature": ("0.5", "0.8", "1"),
     "images": ("on", "off"),
+    "previews": ("on", "private", "off"),
     "history": ("0", "10", "20", "50"),
     "retention": ("7", "30", "90", "0"),
     "changers": (ADMINS, EVERYONE),
@@ -140,10 +150,13 @@ def _switch(text: str) -> bool:
     return words[text.lower()]
 
 
-def _changers(text: str) -> str:
-    if text.lower() not in CHOICES["changers"]:
-        raise ValueError("neither of the two")
-    return text.lower()
+def _one_of(name: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in CHOICES[name]:
+            raise ValueError("none of them")
+        return text.lower()
+
+    return read
 
 
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
@@ -152,9 +165,10 @@ _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "guidance": _between(MIN_GUIDANCE, MAX_GUIDANCE),
     "temperature": _between(0.01, 1.0),
     "images": _switch,
+    "previews": _one_of("previews"),
     "history": _count,
     "retention": _count,
-    "changers": _changers,
+    "changers": _one_of("changers"),
 }
 
 

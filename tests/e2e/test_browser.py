@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -208,6 +209,77 @@ async def test_five_pictures_and_a_closer_look(
     await expect(page.locator("#lightbox")).to_be_hidden()
     assert watched.foreign == []
     assert watched.errors == []
+
+
+async def test_pictures_grow_in_their_places(
+    watched: Watched, web: WebAdapter, web_bot: ScriptedWebBot, context: BrowserContext
+) -> None:
+    """Each newer state takes the place of the one before, also after a reload; nothing jumps."""
+    page = watched.page
+    status = Status(Activity.WORKING, "Drawing", share=0.4)
+    await say(page, "/imagine a hill")
+    turn = await web_bot.next_turn()
+
+    async def show(level: int, name: str) -> None:
+        files = tuple(
+            File(picture(40 * n, level, 160), "image/png", alt="Not finished: a hill")
+            for n in range(5)
+        )
+        await web_bot.show(web, turn, Content(status=status, previews=files))
+        keys = [f'.place img[src="/previews/{file.key}"]' for file in files]
+        for key in keys:
+            await expect(page.locator(key)).to_have_count(1, timeout=WAIT_MS)
+        await expect(page.locator(".place img")).to_have_count(5)
+        if folder := os.environ.get("JANUS_TEST_SCREENSHOTS"):
+            await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    place = page.locator(".place").nth(4)
+    await expect(place).to_be_visible(timeout=WAIT_MS)
+    await web_bot.show(web, turn, Content(status=status))
+    await expect(page.locator(".status")).to_contain_text("Drawing")
+    empty = await page.locator(".places").bounding_box()
+    await show(60, "growing")
+    assert await page.locator(".places").bounding_box() == empty
+    await expect(page.get_by_role("img", name="Not finished: a hill")).to_have_count(1)
+    await page.reload()
+    await expect(page.locator(".place img")).to_have_count(5, timeout=WAIT_MS)
+    await show(110, "grown")
+    # What was seen last stays until the picture itself can be seen.
+    await page.evaluate(
+        """() => {
+            window.gaps = 0;
+            new MutationObserver(() => {
+              const shown = document.querySelectorAll(".place img, .tile img");
+              if ([...shown].filter((each) => each.naturalWidth).length < 5) gaps++;
+            }).observe(document.querySelector(".answered"), { childList: true, subtree: true });
+        }"""
+    )
+    await web_bot.finish(web, turn, "five hills", [picture(40 * n, 160, 160) for n in range(5)])
+    await expect(page.locator('.gallery img[src^="/pictures/"]')).to_have_count(5, timeout=WAIT_MS)
+    assert await page.evaluate("window.gaps") == 0
+    size = await page.locator(".gallery").bounding_box()
+    assert size is not None
+    assert empty is not None
+    assert (size["width"], size["height"]) == (empty["width"], empty["height"])
+    await expect(page.locator(".place")).to_have_count(0)
+    gone = File(picture(0, 110, 160), "image/png").key
+    response = await context.request.get(f"{web.url}previews/{gone}")
+    assert response.status == 404
+    assert watched.errors == []
+
+
+async def test_stopping_a_drawing_takes_its_previews_away(
+    page: Page, web: WebAdapter, web_bot: ScriptedWebBot
+) -> None:
+    """What is not finished does not stay as if it were."""
+    await say(page, "/imagine a hill")
+    turn = await web_bot.next_turn()
+    files = (File(picture(1, 2, 3), "image/png", alt="Not finished: a hill"),)
+    await web_bot.show(web, turn, Content(status=Status(Activity.WORKING, "x"), previews=files))
+    await expect(page.locator(".place img")).to_have_count(1, timeout=WAIT_MS)
+    await web_bot.finish(web, turn, outcome=TurnState.CANCELLED, note="Stopped.")
+    await expect(page.locator(".verdict .prose")).to_have_text("Stopped.", timeout=WAIT_MS)
+    await expect(page.locator(".answered img")).to_have_count(0)
 
 
 async def test_stop_by_key_and_by_button(

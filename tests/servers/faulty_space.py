@@ -99,6 +99,26 @@ def says(*chunks: bytes) -> Script:
     return script
 
 
+def grows(*paths: str, first: bool = False) -> bytes:
+    """A growing gallery as Gradio streams it: whole at `first`, then as what has changed of it."""
+    shown = gallery(*paths)
+    data = [shown] if first else [[["replace", [], shown]]]
+    return event("process_generating", output={"data": data, "is_generating": True}, success=True)
+
+
+def says_between(*steps: bytes | asyncio.Event) -> Script:
+    """A script that sends chunks, and waits where the test says so."""
+
+    async def script() -> AsyncIterator[bytes]:
+        for step in steps:
+            if isinstance(step, asyncio.Event):
+                await step.wait()
+            else:
+                yield step
+
+    return script
+
+
 DRAWN = says(STARTS, completed(gallery(*PICTURES)), CLOSE)
 
 

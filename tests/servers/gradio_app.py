@@ -59,14 +59,17 @@ def generate_image(
     guidance: float = 5,
     t2i_temperature: float = 1.0,
     progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio asks for its progress
-) -> list[Image.Image]:
-    """Five pictures of one colour each, which follows from the values."""
+) -> Iterator[list[Image.Image]]:
+    """Five pictures of one colour each, which follows from the values; with [grow], grey before."""
     for step in range(3):
         progress((step, 3), desc="Drawing", unit="steps")
         # Gradio tells its clients of progress ten times a second at most.
         time.sleep(0.15)
+        if "[grow]" in prompt:
+            yield [Image.new("RGB", (64, 64), (127, 127, 60 * step))] * 5
+            time.sleep(0.5)
     colour = (int(seed) % 256, int(guidance * 20), len(prompt) % 256)
-    return [Image.new("RGB", (64, 64), (*colour[:2], index)) for index in range(5)]
+    yield [Image.new("RGB", (64, 64), (*colour[:2], index)) for index in range(5)]
 
 
 def build() -> Any:

@@ -99,7 +99,8 @@ def needs_container(content: Content, *, drawing: bool) -> bool:
     words stay plain: people find them by Discord's search, quote them, and read them in
     notifications.
     """
-    return drawing or bool(content.files) or content.mood is Mood.FAILED
+    shown = content.files or content.previews
+    return drawing or bool(shown) or content.mood is Mood.FAILED
 
 
 def container(message: OutgoingMessage) -> discord.ui.LayoutView:

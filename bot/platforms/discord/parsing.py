@@ -66,6 +66,7 @@ class DiscordTarget:
         language: of the person's client; empty where Discord does not tell it.
         max_file_bytes: that a file may have there.
         drawing: the reply will show pictures in the end.
+        private: it is a direct message to the bot.
     """
 
     channel_id: str
@@ -75,6 +76,7 @@ class DiscordTarget:
     language: str = ""
     max_file_bytes: int = MAX_FILE_BYTES
     drawing: bool = False
+    private: bool = False
 
     def to_address(self) -> Address:
         data = asdict(self)
@@ -94,6 +96,7 @@ class DiscordTarget:
             language=data.get("language", ""),
             max_file_bytes=data.get("largest", MAX_FILE_BYTES),
             drawing=data.get("drawing", False),
+            private=data.get("private", False),
         )
 
 
@@ -124,7 +127,12 @@ def from_message(
     if starter is not None and reply_to is None:
         attachments = attachments or pictures(starter)
         reply_to = starter.id
-    target = DiscordTarget(str(message.channel.id), reply_to=str(message.id), drawing=drawing)
+    target = DiscordTarget(
+        str(message.channel.id),
+        reply_to=str(message.id),
+        drawing=drawing,
+        private=message.guild is None,
+    )
     return IncomingMessage(
         channel=channel_key(message.channel.id),
         person=person_of(message.author),
@@ -189,6 +197,7 @@ def through_interaction(
         language=interaction.locale.value,
         max_file_bytes=interaction.filesize_limit,
         drawing=drawing,
+        private=interaction.context.dm_channel,
     )
 
 

@@ -48,6 +48,7 @@ LIMITS: Final = Limits(
     # 50 per second for the bot; answers to interactions do not count, commands and downloads do.
     rate=40.0,
     buttons=True,
+    preview_seconds=10.0,
 )
 
 TOKEN_MARGIN_SECONDS: Final = 60.0
@@ -87,10 +88,9 @@ class DiscordSurface:
         clock: Unix seconds.
 
     Attributes:
+        limits: a direct message is private.
         rate_limit_info: what the headers of the newest answer said.
     """
-
-    limits: Final = LIMITS
 
     def __init__(  # noqa: PLR0913 - two of them are settings
         self,
@@ -106,6 +106,7 @@ class DiscordSurface:
         target = DiscordTarget.from_address(address)
         words = (catalogue or Catalogue()).words(target.language)
         self._target = target
+        self.limits = replace(LIMITS, private=target.private)
         self._uploads = Uploads(target.max_file_bytes, words, recipe_in_png=recipe_in_png)
         self._me = me
         self._spoiler = spoiler
@@ -193,7 +194,7 @@ class DiscordSurface:
         raise PreviewUnsupported("Discord has no drafts.")
 
     async def _drawn(self, content: Content, *, as_container: bool = False) -> OutgoingMessage:
-        files, left_out = await self._uploads.fit(content.files)
+        files, left_out = await self._uploads.fit(content.files or content.previews)
         text = markdown(content)
         return OutgoingMessage(
             f"{text}\n{left_out}".strip() if left_out else text,

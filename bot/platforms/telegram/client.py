@@ -191,6 +191,17 @@ class ChatClient:
             )
         )
 
+    async def edit_photo(
+        self, message_id: int, photo: File, shown: Rendered, markup: InlineKeyboardMarkup | None
+    ) -> Message | bool:
+        """Make a text, or a single photo, show this JPEG or PNG. Returns the message then."""
+        media = InputMediaPhoto(
+            photo.data, shown.text, caption_entities=shown.entities, filename=photo.name
+        )
+        return await self._in_chat(
+            lambda chat: self._bot.edit_message_media(media, chat, message_id, reply_markup=markup)
+        )
+
     async def edit_caption(self, message_id: int, shown: Rendered) -> Message | bool:
         """Change the text below a picture. Returns the message as it is then."""
         return await self._in_chat(

@@ -51,6 +51,7 @@ _PRIVATE_INTERVAL_SECONDS: Final = 1.5
 GROUP_INTERVAL_SECONDS: Final = 3.5
 """Between edits. A group takes 20 messages a minute, edits included; 3.2 s was measured to earn no
 429, and the rest is for the final text."""
+_PREVIEW_SECONDS: Final = 10.0
 _WINDOW: Final = Window(4, 4.0)
 _GROUP_WINDOW: Final = Window(19, 60.0)
 """About one request a second, and 20 a minute in groups, edits included (facts of Telegram)."""
@@ -122,6 +123,8 @@ class TelegramSurface:
             buttons=True,
             buttons_with_files=False,  # an album takes none
             windows=windows,
+            private=private,
+            preview_seconds=_PREVIEW_SECONDS,
         )
 
     def measure(self, text: str) -> int:
@@ -193,7 +196,10 @@ class TelegramSurface:
         return asdict(receipt)
 
     async def edit(self, receipt: Receipt, content: Content) -> None:
-        """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`)."""
+        """Change the text and the buttons, or the caption; pictures stay (`Limits.attach`).
+
+        A preview makes a photo of a text, which never becomes a text or an album again.
+        """
         await self._edit(TelegramReceipt(**receipt), content)
         self._show_action(ChatAction.TYPING if content.mood is Mood.WORKING else None)
 
@@ -204,6 +210,9 @@ class TelegramSurface:
                 return await self._chat.edit_caption(receipt.ids[0], self._shown(content))
             if receipt.kind == "text":
                 markup = keyboard(content.buttons)
+                if content.previews:
+                    sheet, shown = content.previews[0], self._shown(content)
+                    return await self._chat.edit_photo(receipt.ids[0], sheet, shown, markup)
                 return await self._chat.edit_text(receipt.ids[0], self._shown(content), markup)
         return True
 

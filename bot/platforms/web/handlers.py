@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bot.actions import Verb
 from bot.errors import BotError, StorageError
+from bot.files import File
 from bot.i18n import Words
 from bot.models import Imagine, IncomingMessage, Notice
 from bot.platforms.web.files import Downloads, UploadStore
@@ -83,6 +84,7 @@ class Chat:
             web.post(f"{ROOM}/messages", partial(self._answer, self._take_message)),
             web.post(f"{ROOM}/presses", partial(self._answer, self._take_press)),
             web.get("/pictures/{key:[0-9a-f]{64}}", self._picture),
+            web.get("/previews/{key:[0-9a-f]{64}}", self._preview),
             web.get("/files/{key:[0-9a-f]{32}}", self._file),
         ]
 
@@ -149,17 +151,14 @@ class Chat:
             return _refusal(404, words("press-picture-gone"))
         except StorageError as error:
             return _refusal(503, _reason(error, words))
-        safe = file.media_type in _PICTURE_TYPES
-        return web.Response(
-            body=file.data,
-            content_type=file.media_type if safe else "application/octet-stream",
-            headers={
-                # Its name is the hash of its bytes, so it never changes.
-                "Cache-Control": "private, max-age=31536000, immutable",
-                "Content-Disposition": "inline" if safe else "attachment",
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-            },
-        )
+        # Its name is the hash of its bytes, so it never changes.
+        return _served(file, {"Cache-Control": "private, max-age=31536000, immutable"})
+
+    async def _preview(self, request: web.Request) -> web.Response:
+        try:
+            return _served(self.rooms.preview(request.match_info["key"]), NO_STORE)
+        except KeyError:
+            return _refusal(404, self.languages.words(request)("press-picture-gone"))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -231,6 +230,19 @@ class Chat:
                 self.rooms.forget_finished()
             return message, notice
         return message, drawing or Notice((await dispatcher.words(message))("press-gone"))
+
+
+def _served(file: File, headers: Mapping[str, str]) -> web.Response:
+    safe = file.media_type in _PICTURE_TYPES
+    return web.Response(
+        body=file.data,
+        content_type=file.media_type if safe else "application/octet-stream",
+        headers={
+            "Content-Disposition": "inline" if safe else "attachment",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            **headers,
+        },
+    )
 
 
 async def _write(stream: web.StreamResponse, text: str) -> None:

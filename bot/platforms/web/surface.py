@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Final, Self
 
-from cachetools import FIFOCache
+from cachetools import FIFOCache, LRUCache
 
 from bot.errors import PreviewUnsupported
+from bot.files import File
 from bot.models import Address, JsonObject
 from bot.platforms.web.pages import inline_html, markdown_html
 from bot.platforms.web.transcript import picture_to_json, rows_to_json
@@ -25,8 +26,18 @@ from bot.reply.surface import Anchor, Content, Limits, Mood, Receipt, Search
 PLATFORM = "web"
 MAX_FINISHED = 256
 """Finished replies remembered, so that a late edit finds the messages beside it."""
+MAX_PREVIEW_BYTES = 64 * 2**20
+"""Of all pictures that are being made, in all rooms; five of them have 300 kB."""
 LIMITS = Limits(
-    text=20_000, caption=20_000, files=10, interval=0.1, moods=True, rate=1e6, buttons=True
+    text=20_000,
+    caption=20_000,
+    files=10,
+    interval=0.1,
+    moods=True,
+    rate=1e6,
+    buttons=True,
+    private=True,
+    preview_seconds=0.0,
 )
 
 
@@ -109,7 +120,8 @@ class WebSurface:
         """Make a message show `content`, wherever the process that created it has gone."""
         at = WebReceipt.from_json(receipt)
         shown = _content_to_json(at.message, content)
-        message = LiveMessage(at.message, at.order, content.mood is Mood.WORKING, shown)
+        working = content.mood is Mood.WORKING
+        message = LiveMessage(at.message, at.order, working, shown, content.previews)
         self._rooms.put(self._target.room, self._target.reply, message)
 
     async def delete(self, receipt: Receipt) -> None:
@@ -143,6 +155,9 @@ def _content_to_json(message_id: str, content: Content) -> JsonObject:
             "resumed": inline_html(status.resumed),
         },
         "pictures": [picture_to_json(file.key, file.name, file.alt) for file in content.files],
+        "previews": [
+            {"url": f"/previews/{file.key}", "alt": file.alt} for file in content.previews
+        ],
         "buttons": rows_to_json(content.buttons),
     }
 
@@ -156,12 +171,14 @@ class LiveMessage:
         order: where it stands in the reply, from 0.
         working: it is not what will stand there in the end.
         shown: as the page reads it.
+        previews: pictures that are being made, which are nowhere but here.
     """
 
     id: str
     order: int
     working: bool
     shown: JsonObject
+    previews: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +245,10 @@ class LiveRooms:
         self._working: dict[tuple[str, str], LiveReply] = {}
         self._finished = FIFOCache[tuple[str, str], LiveReply](MAX_FINISHED)
         self._watches: dict[str, set[Watch]] = {}
+        self._previews = LRUCache[str, File](
+            MAX_PREVIEW_BYTES, getsizeof=lambda file: len(file.data)
+        )
+        self._shown: dict[tuple[str, str], set[str]] = {}
 
     @property
     def watching(self) -> int:
@@ -258,6 +279,14 @@ class LiveRooms:
         """The order of a message: the one it has, or the next free one of its reply."""
         places = {m.id: m.order for m in self._messages(room, reply_id)}
         return places.get(message_id, 1 + max(places.values(), default=-1))
+
+    def preview(self, key: str) -> File:
+        """A picture that is being made, by its SHA-256.
+
+        Raises:
+            KeyError: it is finished, or too many others have come since.
+        """
+        return self._previews[key]
 
     @contextmanager
     def watch(self, room: str, seen: int = 0) -> Iterator[Watch]:
@@ -294,7 +323,14 @@ class LiveRooms:
         self._finished.pop(key, None)
         if reply.finished:
             self._finished[key] = reply
+            for preview in self._shown.pop(key, ()):
+                self._previews.pop(preview, None)
         else:
             self._working[key] = reply
+            for file in chain.from_iterable(message.previews for message in messages):
+                if len(file.data) <= MAX_PREVIEW_BYTES:
+                    self._previews[file.key] = file
+                    # A page with a slow line may ask for an older one yet.
+                    self._shown.setdefault(key, set()).add(file.key)
         for watch in self._watches.get(room, ()):
             watch.offer(reply)

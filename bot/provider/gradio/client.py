@@ -340,6 +340,7 @@ class EventStream:
         self._loop = asyncio.get_running_loop()
         self._heard = self._loop.time()
         self._deadline = math.inf
+        self._left = http.timeouts.generation
         self._timer = self._loop.call_at(self._heard + http.timeouts.silence, self._look)
 
     async def read(self) -> list[Event]:
@@ -363,13 +364,22 @@ class EventStream:
                 raise StreamLost("The Space sent more than an answer needs.")
             events = self._parser.feed(chunk)
             for event in events:
-                if isinstance(event, ProcessStarts) and self._deadline == math.inf:
-                    self._deadline = self._heard + self._http.timeouts.generation
-                    if self._deadline < self._timer.when():
-                        self._timer.cancel()
-                        self._timer = self._loop.call_at(self._deadline, self._look)
+                self._clock(event)
             if events:
                 return events
+
+    def _clock(self, event: Event) -> None:
+        """Let the time of the function run while it works, and stand while it only waits."""
+        runs = self._deadline < math.inf
+        if isinstance(event, Progress) and event.waits:
+            if runs:
+                self._left = self._deadline - self._heard
+                self._deadline = math.inf
+        elif isinstance(event, ProcessStarts | Progress | Generating) and not runs:
+            self._deadline = self._heard + self._left
+            if self._deadline < self._timer.when():
+                self._timer.cancel()
+                self._timer = self._loop.call_at(self._deadline, self._look)
 
     async def close(self, *, drain: bool = False) -> None:
         """Hang up.

@@ -19,6 +19,9 @@ from bot.errors import StreamLost
 from bot.provider.errors import plain_text, unquote
 from bot.provider.json import parse_json
 
+IN_QUEUE, STARTING = "in the queue", "starting"
+"""Units with which a function that runs says that it still waits, for its turn or for its model."""
+
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The largest event in the recordings, five gallery entries, has 3 kB."""
 _END = b"\n\n"
@@ -67,6 +70,11 @@ class Progress:
 
     event_id: str
     units: tuple[ProgressUnit, ...]
+
+    @property
+    def waits(self) -> bool:
+        """Whether the work itself has not begun, so that this is no part of its time."""
+        return bool(self.units) and self.units[-1].unit in {IN_QUEUE, STARTING}
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,19 +92,20 @@ def gallery_paths(data: Sequence[Any]) -> list[str]:
     return paths
 
 
-async def download(client: GradioClient, paths: Sequence[str]) -> list[bytes]:
+async def download(client: GradioClient, paths: Sequence[str], *, tries: int = 2) -> list[bytes]:
     """Fetch files that the Space made, all at once, in the order given.
 
     Args:
         client: of the server that made them.
         paths: on the server, as an output names them.
+        tries: for each; making a picture costs far more than fetching it twice.
 
     Raises:
         GenerationFailed: one is missing, too large, or kept elsewhere.
         ProviderError: the network failed.
     """
     prefix = (await client.config()).prefix
-    tasks = [asyncio.create_task(_file(client.http, prefix, path)) for path in paths]
+    tasks = [asyncio.create_task(_file(client.http, prefix, path, tries)) for path in paths]
     try:
         return await asyncio.gather(*tasks)
     finally:
@@ -113,11 +114,11 @@ async def download(client: GradioClient, paths: Sequence[str]) -> list[bytes]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _file(http: HttpClient, prefix: str, path: str) -> bytes:
+async def _file(http: HttpClient, prefix: str, path: str, tries: int) -> bytes:
     # `/` and `:` are kept: that is how Gradio itself writes these addresses.
     target = f"{prefix}/file={quote(path, safe='/:', errors='replace')}"
     for _ in range(1 + _MAX_REDIRECTS):
-        answer = await _fetched(http, target)
+        answer = await _fetched(http, target, tries)
         if answer.status == HTTPStatus.OK:
             return answer.body
         if answer.status not in _REDIRECTS:
@@ -128,15 +129,16 @@ async def _file(http: HttpClient, prefix: str, path: str) -> bytes:
     raise GenerationFailed("The Space sends the bot in circles for its picture.")
 
 
-async def _fetched(http: HttpClient, target: str) -> Answer:
-    """What is at an address; tried twice, as making a picture costs far more than fetching it."""
-    try:
-        answer = await http.fetch("GET", target, max_bytes=MAX_DOWNLOAD_BYTES, limits=http.slow)
-        if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return answer
-    except SpaceUnreachable as error:
-        _log.debug("picture not fetched at first: %s", error)
-    await asyncio.sleep(http.timeouts.poll)
+async def _fetched(http: HttpClient, target: str, tries: int) -> Answer:
+    """What is at an address, at the last try whatever that is."""
+    for _ in range(tries - 1):
+        try:
+            answer = await http.fetch("GET", target, max_bytes=MAX_DOWNLOAD_BYTES, limits=http.slow)
+            if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                return answer
+        except SpaceUnreachable as error:
+            _log.debug("picture not fetched at first: %s", error)
+        await asyncio.sleep(http.timeouts.poll)
     return await http.fetch("GET", target, max_bytes=MAX_DOWNLOAD_BYTES, limits=http.slow)
 
 

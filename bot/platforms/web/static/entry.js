@@ -127,11 +127,8 @@ export class Entry {
       const sign = element("span", "sign", icon("janus"), icon("pause"));
       line = element("div", "status", sign, element("p"), element("progress"));
       this.#answered.replaceChildren(line);
-      if (this.draws) {
-        const places = Array.from({ length: PICTURES }, () => element("div", "place"));
-        this.#answered.append(element("div", "places", ...places));
-      }
     }
+    this.#paintPlaces(this.messages.flatMap((message) => message.previews ?? []));
     line.classList.toggle("paused", status?.activity === "paused");
     this.#paintPart(line.querySelector("p"), status, () => (status ? statusLines(status) : [say("sending")]));
     const bar = line.querySelector("progress");
@@ -141,7 +138,32 @@ export class Entry {
     if (share !== null) bar.value = share;
   }
 
+  /** Pictures that are being made, each in its place; the one before stays until the next can be seen. */
+  #paintPlaces(previews) {
+    if (!this.draws && previews.length === 0) return;
+    let places = this.#answered.querySelector(".places");
+    if (places === null) {
+      places = element("div", "places", ...Array.from({ length: PICTURES }, () => element("div", "place")));
+      this.#answered.append(places);
+    }
+    if (previews.length > 0) {
+      places.role = "img";
+      places.ariaLabel = previews[0].alt;
+    }
+    previews.forEach(({ url }, index) => {
+      const place = places.children[index] ?? places.appendChild(element("div", "place"));
+      if (place.dataset.url === url) return;
+      place.dataset.url = url;
+      const image = element("img");
+      image.alt = "";
+      image.src = url;
+      // What cannot be had was finished meanwhile, or is replaced soon.
+      image.decode().then(() => place.dataset.url === url && place.replaceChildren(image), () => {});
+    });
+  }
+
   #buildAnswered(messages) {
+    const drawn = [...this.#answered.querySelectorAll(".place")].map((place) => place.firstElementChild);
     if (this.removed) return [element("p", "gone", icon("bin"), say("removed"))];
     const parts = [];
     const explained = messages.some((message) => message.note);
@@ -150,7 +172,7 @@ export class Entry {
       const ends = !explained && (mood === "failed" || mood === "stopped");
       if (html) parts.push(ends ? verdict(mood, html) : rendered("div", "prose", html));
       if (note) parts.push(verdict(mood, note));
-      if (pictures.length > 0) parts.push(element("div", "gallery", ...this.#tiles(pictures)));
+      if (pictures.length > 0) parts.push(element("div", "gallery", ...this.#tiles(pictures, drawn)));
     }
     return parts;
   }
@@ -176,14 +198,21 @@ export class Entry {
     return tools;
   }
 
-  #tiles(pictures) {
+  /** `drawn` are pictures that stay in the place of these until they can be seen. */
+  #tiles(pictures, drawn = []) {
     return pictures.map((picture, index) => {
       const image = element("img");
       image.src = picture.url;
       image.alt = picture.alt;
       image.loading = "lazy";
       image.decoding = "async";
-      const tile = button("tile", image, () => this.#actions.onOpen(pictures, index));
+      const before = drawn[index];
+      if (before) {
+        image.loading = "eager";
+        const change = () => before.replaceWith(image);
+        image.decode().then(change, change);
+      }
+      const tile = button("tile", before ?? image, () => this.#actions.onOpen(pictures, index));
       tile.ariaLabel = say("open", { name: picture.alt });
       return tile;
     });

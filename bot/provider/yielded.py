@@ -1,0 +1,100 @@
+"""What is yielded for the events of one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.errors import GenerationFailed
+from bot.provider.gradio.client import CallEvent
+from bot.provider.gradio.events import (
+    IN_QUEUE,
+    STARTING,
+    Completed,
+    Estimation,
+    Generating,
+    Log,
+    ProcessStarts,
+    Progress,
+    ProgressUnit,
+)
+from bot.provider.responses import Preview, Reasoning, Stage, Text
+
+
+def _step(bar: ProgressUnit) -> Reasoning:
+    """What a progress bar says; some are of a function that has not begun its work."""
+    if bar.unit == IN_QUEUE:
+        rank, size = (
+            None if number is None or number < 0 else int(number)
+            for number in (bar.index, bar.length)
+        )
+        return Reasoning(Stage.QUEUED, rank=rank, queue_size=size)
+    starts = bar.unit == STARTING
+    return Reasoning(
+        Stage.WAKING if starts else Stage.RUNNING,
+        index=bar.index,
+        length=bar.length,
+        fraction=None if bar.fraction is None else min(1.0, max(0.0, bar.fraction)),
+        unit="" if starts else bar.unit,
+        note=bar.description,
+    )
+
+
+@dataclass(slots=True)
+class Yielded:
+    """What has been yielded of one call, so that its events add only what is new.
+
+    Attributes:
+        draws: whether pictures are made, and so no text is yielded.
+        data: the newest value of each output.
+        text: what was yielded of the answer; once there is any, it cannot be begun again.
+        last: the newest step that was yielded.
+    """
+
+    draws: bool
+    data: list[Any] = field(default_factory=list)
+    text: str = ""
+    last: Reasoning | None = None
+
+    def add(self, event: CallEvent | Preview) -> Text | Reasoning | Preview | None:
+        """What is to be yielded for an event, if anything.
+
+        Raises:
+            GenerationFailed: there is no text, and there will be none.
+        """
+        match event:
+            case Generating(data=data) | Completed(data=data):
+                self.data = data
+                return None if self.draws else self._added(final=isinstance(event, Completed))
+            case Estimation(rank=rank, queue_size=size, eta=eta):
+                step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
+            case ProcessStarts(eta=eta):
+                step = Reasoning(Stage.RUNNING, eta=eta)
+            case Progress(units=(*_, inner)):
+                step = _step(inner)
+            case Log(text=text, level=level):
+                stage = self.last.stage if self.last else Stage.QUEUED
+                step = Reasoning(stage, note=text, level=level)
+            case Preview():
+                return event
+            case _:
+                return None
+        if step == self.last:
+            return None
+        self.last = step
+        return step
+
+    def _added(self, *, final: bool) -> Text | None:
+        """What is new of the text; one that begins anew is given out once it is final."""
+        text = self.data[0] if self.data and isinstance(self.data[0], str) else ""
+        if final and not text:
+            raise GenerationFailed("The Space gave an empty answer.")
+        if text.startswith(self.text):
+            piece = text[len(self.text) :]
+        elif final:
+            piece = f"\n\n{text}"
+        else:
+            return None
+        self.text = text
+        # JSON can hold halves of surrogate pairs, which could be sent nowhere.
+        return Text(piece.encode("utf-8", "replace").decode()) if piece else None
