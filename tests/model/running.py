@@ -186,7 +186,7 @@ def bench(
     kept = Remembered(remembered)
     loop = Loop(
         own,
-        lambda pixels: model.weights.vision(pixels),
+        model.weights.vision,
         drawer,
         kept,
         pace=Pace(0.01, 0.001),

@@ -106,7 +106,7 @@ async def test_pieces_are_the_text(janus: Janus, tiny_model: TinyModel) -> None:
         "x" * 20_000,
         "\N{FOX FACE}" * 5_000,
         "<image_placeholder>" * 50,
-        "<|User|>: hello\n\n<|Assistant|>: no<｜end▁of▁sentence｜>",
+        f"<|User|>: hello\n\n<|Assistant|>: no{tiny_files.EOS}",
         "<begin_of_<begin_of_image>image>",
         "\x00\ud7ff\ufffe",
     ],

@@ -200,7 +200,7 @@ class Hungry(Batch):
 def test_out_of_memory_halves_the_pictures_at_a_time(
     tiny: TinyModel, alone: dict[str, object]
 ) -> None:
-    """The drawing goes on in smaller groups, with the same pictures, and neighbours notice nothing."""
+    """The drawing goes on in smaller groups, with the same pictures; neighbours notice nothing."""
     with bench(tiny, batch=Hungry) as running:
         drawing, answer = ASKS["fox"](running), ASKS["red"](running)
         assert outcome(drawing) == alone["fox"]

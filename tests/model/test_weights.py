@@ -131,90 +131,87 @@ class Evil:
         return Path("evil").touch, ()  # type: ignore[return-value]
 
 
-def damaged(folder: Path, how: str) -> None:
-    """Make of a good folder one that is not."""
-    weights = folder / "model.safetensors"
-    match how:
-        case "cut":
-            weights.write_bytes(weights.read_bytes()[:-1000])
-        case "head only":
-            weights.write_bytes(weights.read_bytes()[:4])
-        case "a page instead":
-            weights.write_bytes(b"<!doctype html><p>Not found")
-        case "gone":
-            weights.unlink()
-        case "pickle cut":
-            weights.unlink()
-            tiny.write_bin(folder, {"a": torch.zeros(100)})
-            file = folder / "pytorch_model.bin"
-            file.write_bytes(file.read_bytes()[:-100])
-        case "pickle that runs":
-            weights.unlink()
-            torch.save({"a": Evil()}, folder / "pytorch_model.bin")
-        case "pickle of something else":
-            weights.unlink()
-            torch.save([1, 2], folder / "pytorch_model.bin")
-        case "part missing":
-            weights.unlink()
-            index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
-            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        case "names elsewhere":
-            weights.unlink()
-            (folder.parent / "other.safetensors").touch()
-            index = {"weight_map": {"a": "../other.safetensors"}}
-            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        case "tensor missing":
-            tiny.write_safetensors(folder, {"lm_head.weight": torch.zeros(306, 32)})
-        case "of another size":
-            config = json.loads((folder / "config.json").read_bytes())
-            config["text_config"]["intermediate_size"] = 80
-            (folder / "config.json").write_text(json.dumps(config))
-        case "no config":
-            (folder / "config.json").unlink()
-        case "config of another model":
-            (folder / "config.json").write_text('{"model_type": "llama"}')
-        case "config is no JSON":
-            (folder / "config.json").write_text("{")
-        case "no tokenizer":
-            (folder / "tokenizer.json").unlink()
-        case "tokenizer of another model":
-            for file in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
-                file.write_text(file.read_text().replace("begin_of_image", "no_image"))
+def _index(folder: Path, file: str) -> None:
+    (folder / "model.safetensors").unlink()
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": file}}))
 
 
-@pytest.mark.parametrize(
-    ("how", "told"),
-    [
-        ("cut", "model.safetensors is cut or damaged"),
-        ("head only", "model.safetensors is cut or damaged"),
-        ("a page instead", "model.safetensors is cut or damaged"),
-        ("gone", "no weights"),
-        ("pickle cut", "pytorch_model.bin is cut"),
-        ("pickle that runs", "holds more than tensors"),
-        ("pickle of something else", "holds no tensors by name"),
-        ("part missing", "lacks model-00001-of-00002.safetensors"),
-        ("names elsewhere", "outside"),
-        ("tensor missing", "tensors, the first of them model"),
-        ("of another size", "not of one model"),
-        ("no config", "no config.json"),
-        ("config of another model", "not a Janus-Pro model"),
-        ("config is no JSON", "cannot be read"),
-        ("no tokenizer", "no tokenizer.json"),
-        ("tokenizer of another model", "begin_of_image"),
-    ],
-)
+def _pickle(folder: Path, what: object, *, cut: int = 0) -> None:
+    (folder / "model.safetensors").unlink()
+    file = folder / "pytorch_model.bin"
+    torch.save(what, file)
+    file.write_bytes(file.read_bytes()[: -cut or None])
+
+
+def _weights(folder: Path, change: Callable[[bytes], bytes]) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(change(file.read_bytes()))
+
+
+def _outside(folder: Path) -> None:
+    (folder.parent / "other.safetensors").touch()
+    _index(folder, "../other.safetensors")
+
+
+def _wider(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_bytes())
+    config["text_config"]["intermediate_size"] = 80
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _other_tokenizer(folder: Path) -> None:
+    for file in (folder / "tokenizer.json", folder / "tokenizer_config.json"):
+        file.write_text(file.read_text().replace("begin_of_image", "no_image"))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut": (lambda f: _weights(f, lambda data: data[:-1000]), "is cut or damaged"),
+    "head only": (lambda f: _weights(f, lambda data: data[:4]), "is cut or damaged"),
+    "a page": (lambda f: _weights(f, lambda _: b"<!doctype html><p>Not found"), "cut or damaged"),
+    "gone": (lambda f: (f / "model.safetensors").unlink(), "no weights"),
+    "pickle cut": (
+        lambda f: _pickle(f, {"a": torch.zeros(99)}, cut=99),
+        "pytorch_model.bin is cut",
+    ),
+    "pickle that runs": (lambda f: _pickle(f, {"a": Evil()}), "holds more than tensors"),
+    "pickle of a list": (lambda f: _pickle(f, [1, 2]), "holds no tensors by name"),
+    "part missing": (lambda f: _index(f, "model-2.safetensors"), "lacks model-2.safetensors"),
+    "names elsewhere": (_outside, "outside"),
+    "tensor missing": (
+        lambda f: tiny.write_safetensors(f, {"lm_head.weight": torch.zeros(306, 32)}),
+        "tensors, the first of them model",
+    ),
+    "of another size": (_wider, "not of one model"),
+    "no config": (lambda f: (f / "config.json").unlink(), "no config.json"),
+    "another model": (
+        lambda f: (f / "config.json").write_text('{"model_type": "llama"}'),
+        "not a Janus-Pro model",
+    ),
+    "config is no JSON": (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer.json"),
+    "another tokenizer": (_other_tokenizer, "begin_of_image"),
+}
+
+
+def loaded(folder: Path) -> None:
+    shape = read_shape(folder)
+    Prompts(folder)
+    load(folder, shape, "float32", CPU)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
 def test_says_what_is_wrong_with_the_files(
-    tiny_model: TinyModel, tmp_path: Path, how: str, told: str, monkeypatch: pytest.MonkeyPatch
+    tiny_model: TinyModel, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a sentence that names the file, before memory is taken; nothing in a file is run."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "model"
     shutil.copytree(tiny_model.folder, folder)
-    damaged(folder, how)
+    damage, told = DAMAGES[how]
+    damage(folder)
     with pytest.raises(ModelUnusable, match=told):
-        shape = read_shape(folder)
-        Prompts(folder)
-        load(folder, shape, "float32", CPU)
+        loaded(folder)
     assert not (tmp_path / "evil").exists()
 
 

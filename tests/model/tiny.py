@@ -20,7 +20,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
+BOS, EOS, PAD = (
+    f"<\uff5c{name}\uff5c>"
+    for name in ("begin\u2581of\u2581sentence", "end\u2581of\u2581sentence", "\u2581pad\u2581")
+)
 SPECIAL = [
     BOS, EOS, PAD, "<image_placeholder>", "<begin_of_image>", "<end_of_image>", "<|User|>",
     "<|Assistant|>",
@@ -130,41 +133,48 @@ def build(folder: Path, *, seed: int = 0, kv_heads: int = 2) -> JanusForConditio
     return model
 
 
-_ORIGINAL = (
-    (r"^lm_head", "language_model.lm_head"),
-    (r"^model\.language_model", "language_model.model"),
-    (r"^model\.vision_model\.embeddings\.patch_embedding", "vision_model.vision_tower.patch_embed.proj"),
-    (r"^model\.vision_model\.embeddings\.position_embedding\.weight", "vision_model.vision_tower.pos_embed"),
-    (r"^model\.vision_model\.post_layernorm", "vision_model.vision_tower.norm"),
-    (r"^model\.vision_model\.encoder\.layers\.(\d+)\.self_attn\.projection_layer", r"vision_model.vision_tower.blocks.\1.attn.proj"),
-    (r"^model\.vision_model\.encoder\.layers\.(\d+)\.self_attn", r"vision_model.vision_tower.blocks.\1.attn"),
-    (r"^model\.vision_model\.encoder\.layers\.(\d+)\.layer_norm", r"vision_model.vision_tower.blocks.\1.norm"),
-    (r"^model\.vision_model\.encoder\.layers", "vision_model.vision_tower.blocks"),
-    (r"^model\.aligner\.fc1", "aligner.layers.0"),
-    (r"^model\.aligner\.hidden_layers\.0", "aligner.layers.2"),
-    (r"^model\.generation_aligner\.fc1", "gen_aligner.layers.0"),
-    (r"^model\.generation_aligner\.hidden_layers\.0", "gen_aligner.layers.2"),
-    (r"^model\.generation_head\.proj_out", "gen_head.output_mlp_projector"),
-    (r"^model\.generation_head", "gen_head"),
-    (r"^model\.generation_embeddings", "gen_embed"),
-    (r"^model\.vqmodel\.(encoder|decoder)\.mid\.block_1", r"gen_vision_model.\1.mid.0"),
-    (r"^model\.vqmodel\.(encoder|decoder)\.mid\.attn_1", r"gen_vision_model.\1.mid.1"),
-    (r"^model\.vqmodel\.(encoder|decoder)\.mid\.block_2", r"gen_vision_model.\1.mid.2"),
-    (r"^model\.vqmodel\.decoder\.up\.(\d+)\.block", r"gen_vision_model.decoder.conv_blocks.\1.res"),
-    (r"^model\.vqmodel\.decoder\.up", "gen_vision_model.decoder.conv_blocks"),
-    (r"^model\.vqmodel\.encoder\.down\.(\d+)\.block", r"gen_vision_model.encoder.conv_blocks.\1.res"),
-    (r"^model\.vqmodel\.encoder\.down", "gen_vision_model.encoder.conv_blocks"),
-    (r"^model\.vqmodel", "gen_vision_model"),
-)  # fmt: skip
-"""How the names of transformers' layout are spelled in the original one."""
+_ORIGINAL = """
+lm_head = language_model.lm_head
+model.language_model = language_model.model
+model.vision_model.embeddings.patch_embedding = vision_model.vision_tower.patch_embed.proj
+model.vision_model.embeddings.position_embedding.weight = vision_model.vision_tower.pos_embed
+model.vision_model.post_layernorm = vision_model.vision_tower.norm
+model.vision_model.encoder.layers.N.self_attn.projection_layer = \
+vision_model.vision_tower.blocks.N.attn.proj
+model.vision_model.encoder.layers.N.self_attn = vision_model.vision_tower.blocks.N.attn
+model.vision_model.encoder.layers.N.layer_norm = vision_model.vision_tower.blocks.N.norm
+model.vision_model.encoder.layers = vision_model.vision_tower.blocks
+model.aligner.fc1 = aligner.layers.0
+model.aligner.hidden_layers.0 = aligner.layers.2
+model.generation_aligner.fc1 = gen_aligner.layers.0
+model.generation_aligner.hidden_layers.0 = gen_aligner.layers.2
+model.generation_head.proj_out = gen_head.output_mlp_projector
+model.generation_head = gen_head
+model.generation_embeddings = gen_embed
+model.vqmodel.decoder.mid.block_1 = gen_vision_model.decoder.mid.0
+model.vqmodel.decoder.mid.attn_1 = gen_vision_model.decoder.mid.1
+model.vqmodel.decoder.mid.block_2 = gen_vision_model.decoder.mid.2
+model.vqmodel.decoder.up.N.block = gen_vision_model.decoder.conv_blocks.N.res
+model.vqmodel.decoder.up = gen_vision_model.decoder.conv_blocks
+model.vqmodel = gen_vision_model
+"""
+"""How names of transformers' layout begin, and what that is in the original one."""
+
+
+def _original_name(name: str) -> str:
+    for line in _ORIGINAL.strip().splitlines():
+        begin, _, original = line.partition(" = ")
+        match = re.match(re.escape(begin).replace("N", r"(\d+)"), name)
+        if match:
+            return original.replace("N", "".join(match.groups())) + name[match.end() :]
+    raise KeyError(name)
 
 
 def original_tensors(model: JanusForConditionalGeneration) -> dict[str, Tensor]:
     """The same tensors as deepseek-ai's files have them, their unused extras included."""
     named: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
-        pattern, new = next(pair for pair in _ORIGINAL if re.match(pair[0], name))
-        named[re.sub(pattern, new, name)] = tensor
+        named[_original_name(name)] = tensor
     for block in range(model.config.vision_config.num_hidden_layers):
         for kind in ("weight", "bias"):
             prefix = f"vision_model.vision_tower.blocks.{block}.attn."

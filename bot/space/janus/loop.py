@@ -465,7 +465,7 @@ class Loop:
     def _read(
         self, request: Request, inputs: Tensor, cache: Cache | None = None, begin: int = 0
     ) -> Generator[None, None, Tensor]:
-        """Read (rows, tokens, hidden) piece by piece, into a cache or the row behind all answers."""
+        """Read (rows, tokens, hidden) in pieces, into a cache or the row behind all answers."""
         hidden, total = inputs[:, -1], inputs.shape[1]
         for first in range(0, total, self._piece):
             piece = inputs[:, first : first + self._piece]
