@@ -35,7 +35,6 @@ FILES = {
 @pytest.fixture(name="fake")
 def _fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setattr(download, "_FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(download, "_CHUNK_BYTES", 100_000)
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     with running_hub() as fake:

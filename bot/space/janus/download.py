@@ -33,7 +33,7 @@ PATIENCE_SECONDS = 600.0
 """How long to go on trying when nothing comes any more."""
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 30.0
 _READ_TIMEOUT_SECONDS = 30
-_CHUNK_BYTES = 2**20
+_REPORT_SECONDS = 0.25
 _RATE_SECONDS = 20.0
 """Over which the speed is measured."""
 _PARTIAL, _NOT_SATISFIABLE = 206, 416
@@ -49,7 +49,7 @@ def fetch(hub: Hub, model: str, report: Report, *, patience: float = PATIENCE_SE
     Args:
         hub: where from, and where to.
         model: a folder, or a repository.
-        report: told how far it is, in percent; about once for each megabyte.
+        report: told how far it is, in percent, a few times a second.
         patience: seconds to go on trying when nothing comes any more.
 
     Returns:
@@ -130,10 +130,13 @@ class _Counter:
         self._recent.append((now, self._done))
         while len(self._recent) > 2 and self._recent[1][0] < now - _RATE_SECONDS:  # noqa: PLR2004 - two points make a speed
             self._recent.popleft()
-        (begin, before), elapsed = self._recent[0], now - self._recent[0][0]
+        before, elapsed = self._recent[0][1], now - self._recent[0][0]
         rate = (self._done - before) / elapsed if elapsed > 0.5 else 0  # noqa: PLR2004 - too short to tell
+        percent = 100 * self._done // self._total
+        if now - self._said_at < _REPORT_SECONDS and percent == self._percent:
+            return
         left = (self._total - self._done) / rate if rate > 0 else 0
-        self._say(f", {duration(left)}" if begin and left else "")
+        self._say(f", {duration(left)}" if left else "")
 
     def is_stalled(self) -> None:
         self._recent.clear()
@@ -144,8 +147,11 @@ class _Counter:
         self._say(": checking what came")
 
     def _say(self, more: str) -> None:
-        percent = min(100, 100 * self._done // self._total)
-        self._report(Progress(percent, 100, f"Downloading the model, {percent} %{more}", STARTING))
+        self._said_at = time.monotonic()
+        self._percent = percent = 100 * self._done // self._total
+        self._report(
+            Progress(min(percent, 100), 100, f"Downloading the model, {percent} %{more}", STARTING)
+        )
 
 
 def _fetch_file(
@@ -196,7 +202,7 @@ def _go_on(
         if have and not goes_on:
             counter.add(-have)
         with part.open("ab" if goes_on else "wb") as out:
-            for chunk in response.iter_bytes(_CHUNK_BYTES):
+            for chunk in response.iter_bytes():
                 out.write(chunk)
                 counter.add(len(chunk))
                 trying.something_came()

@@ -29,6 +29,8 @@ from bot.errors import BotError
 from bot.space.janus.shape import PUBLISHED, ModelUnusable, Shape, read_shape, shape_of
 
 ASK_TIMEOUT_SECONDS = 10
+GLANCE_TIMEOUT_SECONDS = 4
+"""Where an answer is good to have: a plan does not wait for a hub that is out of reach."""
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _REFUSED = frozenset({401, 403})
 
@@ -145,11 +147,14 @@ class Hub:
         if self.find(model) is not None:
             return 0
         try:
-            return sum(self.missing_of(model, file) for file in self.listing(model).files)
+            return sum(
+                self.missing_of(model, file)
+                for file in self.listing(model, timeout=GLANCE_TIMEOUT_SECONDS).files
+            )
         except ModelOutOfReach:
             return shape.parameters * 2  # in the published files a number has two bytes
 
-    def listing(self, model: str) -> Listing:
+    def listing(self, model: str, *, timeout: float = ASK_TIMEOUT_SECONDS) -> Listing:
         """What the hub has of a model, as far as it is needed.
 
         Raises:
@@ -158,7 +163,7 @@ class Hub:
         """
         with self.failures_told(model):
             api = HfApi(endpoint=self.endpoint)
-            info = api.model_info(model, files_metadata=True, timeout=ASK_TIMEOUT_SECONDS)
+            info = api.model_info(model, files_metadata=True, timeout=timeout)
         files = {each.rfilename: each for each in info.siblings or ()}
         names = needed(files)
         if not any(is_weights(name) for name in names):
@@ -200,26 +205,10 @@ class Hub:
     @contextmanager
     def failures_told(self, model: str) -> Iterator[None]:
         """Turn what goes wrong with the hub into a sentence that says what to do."""
-        unreachable = (
-            f"{self.endpoint} cannot be reached. Check the connection, or give the folder of a "
-            "model: --model PATH."
-        )
         try:
             yield
-        except GatedRepoError as error:
-            raise ModelOutOfReach(
-                f"{model} is given to those who agreed to its terms: do that at "
-                f"{self.endpoint}/{model}, and set HF_TOKEN."
-            ) from error
-        except RepositoryNotFoundError as error:
-            raise ModelOutOfReach(
-                f"There is no model {model} at {self.endpoint}, or it is private. Check the name; "
-                "for a private one set HF_TOKEN."
-            ) from error
-        except RemoteEntryNotFoundError as error:
-            raise ModelUnusable(f"A file is missing in {model}.") from error
         except HfHubHTTPError as error:
-            raise refusal(error.response.status_code, self.endpoint) from error
+            raise _refused(error, model, self.endpoint) from error
         except HFValidationError as error:
             raise _no_name(model) from error
         except OfflineModeIsEnabled as error:
@@ -228,13 +217,33 @@ class Hub:
             ) from error
         except (httpx2.TransportError, LocalEntryNotFoundError) as error:
             # huggingface_hub looked into the cache as well, and says why only in the cause.
+            if isinstance(error.__cause__, HfHubHTTPError):
+                raise _refused(error.__cause__, model, self.endpoint) from error
             if isinstance(error.__cause__, FileMetadataError):
                 raise _no_hub(self.endpoint) from error
-            if isinstance(error.__cause__, HfHubHTTPError):
-                raise refusal(error.__cause__.response.status_code, self.endpoint) from error
-            raise ModelOutOfReach(unreachable, is_passing=True) from error
+            raise ModelOutOfReach(
+                f"{self.endpoint} cannot be reached. Check the connection, or give the folder of a "
+                "model: --model PATH.",
+                is_passing=True,
+            ) from error
         except (ValueError, httpx2.InvalidURL) as error:
             raise _no_hub(self.endpoint) from error
+
+
+def _refused(error: HfHubHTTPError, model: str, endpoint: str) -> BotError:
+    if isinstance(error, GatedRepoError):
+        return ModelOutOfReach(
+            f"{model} is given to those who agreed to its terms: do that at {endpoint}/{model}, "
+            "and set HF_TOKEN."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return ModelOutOfReach(
+            f"There is no model {model} at {endpoint}, or it is private. Check the name; for a "
+            "private one set HF_TOKEN."
+        )
+    if isinstance(error, RemoteEntryNotFoundError):
+        return ModelUnusable(f"A file is missing in {model}.")
+    return refusal(error.response.status_code, endpoint)
 
 
 def _no_hub(endpoint: str) -> ModelOutOfReach:
