@@ -25,7 +25,7 @@ SMALL, LARGE = "deepseek-community/Janus-Pro-1B", "deepseek-community/Janus-Pro-
 SHORT_NAMES: Mapping[str, str] = {"1b": SMALL, "7b": LARGE}
 LICENCE = (
     "DeepSeek Model License, with restrictions on use: "
-    "https://github.com/deepseek-ai/DeepSeek-Coder/blob/main/LICENSE-MODEL"
+    "https://github.com/deepseek-ai/Janus/blob/main/LICENSE-MODEL"
 )
 
 

@@ -30,6 +30,8 @@ CARD_MARGIN_BYTES, MARGIN_SHARE = GB, 0.05
 """Left free: the share, but not more than that on a card."""
 PROCESSOR_MARGIN_BYTES = GB // 2
 """Left free on the processor, where the rest of the machine lives as well; or the share."""
+PROCESSOR_SHARE = 0.7
+"""Of the free memory there, beyond which only what a drawing needs is planned."""
 DISK_MARGIN_BYTES = int(0.5e9)
 
 # What a cache is made for.
@@ -128,13 +130,16 @@ def largest(device: Device, shape: Shape, dtype: str, wished_pictures: int) -> N
         ("answer_rows", range(3, answers + 1)),
         ("picture_positions", (image + _LONG_PROMPT_TOKENS,)),
     ]
+    most = budget(device)
+    comfort = min(most, int(PROCESSOR_SHARE * device.free)) if on_processor else most
     for name, sizes in growing:
+        limit = most if name == "pictures" else comfort
         for size in sizes:
             larger = replace(need, **{name: size})
-            if larger.total > budget(device):
+            if larger.total > limit:
                 break
             need = larger
-    fitting = (budget(device) - need.total) // 2 // (need.prefix * need.position)
+    fitting = (comfort - need.total) // 2 // (need.prefix * need.position)
     return replace(need, remembered=max(0, min(fitting, _MAX_REMEMBERED)))
 
 
