@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from bot.space.janus.machine import (
+    GB,
+    cuda_cards,
     free_disk,
     free_memory,
-    too_old_for,
     total_memory,
     why_no_card,
 )
@@ -88,6 +89,7 @@ def torch(**cuda: Any) -> Any:
         "get_device_capability": lambda _index: (8, 9),
         "get_device_name": lambda _index: "NVIDIA GeForce RTX 4070",
         "device_count": lambda: 1,
+        "mem_get_info": lambda _index: (11 * GB, 12 * GB),
     }
     return types.SimpleNamespace(
         cuda=types.SimpleNamespace(**values | cuda),
@@ -95,17 +97,40 @@ def torch(**cuda: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize(("capability", "expected"), [((6, 1), True), ((7, 5), False)])
-def test_a_card_that_this_torch_has_no_code_for(
-    capability: tuple[int, int], expected: bool
-) -> None:
+def test_cards_are_seen_with_what_is_free() -> None:
+    """Not with all that they have: a screen or another program may use some of it."""
+    broken: list[str] = []
+    found = list(cuda_cards(torch(device_count=lambda: 2), broken))
+    assert [(each.place, each.free, each.total) for each in found] == [
+        ("cuda", 11 * GB, 12 * GB),
+        ("cuda:1", 11 * GB, 12 * GB),
+    ]
+    assert found[0].name == "GeForce RTX 4070"
+    assert found[0].bandwidth == 504e9
+    assert found[0].has_bfloat16
+    assert broken == []
+    (older,) = cuda_cards(torch(get_device_capability=lambda _index: (7, 5)), broken)
+    assert not older.has_bfloat16
+
+
+def test_a_card_that_this_torch_has_no_code_for() -> None:
     """It would fail at the first computation."""
-    old = torch(get_device_capability=lambda _index: capability)
-    assert too_old_for(old, 0) is expected
-    if expected:
-        assert why_no_card(old) == (
-            "NVIDIA GeForce RTX 4070 is too old for this PyTorch, so it is not used."
-        )
+    broken: list[str] = []
+    assert list(cuda_cards(torch(get_device_capability=lambda _index: (6, 1)), broken)) == []
+    assert broken == ["GeForce RTX 4070 is too old for this PyTorch, so it is not used."]
+
+
+def test_a_card_that_does_not_work() -> None:
+    """What torch says of it is passed on, in one line."""
+
+    def fails(_index: int) -> tuple[int, int]:
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later")
+
+    broken: list[str] = []
+    assert list(cuda_cards(torch(mem_get_info=fails), broken)) == []
+    assert broken == [
+        "GeForce RTX 4070 does not work, so it is not used: CUDA error: out of memory."
+    ]
 
 
 def test_why_a_card_is_not_used(tmp_path: Path) -> None:

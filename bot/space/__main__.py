@@ -104,7 +104,7 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
             serve(engine, door, queue_size=queue_size, concurrency=concurrency or 1)
             code = 0
         else:
-            wishes = Wishes(model, device, dtype or "", pictures or 0)
+            wishes = Wishes(model, device, dtype.value if dtype else "", pictures or 0)
             code = _with_model(
                 wishes,
                 door,

@@ -80,7 +80,8 @@ class Ticker:
                     self._shown_at = time.monotonic()
                     self._write(f"\r\x1b[K{progress.what}")
                 return
-            step = (progress.what.split(",")[0], 10 * progress.done // progress.total)
+            topic, _, trouble = progress.what.partition(":")
+            step = (topic.split(",")[0], trouble, 10 * progress.done // progress.total)
             if step != self._shown:
                 self._shown = step
                 self._write(f"{progress.what}\n")

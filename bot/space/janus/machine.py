@@ -88,14 +88,15 @@ def probe(models: Path) -> Machine:
     """
     import torch  # noqa: PLC0415 - takes seconds
 
-    cards = [*_cuda(torch), *_xpu(torch), *_apple(torch)]
+    broken: list[str] = []
+    cards = [*cuda_cards(torch, broken), *_xpu(torch), *_apple(torch)]
     cards.sort(key=lambda card: card.free, reverse=True)
     processor = _processor(torch)
     return Machine(
         devices=(*cards, processor),
         disk_free=free_disk(models),
         cores=os.cpu_count() or 1,
-        note="" if cards else why_no_card(torch),
+        note="" if cards else " ".join(broken) or why_no_card(torch),
     )
 
 
@@ -171,15 +172,21 @@ def _statistic(file: Path, name: str) -> int:
 # What computes.
 
 
-def _cuda(torch: Any) -> Iterator[Device]:
+def cuda_cards(torch: Any, broken: list[str]) -> Iterator[Device]:
     """Cards of NVIDIA, and of AMD with torch's ROCm build, that this torch has code for."""
     if not torch.cuda.is_available():
         return
     for index in range(torch.cuda.device_count()):
-        if too_old_for(torch, index):
-            continue
         name = torch.cuda.get_device_name(index)
-        free, total = torch.cuda.mem_get_info(index)
+        if too_old_for(torch, index):
+            broken.append(f"{_plain(name)} is too old for this PyTorch, so it is not used.")
+            continue
+        try:
+            free, total = torch.cuda.mem_get_info(index)
+        except RuntimeError as error:  # torch's own for a card or a driver that does not work
+            reason = str(error).partition("\n")[0]
+            broken.append(f"{_plain(name)} does not work, so it is not used: {reason}.")
+            continue
         capability = torch.cuda.get_device_capability(index)
         yield Device(
             "cuda",
@@ -249,11 +256,6 @@ def measured(torch: Any) -> tuple[float, float]:
 
 def why_no_card(torch: Any, dev: Path = Path("/dev")) -> str:
     """A sentence if there seems to be a graphics card that cannot be used; else nothing."""
-    if torch.cuda.is_available():
-        names = ", ".join(
-            torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
-        )
-        return f"{names} is too old for this PyTorch, so it is not used."
     if (dev / "nvidiactl").exists() or (dev / "nvidia0").exists():
         if torch.version.cuda is None:
             return (
