@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import secrets
 import signal
 import sys
 import threading
@@ -196,12 +197,14 @@ async def running(*options: str, env: Mapping[str, str]) -> AsyncIterator[Runnin
 
 
 async def events(url: str, function: int, data: list[Any]) -> AsyncIterator[dict[str, Any]]:
-    body = {"data": data, "fn_index": function, "session_hash": "abc"}
+    """What a call is told, until its stream is closed."""
+    key = secrets.token_hex(6)
+    body = {"data": data, "fn_index": function, "session_hash": key}
     timeout = aiohttp.ClientTimeout(total=START_TIMEOUT_SECONDS)
     async with aiohttp.ClientSession(url, timeout=timeout) as session:
         async with session.post("/gradio_api/queue/join", json=body) as response:
             assert response.status == 200, await response.text()
-        params = {"session_hash": "abc"}
+        params = {"session_hash": key}
         async with session.get("/gradio_api/queue/data", params=params) as stream:
             async for line in stream.content:
                 if line.startswith(b"data: "):

@@ -9,11 +9,11 @@ import os
 import signal
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from importlib.util import find_spec
 
 from bot.errors import BotError, ConfigError
 from bot.space import console, server
+from bot.space.engine import STARTING, Progress
 from bot.space.janus.machine import probe
 from bot.space.janus.plan import LARGE, SHORT_NAMES, SMALL, Plan, Wishes, plan
 from bot.space.server import Door
@@ -62,9 +62,10 @@ def load(chosen: Plan, report: Report) -> Loaded:
     from bot.space.janus.files import Hub  # noqa: PLC0415 - same as above
 
     folder = fetch(Hub(), chosen.model, report)
-    # By name: torch and transformers are imported with it, in this thread.
-    engine: Loaded = import_module("bot.space.janus.engine").load(folder, chosen, report)
-    return engine
+    report(Progress(0, 1, "Preparing to load the model", STARTING))
+    from bot.space.janus import engine  # noqa: PLC0415 - imports transformers, which takes seconds
+
+    return engine.load(folder, chosen, report)
 
 
 def run(chosen: Plan, door: Door, *, queue_size: int, concurrency: int = CONCURRENCY) -> int:

@@ -78,7 +78,9 @@ def probe(models: Path) -> Machine:
 
 
 if __name__ == "__main__":
-    sys.modules["bot.space.janus.engine"] = types.SimpleNamespace(load=load)  # type: ignore[assignment]
+    engine = types.ModuleType("bot.space.janus.engine")
+    setattr(engine, "load", load)  # noqa: B010 - a module made on the spot
+    sys.modules[engine.__name__] = engine
     setattr(bot.space.model, "probe", probe)  # noqa: B010 - it is imported there
     setattr(bot.space.model, "check_packages", lambda: None)  # noqa: B010 - same
     app()

@@ -35,11 +35,12 @@ PROCESSOR_SHARE = 0.7
 DISK_MARGIN_BYTES = int(0.5e9)
 
 # What a cache is made for.
-_TEMPLATE_TOKENS, _QUESTION_TOKENS, _ANSWER_TOKENS = 64, 2800, 512
+_QUESTION_TOKENS, _ANSWER_TOKENS = 2900, 512  # the engine's, with the template
 _MIN_ANSWER_TOKENS = 1024  # question and answer together, where memory is short
 _PROMPT_TOKENS, _LONG_PROMPT_TOKENS = 256, 512
 _MAX_DRAWINGS, _MAX_ANSWERS = 4, 8
 _MAX_ON_PROCESSOR = 2, 4  # more would only take longer, and memory from everything else
+_PREFIX_TOKENS = 64  # of the template around a picture, at most
 _MAX_REMEMBERED = 16  # pictures
 
 # How fast it is, from what the hardware could do at best.
@@ -110,14 +111,14 @@ def largest(device: Device, shape: Shape, dtype: str, wished_pictures: int) -> N
     smaller that matters more.
     """
     image, each = shape.image_tokens, BYTES_EACH[dtype]
-    answer = image + 2 + _TEMPLATE_TOKENS + _QUESTION_TOKENS + _ANSWER_TOKENS
+    answer = image + 2 + _QUESTION_TOKENS + _ANSWER_TOKENS
     need = Need(
         fixed=_fixed_bytes(device, shape, dtype),
         position=shape.cache_bytes(1, 1, each),
         pictures=wished_pictures or 1,
         picture_positions=image + _PROMPT_TOKENS,
         answer_positions=min(image + _MIN_ANSWER_TOKENS, shape.max_positions),
-        prefix=image + _TEMPLATE_TOKENS,
+        prefix=image + _PREFIX_TOKENS,
     )
     on_processor = device.kind == "cpu"
     drawings, answers = (_MAX_DRAWINGS, _MAX_ANSWERS) if not on_processor else _MAX_ON_PROCESSOR
