@@ -1,7 +1,7 @@
 # Two stages: the first builds, and the second has neither compiler nor sources.
 FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-# "space" adds what `janus-bot space` and `janus-bot demo` need.
+# "space" adds what `janus-bot space --stand-in` and `janus-bot demo` need.
 ARG EXTRA=""
 WORKDIR /src
 RUN python -m venv /opt/janus-bot

@@ -1,6 +1,8 @@
 # Everything here needs Python 3.11 or newer, and make; the rest is installed into $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
+# torch and the tests of the model live in an environment of their own: they cost gigabytes.
+MODEL_VENV ?= $(VENV)-model
 ARGS ?=
 # Test processes. Most tests wait for a server or a process, so four share two cores well. A
 # process has a file to itself, whose tests may share a server; tests/conftest.py says which begin.
@@ -16,24 +18,33 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
        PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint docs format figures dist clean
+.PHONY: help demo space test test-model check lint docs format figures dist clean
 
 help:
-	@echo "make demo     the web chat with an offline stand-in Space: no account, no network"
-	@echo "make test     all tests; one file: make test ARGS=tests/test_config.py"
-	@echo "make check    linter, formatter, types, ids of tests, import table, migrations, documentation"
-	@echo "make lint     what of that is quick"
-	@echo "make docs     the documentation as pages in site/, strictly"
-	@echo "make format   let the formatter and the linter change the files"
-	@echo "make figures  how large bot/ is, and how many functions one photo question runs through"
-	@echo "make dist     source distribution and wheel in dist/, as a release has them"
-	@echo "make clean    remove $(VENV) and all caches; your data stays"
+	@echo "make demo        the web chat with an offline stand-in Space: no account, no network"
+	@echo "make space       Janus on this machine; what would run: make space ARGS=--plan"
+	@echo "make test        all tests; one file: make test ARGS=tests/test_config.py"
+	@echo "make test-model  the tests that need torch, in $(MODEL_VENV): gigabytes on Linux"
+	@echo "make check       linter, formatter, types, ids of tests, import table, migrations, documentation"
+	@echo "make lint        what of that is quick"
+	@echo "make docs        the documentation as pages in site/, strictly"
+	@echo "make format      let the formatter and the linter change the files"
+	@echo "make figures     how large bot/ is, and how many functions one photo question runs through"
+	@echo "make dist        source distribution and wheel in dist/, as a release has them"
+	@echo "make clean       remove $(VENV), $(MODEL_VENV) and all caches; your data stays"
 
 demo: $(VENV)/.demo
 	$(BIN)/janus-bot demo
 
+space: $(VENV)/.janus
+	$(BIN)/janus-bot space $(ARGS)
+
 test: $(VENV)/.dev $(VENV)/.gradio5
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-model:
+	@$(MAKE) --no-print-directory VENV='$(MODEL_VENV)' '$(MODEL_VENV)/.model'
+	$(MODEL_VENV)/bin/python -m pytest tests/model $(ARGS)
 
 check: lint
 	$(BIN)/mypy
@@ -61,7 +72,7 @@ dist: $(VENV)/.dev
 	$(BIN)/python -m hatchling build
 
 clean:
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(MODEL_VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Whoever develops has all that the demo needs: with .dev newer, .demo is only marked again.
@@ -73,6 +84,16 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing the bot and all that its tests need into $(VENV), once. This takes a minute or two."
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.janus: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the bot and what Janus itself needs into $(VENV), once: gigabytes on Linux."
+	@$(PIP) --editable '.[janus]'
+	@touch $@
+
+$(VENV)/.model: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the bot, torch and the tests' tools into $(VENV), once: gigabytes on Linux."
+	@$(PIP) --editable '.[janus,test]'
 	@touch $@
 
 # The tests ask a real Gradio 5 as well as Gradio 6, and the two cannot be in one environment.

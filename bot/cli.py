@@ -1,6 +1,6 @@
 """The command line: each command parses its arguments and turns a failure into a sentence.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration.
+Exit codes: 0 done, 1 failed, 2 usage or configuration; `space` also 3, the model does not fit.
 """
 
 from __future__ import annotations
@@ -105,9 +105,12 @@ def imagine(
         asyncio.run(imagine_once(_at_space(_prepare(config, quiet=True), space), command, output))
 
 
-@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@cli.command(
+    add_help_option=False,  # that of the other program is asked for
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def space(context: typer.Context) -> None:
-    """Serve a Space of your own; today that is the stand-in without weights."""
+    """Serve Janus-Pro on your own hardware, or a stand-in without the model."""
     sys.stdout.flush()
     # As another program in place of this one: signals then reach it and nothing else.
     os.execv(sys.executable, [sys.executable, "-m", "bot.space", *context.args])  # noqa: S606 - our own module

@@ -363,8 +363,36 @@ def test_missing_python_is_told(tmp_path: Path) -> None:
 def test_make_alone_lists_what_can_be_made() -> None:
     """Without a target, make explains itself and does nothing."""
     said = make().stdout
-    for target in ["demo", "test", "check", "lint", "docs", "format", "figures", "dist", "clean"]:
+    targets = "demo space test test-model check lint docs format figures dist clean"
+    for target in targets.split():
         assert f"make {target} " in said
+
+
+@needs_make
+def test_only_the_model_brings_torch(tmp_path: Path) -> None:
+    """Neither the tests nor the demo install it; `make space` and `make test-model` do."""
+    common = ("--dry-run", f"PYTHON={sys.executable}", f"VENV={tmp_path}/venv")
+    for target in ("test", "demo", "check"):
+        assert "janus]" not in make(*common, target).stdout
+        assert ",janus" not in make(*common, target).stdout
+    planned = make(*common, "ARGS=--plan", "space").stdout
+    assert "'.[janus]'" in planned
+    assert planned.rstrip().endswith("bin/janus-bot space --plan")
+    planned = make(*common, "test-model").stdout
+    assert "'.[janus,test]'" in planned
+    assert f"{tmp_path}/venv-model/bin/python -m pytest tests/model" in planned
+
+
+def test_all_costs_no_gigabytes() -> None:
+    """The extra `all` leaves the model out, and pins name what it would bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert extras["all"] == ["janus-bot[space,postgres]"]
+    assert "torch" in pins()
+    assert extras["space"][0] in extras["janus"]
+    assert {canonicalize_name(Requirement(each).name) for each in extras["janus"]} == {
+        *("gradio", "torch", "transformers", "safetensors", "huggingface-hub")
+    }
 
 
 @needs_make

@@ -338,7 +338,7 @@ async def test_says_that_the_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bot.space", "--port", str(port)),
+            *(sys.executable, "-m", "bot.space", "--stand-in", "--port", str(port)),
             cwd=Path(__file__).parents[1],
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -56,7 +56,7 @@ async def stand_in_space() -> AsyncIterator[str]:
         SpaceUnreachable: it does not start.
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "bot.space", "--port", "0", "--with-parent"),
+        *(sys.executable, "-m", "bot.space", "--stand-in", "--port", "0", "--with-parent"),
         stdin=asyncio.subprocess.PIPE,  # closes with this process, however that ends
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the bot, which ends the Space after its turns

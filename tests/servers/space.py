@@ -55,7 +55,15 @@ async def space_process(
     with tempfile.TemporaryFile() as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "bot.space", "--port", str(port), "--step-delay", str(step_delay)),
+            *(
+                "-m",
+                "bot.space",
+                "--stand-in",
+                "--port",
+                str(port),
+                "--step-delay",
+                str(step_delay),
+            ),
             *("--queue-size", str(queue_size), "--concurrency", str(concurrency)),
             "--with-parent",
             stdin=asyncio.subprocess.PIPE,  # closes with us, even if we are killed

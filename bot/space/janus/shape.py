@@ -88,24 +88,8 @@ class Shape:
         return head + self.image_vocab + aligner
 
     @property
-    def other_parameters(self) -> int:
-        """Of everything else: embeddings, the reading of pictures, the drawing of pixels."""
-        embeddings = self.vocab * self.hidden + self.image_vocab * self.image_embed + self.hidden
-        return embeddings + self._vision_parameters + self._pixel_parameters
-
-    @property
-    def parameters(self) -> int:
-        """Of all that is loaded. The encoder of the drawing part is in the files and not used."""
-        heads = self.text_head_parameters + self.picture_head_parameters
-        return self.layer_parameters + heads + self.other_parameters
-
-    def cache_bytes(self, rows: int, positions: int, bytes_each: int) -> int:
-        """Size of the keys and values of `rows` sequences of `positions` tokens."""
-        per_token = 2 * self.layers * self.kv_heads * self.head_dim * bytes_each
-        return rows * positions * per_token
-
-    @property
-    def _vision_parameters(self) -> int:
+    def vision_parameters(self) -> int:
+        """Of what reads pictures: the tower, and what fits its numbers to the language model."""
         width, layers = int(self.vision["hidden_size"]), int(self.vision["num_hidden_layers"])
         inner = int(width * self.vision["mlp_ratio"])
         attention = 4 * width * (width + 1)
@@ -116,7 +100,8 @@ class Shape:
         return patches + layers * each + 2 * width + aligner
 
     @property
-    def _pixel_parameters(self) -> int:
+    def pixel_parameters(self) -> int:
+        """Of what draws pixels from tokens, its codebook included."""
         base, latent = int(self.vq["base_channels"]), int(self.vq["latent_channels"])
         widths = [base * int(factor) for factor in self.vq["channel_multiplier"]][::-1]
         blocks = int(self.vq["num_res_blocks"]) + 1
@@ -129,6 +114,23 @@ class Shape:
             total += _conv(width, width) if level < len(widths) - 1 else 0
             before = width
         return total + 2 * before + _conv(before, 3)
+
+    @property
+    def other_parameters(self) -> int:
+        """Of everything else: embeddings, the reading of pictures, the drawing of pixels."""
+        embeddings = self.vocab * self.hidden + self.image_vocab * self.image_embed + self.hidden
+        return embeddings + self.vision_parameters + self.pixel_parameters
+
+    @property
+    def parameters(self) -> int:
+        """Of all that is loaded. The encoder of the drawing part is in the files and not used."""
+        heads = self.text_head_parameters + self.picture_head_parameters
+        return self.layer_parameters + heads + self.other_parameters
+
+    def cache_bytes(self, rows: int, positions: int, bytes_each: int) -> int:
+        """Size of the keys and values of `rows` sequences of `positions` tokens."""
+        per_token = 2 * self.layers * self.kv_heads * self.head_dim * bytes_each
+        return rows * positions * per_token
 
 
 def _conv(before: int, after: int, side: int = 3) -> int:
