@@ -13,6 +13,7 @@ environment with it. About 18 GB of memory and five minutes for the 1B model in 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import statistics
@@ -121,15 +122,22 @@ def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
     from PIL import Image  # noqa: PLC0415 - same
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from bot.space.janus.machine import probe  # noqa: PLC0415 - same
-    from bot.space.janus.plan import Wishes, make_plan  # noqa: PLC0415 - same
-
     from bot.space.janus.engine import load  # noqa: PLC0415 - same
+    from bot.space.janus.plan import Wishes  # noqa: PLC0415 - same
+    from bot.space.janus.shape import read_shape  # noqa: PLC0415 - same
+    from bot.space.model import look  # noqa: PLC0415 - same
 
     rounds = 4 if options.quick else 12
     wishes = Wishes(model=str(options.folder), device=options.device, dtype=options.dtype)
-    plan = replace(make_plan(probe(options.device), wishes), drawing_rows=40, picture_positions=640)
-    engine = load(options.folder, plan, lambda _: None)
+    plan = look(wishes)
+    # Room for four drawings at once, even where the plan would let fewer in.
+    roomy = replace(plan, drawing_rows=8 * PICTURES, picture_positions=640)
+    shape, bytes_each = read_shape(options.folder), 4 if plan.dtype == "float32" else 2
+    more = [
+        shape.cache_bytes(each.drawing_rows, each.picture_positions, bytes_each)
+        for each in (plan, roomy)
+    ]
+    engine = load(options.folder, roomy, lambda _: None)
     loop = engine._loop  # noqa: SLF001 - its parts are measured one by one
     batch = loop._batch  # noqa: SLF001 - same
     found: dict[str, Any] = {"device": _device_name(torch, options.device), "dtype": plan.dtype}
@@ -147,7 +155,9 @@ def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
     image = Image.effect_noise((640, 480), 60).convert("RGB")
     found |= _questions(engine, image)
     found["memory"] = _memory(torch, options.device)
-    found["planned"] = plan.memory_needed
+    # Pictures are remembered up to a budget, of which one was used here.
+    unused = plan.remembered_bytes - loop._remembered.bytes  # noqa: SLF001 - as above
+    found["planned"] = plan.memory_needed - more[0] + more[1] - unused
     engine.close()
     return found
 
@@ -155,24 +165,23 @@ def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
 def _steps(torch: Any, batch: Any, groups: list[int], rounds: int) -> float:
     """Seconds of one step; the groups are 50 tokens apart."""
     from bot.space.janus.batch import PictureRows  # noqa: PLC0415 - needs torch
+    from bot.space.janus.pictures import generator, noise  # noqa: PLC0415 - same
 
     device, vocab = batch.model.embedding.device, batch.model.shape.image_vocab
     joined = []
     for number, count in enumerate(groups):
-        source = torch.Generator(device).manual_seed(number)
+        source = generator(number, device)
         group = PictureRows(
             count,
             5.0,
             1.0,
-            lambda source=source, count=count: torch.empty(
-                count, vocab, device=device
-            ).exponential_(generator=source),
+            functools.partial(noise, source, count, vocab),
             CONTEXT - 50 * number,
             torch.zeros(count, dtype=torch.long, device=device),
         )
         batch.add_pictures(group, ())
         joined.append(group)
-    seconds = _best(batch.step, rounds) / batch.steps
+    seconds: float = _best(batch.step, rounds) / batch.steps
     for group in joined:
         batch.remove_pictures(group)
     return seconds
@@ -394,15 +403,17 @@ def report(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> int
     preview = 6 * 24 * engine[ten] + engine["pixels of 6 rows"]
     print(
         f"engine       pixels of a picture {engine['pixels']:.2f} s; first preview after "
-        f"{preview:.0f} s (144 steps and 6 rows of pixels); five pictures in about {576 * engine[ten] + 5 * engine['pixels']:.0f} s, "
-        f"the reference's tokens alone in {576 * reference[ten]:.0f} s (both from a step's time)\n"
+        f"{preview:.0f} s (144 steps and 6 rows of pixels); five pictures in about "
+        f"{576 * engine[ten] + 5 * engine['pixels']:.0f} s, the reference's tokens alone in "
+        f"{576 * reference[ten]:.0f} s (from a step's time)\n"
         f"engine       answer: {1 / engine['answer step']:.1f} tokens/s (reference "
         f"{1 / reference['answer step']:.1f}), first word after {engine['first word']:.1f} s "
         f"(reference {reference['first word']:.1f}), of a second question "
         f"{engine['second word']:.2f}\n"
         f"memory       engine {engine['memory'] / gigabyte:.2f} GB of "
         f"{engine['planned'] / gigabyte:.2f} planned; "
-        f"reference {reference['memory'] / gigabyte:.2f}, transformers {other['memory'] / gigabyte:.2f}"
+        f"reference {reference['memory'] / gigabyte:.2f}, "
+        f"transformers {other['memory'] / gigabyte:.2f}"
     )
     one, four = engine["requests 1"], engine["requests 4"]
     for count in (1, 2, 4):

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import JanusForConditionalGeneration
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator] # where there is no torch
 def drawn_tokens(
     model: JanusForConditionalGeneration,
     prompt: list[int],
@@ -42,10 +42,11 @@ def drawn_tokens(
         pairs = torch.stack((chosen, chosen), dim=1).view(-1)
         embedded = model.prepare_embeddings_for_image_generation(pairs)
         inputs = torch.cat((inputs, embedded[:, None]), dim=1)
-    return torch.stack(tokens, dim=1).tolist()
+    drawn: list[list[int]] = torch.stack(tokens, dim=1).tolist()
+    return drawn
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator] # same
 def question_inputs(
     model: JanusForConditionalGeneration, tokens: list[int], pixels: Tensor | None
 ) -> Tensor:
@@ -58,7 +59,7 @@ def question_inputs(
     return inputs
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator] # same
 def said_tokens(
     model: JanusForConditionalGeneration,
     tokens: list[int],

@@ -153,8 +153,17 @@ class Bench:
         ends = frozenset({self.tiny.prompts.end})
         return self._submitted(
             lambda send: Answer(
-                *(Caller(caller, scope), seed, temperature, send),
-                *(before, pixels, after, key, top_p, most, ends),
+                Caller(caller, scope),
+                seed,
+                temperature,
+                send,
+                before=before,
+                pixels=pixels,
+                after=after,
+                key=key,
+                top_p=top_p,
+                most=most,
+                ends=ends,
             )
         )
 

@@ -30,6 +30,10 @@ ASKS: dict[str, Ask] = {
 }
 
 
+def same(compute: Callable[[], None]) -> Callable[[], None]:
+    return compute
+
+
 def outcome(told: Told) -> object:
     """What a request led to: words, or the bytes of pictures."""
     events = list(told)
@@ -67,9 +71,15 @@ def test_each_request_gets_what_it_gets_alone(  # noqa: PLR0917 - drawn by hypot
     """In any company, in groups of any size, with neighbours that leave in the middle."""
     rows, answers, at_once = shape
     # Recorded steps work on rounded sizes with a mask, four at a time, as on a GPU.
-    options = {"record": lambda compute: compute, "steps": 4} if recorded else {}
+    record, steps = (same, 4) if recorded else (None, 1)
     with bench(
-        tiny, rows=rows, answers=answers, at_once=at_once, piece=piece, **options
+        tiny,
+        rows=rows,
+        answers=answers,
+        at_once=at_once,
+        piece=piece,
+        record=record,
+        steps=steps,
     ) as running:
         told = [ASKS[name](running) for name in names]
         for place in cancelled & set(range(len(told))):
@@ -175,7 +185,12 @@ def test_the_same_picture_again_is_not_read_again(tiny: TinyModel) -> None:
     looked: list[int] = []
     with bench(tiny) as running:
         vision = running.loop._vision
-        running.loop._vision = lambda pixels: (looked.append(1), vision(pixels))[1]
+
+        def counted(pixels: torch.Tensor) -> torch.Tensor:
+            looked.append(1)
+            return vision(pixels)
+
+        running.loop._vision = counted
         first = running.ask("what colour is it", RED, scope="a").words()
         again = running.ask("what colour is it", RED.copy(), scope="a").words()
         other = running.ask("describe this picture", RED, scope="a").words()

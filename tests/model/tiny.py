@@ -218,7 +218,7 @@ def write_bin(folder: Path, tensors: dict[str, Tensor], *, files: int = 1) -> No
         torch.save(tensors, folder / "pytorch_model.bin")
         return
     names = sorted(tensors)
-    places = {}
+    places: dict[str, str] = {}
     for number in range(files):
         file = f"pytorch_model-{number + 1:05}-of-{files:05}.bin"
         own = names[number::files]

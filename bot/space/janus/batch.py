@@ -309,10 +309,10 @@ class Batch:
         """One step on the fixed tensors."""
         inputs, model, rows = self._inputs, self.model, size.rows
         parts, embedded = [], []
+        ahead = inputs.positions[:rows]
         if rows:
             drawn = model.picture_head.embed(inputs.tokens[: size.pictures])
             embedded.append(drawn[inputs.picture_of_row[:rows]])
-            ahead = inputs.positions[:rows]
             parts.append(
                 _part(self.picture_cache, ahead, size.picture_length, masked=size.mask_pictures)
             )
@@ -372,4 +372,5 @@ def recorded_on_cuda(compute: Callable[[], None]) -> Callable[[], None]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         compute()
-    return graph.replay
+    replay: Callable[[], None] = graph.replay
+    return replay

@@ -226,10 +226,8 @@ class Loop:
         """Close the lives of those who are not wanted any more."""
         for request in [request for request in self._lives if request.is_cancelled]:
             self._lives.pop(request).close()
-        for queue in (self._drawings, self._answers):
-            for request in [request for request in queue if request.is_cancelled]:
-                queue.remove(request)
-                self._ranks.pop(request, None)
+        self._drawings.discard(lambda request: request.is_cancelled)
+        self._answers.discard(lambda request: request.is_cancelled)
 
     def _let_join(self) -> None:
         """Begin the lives of those for whom there is room, and tell the others their place."""
@@ -249,12 +247,12 @@ class Loop:
             answer = self._answers.take()
             self._being_read = 0
             self._lives[answer] = self._answer(answer)
-        for queue in (self._drawings, self._answers):
+        before, self._ranks = self._ranks, {}
+        for queue in (list(self._drawings), list(self._answers)):
             for rank, request in enumerate(queue):
-                if self._ranks.get(request) != (rank, len(queue)):
-                    self._ranks[request] = (rank, len(queue))
+                self._ranks[request] = (rank, len(queue))
+                if before.get(request) != self._ranks[request]:
                     request.send(Progress(rank, len(queue), "Waiting", QUEUED))
-        self._ranks = {r: place for r, place in self._ranks.items() if r not in self._lives}
 
     def _rows_of(self, drawing: Drawing) -> int:
         return self._at_once * (1 if drawing.guidance == 1 else 2)
@@ -296,11 +294,16 @@ class Loop:
 
     def _failed(self, error: RuntimeError) -> None:
         """A step broke off. For want of memory, the youngest drawing tries again with less."""
-        youngest = [request for request in self._lives if isinstance(request, Drawing)][-1:]
-        if not (_is_want_of_memory(error) and youngest):
-            youngest = list(self._lives)
-        for request in youngest:
+        concerned: Sequence[Request] = list(self._lives)
+        drawings = [request for request in concerned if isinstance(request, Drawing)]
+        if _is_want_of_memory(error) and drawings:
+            concerned = drawings[-1:]
+        for request in concerned:
             self._carry_on(request, lambda life: life.throw(error))
+
+    @property
+    def _tokens_being_read(self) -> int:
+        return self._being_read or 0
 
     # The life of a drawing.
 
@@ -435,7 +438,7 @@ class Loop:
                 said += len(new)
                 yield
         finally:
-            batch.remove_answer(row, being_read=self._being_read or 0)
+            batch.remove_answer(row, being_read=self._tokens_being_read)
 
     def _read_question(self, answer: Answer) -> Generator[None, None, tuple[Tensor, int]]:
         """Read everything up to the answer: what its last token leads to, and the length."""

@@ -32,15 +32,9 @@ class Waiting(Generic[Item]):
                 if place < len(queue):
                     yield queue[place]
 
-    def add(self, item: Item, *, first: bool = False) -> None:
-        """Put an item at the end of its caller's, or before all others, whoever's they are."""
-        caller = self._caller(item)
-        queue = self._queues.setdefault(caller, deque())
-        if first:
-            queue.appendleft(item)
-            self._queues = {caller: queue} | self._queues
-        else:
-            queue.append(item)
+    def add(self, item: Item) -> None:
+        """Put an item at the end of its caller's."""
+        self._queues.setdefault(self._caller(item), deque()).append(item)
 
     def take(self) -> Item:
         """Take the next item out; its caller's others come after everybody else's next one."""
@@ -51,9 +45,11 @@ class Waiting(Generic[Item]):
             self._queues[caller] = queue
         return item
 
-    def remove(self, item: Item) -> None:
-        """Take out an item that is in here."""
-        caller = self._caller(item)
-        self._queues[caller].remove(item)
-        if not self._queues[caller]:
-            del self._queues[caller]
+    def discard(self, is_unwanted: Callable[[Item], bool]) -> None:
+        """Take out whatever nobody waits for any more."""
+        for caller, queue in list(self._queues.items()):
+            kept = deque(item for item in queue if not is_unwanted(item))
+            if kept:
+                self._queues[caller] = kept
+            else:
+                del self._queues[caller]

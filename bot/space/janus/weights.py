@@ -214,7 +214,7 @@ class Weights:
     choice: Choice
 
 
-class Vision(nn.Module):
+class Vision(nn.Module):  # type: ignore[misc] # Any where there is no torch
     """SigLIP and the projection behind it."""
 
     def __init__(self, config: JanusVisionConfig) -> None:
