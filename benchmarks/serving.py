@@ -16,7 +16,6 @@ import argparse
 import functools
 import itertools
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -372,7 +371,7 @@ def _best(work: Callable[[], object], rounds: int) -> float:
         begun = time.perf_counter()
         work()
         times.append(time.perf_counter() - begun)
-    return min(statistics.median(times), min(times) * 1.15)
+    return min(times)
 
 
 def _memory(torch: Any, device: str) -> int:

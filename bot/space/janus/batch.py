@@ -9,6 +9,7 @@ computes into rows that nobody reads.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from bot.space.janus.step import (
     choose_words,
     mask_of,
 )
+
+log = logging.getLogger(__name__)
 
 Record = Callable[[Callable[[], None]], Callable[[], None]]
 """Makes of a function that works on fixed tensors one that does the same again, only faster."""
@@ -218,11 +221,7 @@ class Batch:
             for number in range(self.steps):
                 self._compute(self._exact_size(number), number)
         else:
-            size = self._rounded_size()
-            if size not in self._recorded:
-                self._recorded[size] = self.record(lambda: self._compute_all(size))
-                self._arrange()  # recording may have run it
-            self._recorded[size]()
+            self._replay(self.record)
         drawn, spoken = self._inputs.drawn.tolist(), self._inputs.spoken.tolist()
         for group, part in self._with_slices():
             group.position += self.steps
@@ -232,6 +231,22 @@ class Batch:
             answer.position += self.steps
             answer.said.extend(step[place] for step in spoken)
             answer.chosen = self._inputs.words[place : place + 1].clone()
+
+    def _replay(self, record: Record) -> None:
+        """Make all steps at once, recorded for this size of batch, the first time it is met."""
+        size = self._rounded_size()
+        if size not in self._recorded:
+            try:
+                self._recorded[size] = record(lambda: self._compute_all(size))
+            except RuntimeError as error:
+                log.warning("steps cannot be recorded any more (%s); drawing will be slow", error)
+                self._arrange()
+                self._compute_all(size)  # the noise for all of them is drawn
+                self._recorded.clear()
+                self.record = None
+                return
+            self._arrange()  # recording may have run it
+        self._recorded[size]()
 
     def forget_recordings(self) -> None:
         """Give their memory back, and record no more: they do not work on this machine."""
@@ -362,15 +377,20 @@ def _up_to_unit(length: int, most: int) -> int:
     return min(most, -(-length // _LENGTH_UNIT) * _LENGTH_UNIT)
 
 
-def recorded_on_cuda(compute: Callable[[], None]) -> Callable[[], None]:
-    """Record a function as a CUDA graph."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # libraries set themselves up in the first call
-        compute()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        compute()
-    replay: Callable[[], None] = graph.replay
-    return replay
+class CudaRecorder:
+    """Records functions as CUDA graphs, which share the memory for what they work out meanwhile."""
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, compute: Callable[[], None]) -> Callable[[], None]:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):  # libraries set themselves up in the first call
+            compute()
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            compute()
+        replay: Callable[[], None] = graph.replay
+        return replay

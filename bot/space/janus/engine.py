@@ -16,7 +16,7 @@ from PIL import Image
 from bot.errors import BotError
 from bot.space.engine import STARTING, Answering, Caller, Drawing, Pictures, Progress
 from bot.space.janus import loop as running
-from bot.space.janus.batch import Batch, PictureRows, recorded_on_cuda
+from bot.space.janus.batch import Batch, CudaRecorder, PictureRows
 from bot.space.janus.loop import Event, Loop, Pace, Request
 from bot.space.janus.pictures import PictureReader, PixelDrawer
 from bot.space.janus.prompts import Prompts
@@ -88,7 +88,7 @@ def load(folder: Path, plan: Plan, report: Callable[[Progress], None]) -> Janus:
             model,
             model.cache(plan.drawing_rows, plan.picture_positions),
             model.cache(plan.answer_rows, plan.answer_positions),
-            recorded_on_cuda if device.type == "cuda" else None,
+            CudaRecorder() if device.type == "cuda" else None,
             _STEPS_RECORDED if device.type == "cuda" else 1,
         )
         pace = Pace(checked_step(batch, plan.pictures), _pixel_row(drawer, shape))

@@ -327,8 +327,6 @@ class Loop:
                 log.warning(
                     "out of memory with %d pictures at a time; going on with %d", count, at_once
                 )
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
         drawing.send(Pictures(tuple(finished)))
 
     def _draw_group(
