@@ -14,22 +14,32 @@ from hypothesis import strategies as st
 
 from bot.errors import ConfigError
 from bot.space.janus.cards import bandwidth
-from bot.space.janus.machine import GB, Device, Machine
+from bot.space.janus.machine import GB, Device, Machine, Speed
 from bot.space.janus.plan import LARGE, SMALL, Plan, Wishes, duration, plan
 from bot.space.janus.shape import PUBLISHED, shape_of
 from bot.space.janus.sizes import budget, seconds_per_drawing, weights_bytes
 
 SHAPES = {name: shape_of(PUBLISHED[name], name) for name in (LARGE, SMALL)}
+LAPTOP = {"float32": Speed(40e9, 300e9), "int8": Speed(30e9, 300e9)}
 NO_CARD = "There is no graphics card that PyTorch can use."
 
 
 def processor(free: float, total: float = 0) -> Device:
     """A laptop's."""
-    return Device("cpu", "cpu", "Processor", int(free * GB), int((total or free) * GB), 40e9, 300e9)
+    total = total or free
+    return Device("cpu", "cpu", "Processor", int(free * GB), int(total * GB), measured=LAPTOP)
 
 
-def card(name: str, free: float, total: float, **more: bool) -> Device:
-    return Device("cuda", "cuda", name, int(free * GB), int(total * GB), bandwidth(name), **more)
+def card(name: str, free: float, total: float, *, has_bfloat16: bool = True) -> Device:
+    return Device(
+        "cuda",
+        "cuda",
+        name,
+        int(free * GB),
+        int(total * GB),
+        bandwidth(name),
+        has_bfloat16=has_bfloat16,
+    )
 
 
 def machine(*devices: Device, disk: float = 1000, note: str = "") -> Machine:
@@ -176,9 +186,9 @@ def machines(draw: st.DrawFn) -> Machine:
     free = draw(st.integers(0, 160 * GB))
     ram = draw(st.integers(0, 256 * GB))
     bf16 = draw(st.booleans())
-    devices = [Device("cpu", "cpu", "Processor", ram, 256 * GB, 40e9, 300e9)]
+    devices = [Device("cpu", "cpu", "Processor", ram, 256 * GB, measured=LAPTOP)]
     if draw(st.booleans()):
-        devices.insert(0, Device("cuda", "cuda", "Card", free, 160 * GB, 1e12, None, bf16))
+        devices.insert(0, Device("cuda", "cuda", "Card", free, 160 * GB, 1e12, has_bfloat16=bf16))
     return Machine(tuple(devices), 10**12)
 
 
@@ -261,6 +271,19 @@ def test_seconds_follow_from_the_cards_bandwidth(
     """The floor is 7.98 s on a 4090 and 1.68 s on an H200; 0.72 of that speed is reached."""
     found = seconds_per_drawing(card(name, 1, 1), SHAPES[LARGE], dtype, pictures)
     assert found == (None if seconds is None else pytest.approx(seconds, abs=0.1))
+
+
+def test_the_processors_time_follows_from_what_was_measured() -> None:
+    """Ten rows wait for the arithmetic, two for the memory; pixels take their share."""
+    shape = SHAPES[SMALL]
+    device = dataclasses.replace(processor(20), measured={"float32": Speed(40e9, 100e9)})
+    five = seconds_per_drawing(device, shape, "float32", 5)
+    products = 576 * 20 * (shape.layer_parameters + shape.picture_head_parameters) / 100e9
+    assert five == pytest.approx((products + 5 * 570e9 / 100e9) / 0.85, abs=0.1)
+    one = seconds_per_drawing(device, shape, "float32", 1)
+    assert one is not None
+    assert one > 2 * (five or 0)
+    assert seconds_per_drawing(device, shape, "bfloat16", 5) is not None
 
 
 def test_fewer_pictures_at_a_time_take_longer() -> None:

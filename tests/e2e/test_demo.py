@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from bot.space.stand_in import StandIn
+from bot.space.drawing import paint
 from tests.e2e.running_bot import running_bot
 from tests.e2e.test_browser import ARGUMENTS, CHROMIUM
 
@@ -26,12 +26,9 @@ WAIT_MS = 90_000
 
 
 def a_photo(folder: Path) -> Path:
-    """A picture to ask about, drawn by the stand-in's own engine."""
+    """A picture to ask about, as the stand-in draws it."""
     path = folder / "mountains.png"
-    drawn = StandIn(step_delay=0).draw(
-        "a house in the mountains", seed=3, guidance=5, temperature=1, report=lambda *_: None
-    )
-    drawn[0].save(path)
+    paint("a house in the mountains", 0, seed=3, guidance=5, temperature=1).save(path)
     return path
 
 

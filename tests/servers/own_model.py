@@ -19,7 +19,7 @@ from PIL import Image
 import bot.space.model
 from bot.space.__main__ import app
 from bot.space.engine import STARTING, Answering, Caller, Drawing, Pictures, Progress
-from bot.space.janus.machine import Device, Machine
+from bot.space.janus.machine import Device, Machine, Speed
 from bot.space.janus.plan import Plan
 from bot.space.janus.shape import ModelUnusable
 from bot.space.starting import Loaded, Report
@@ -69,11 +69,11 @@ def load(folder: Path, plan: Plan, report: Report) -> Loaded:
 def probe(models: Path) -> Machine:
     """The machine of MACHINE: a card if it has one, and a processor."""
     given = json.loads(os.environ.get("MACHINE", "{}"))
-    devices = [Device("cpu", "cpu", "Processor", 16 * 2**30, 16 * 2**30, 20e9, 1e11)]
+    size = int(given.get("free", 16 * 2**30))
+    speeds = {"float32": Speed(20e9, 1e11)}
+    devices = [Device("cpu", "cpu", "Processor", size, 2 * size, measured=speeds)]
     if "free" in given:
-        size = int(given["free"])
-        devices = [Device("cuda", "cuda", "Card", size, 2 * size, 1e12), *devices[:0]]
-        devices.append(Device("cpu", "cpu", "Processor", size, 2 * size, 20e9, 1e11))
+        devices.insert(0, Device("cuda", "cuda", "Card", size, 2 * size, 1e12))
     return Machine(tuple(devices), int(given.get("disk", 10**12)), 2)
 
 

@@ -11,9 +11,8 @@ import platform
 import re
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,23 @@ from bot.space.janus.cards import bandwidth
 GB = 2**30
 """Of memory, as graphics cards are labelled; files are counted in 10^9 bytes, as on the hub."""
 
-_PROBE_SECONDS = 0.3
-_PROBE_SIDE = 5120  # of a matrix of 105 MB: larger than the caches of most processors
+_PROBED_SIDE = 4096  # of a matrix of 67 MB: larger than the caches of most processors
 _MIN_BFLOAT16_CAPABILITY = (8, 0)  # older cards only imitate it
 _PHYSICAL_SHARE = 0.7
 """Of the whole memory that is taken for free where the system does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a row is multiplied with weights.
+
+    Attributes:
+        bandwidth: bytes of weights per second, with a single row.
+        flops: operations per second, with ten rows; `None` if only the bandwidth counts.
+    """
+
+    bandwidth: float
+    flops: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class Device:
         free: bytes of its memory that are free now; of the machine's for "cpu".
         total: bytes of its memory.
         bandwidth: bytes per second that it reads of its memory at best, if known.
-        flops: operations per second in float32 with ten rows, if measured.
+        measured: by precision, how fast products with a model's weights are; of the processor.
         has_bfloat16: it computes in bfloat16 at full speed.
     """
 
@@ -50,7 +61,7 @@ class Device:
     free: int
     total: int
     bandwidth: float | None = None
-    flops: float | None = None
+    measured: Mapping[str, Speed] = field(default_factory=dict)
     has_bfloat16: bool = True
 
     @property
@@ -230,28 +241,22 @@ def _apple(torch: Any) -> Iterator[Device]:
 
 
 def _processor(torch: Any) -> Device:
-    speed, flops = measured(torch)
-    return Device("cpu", "cpu", _processor_name(), free_memory(), total_memory(), speed, flops)
+    name, free, total = _processor_name(), free_memory(), total_memory()
+    return Device("cpu", "cpu", name, free, total, measured=measured(torch))
 
 
-def measured(torch: Any) -> tuple[float, float]:
-    """Bytes and operations per second of the processor, by products like those of a step.
+def measured(torch: Any) -> dict[str, Speed]:
+    """How fast the processor is at products like those of a step, in the engine's own forms."""
+    from bot.space.janus.products import fastest  # noqa: PLC0415 - imports torch
 
-    With two rows a product waits for memory, with ten it may wait for the arithmetic.
-    """
-    weights = torch.ones(_PROBE_SIDE, _PROBE_SIDE)
-    best: dict[int, float] = {}
+    found = {}
     with torch.inference_mode():
-        for rows in (2, 10):
-            several = torch.ones(rows, _PROBE_SIDE)
-            until = time.perf_counter() + _PROBE_SECONDS / 2
-            taken: list[float] = []
-            while not taken or time.perf_counter() < until:
-                begin = time.perf_counter()
-                torch.nn.functional.linear(several, weights)
-                taken.append(time.perf_counter() - begin)
-            best[rows] = min(taken)
-    return weights.nbytes / best[2], 2 * 10 * _PROBE_SIDE**2 / best[10]
+        for dtype, kind, size in (("float32", torch.float32, 4), ("int8", torch.bfloat16, 1)):
+            weight = torch.randn(_PROBED_SIDE, _PROBED_SIDE, dtype=kind)
+            seconds = fastest(weight, dtype).seconds
+            numbers = weight.numel()
+            found[dtype] = Speed(size * numbers / seconds[1], 2 * 10 * numbers / seconds[10])
+    return found
 
 
 def why_no_card(torch: Any, dev: Path = Path("/dev")) -> str:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bot.space.janus.machine import GB, Device
+from bot.space.janus.machine import GB, Device, Speed
 from bot.space.janus.shape import Shape
 
 PICTURES = 5
@@ -156,19 +156,28 @@ def _fixed_bytes(device: Device, shape: Shape, dtype: str) -> int:
 
 def seconds_per_drawing(device: Device, shape: Shape, dtype: str, pictures: int) -> float | None:
     """Of five pictures, from the bytes that a step moves and, where known, what it computes."""
-    if not device.bandwidth:
+    speed = _speed(device, dtype)
+    if speed is None:
         return None
     groups = math.ceil(PICTURES / pictures)
     rows, each = 2 * math.ceil(PICTURES / groups), BYTES_EACH[dtype]
     head = shape.picture_head_parameters
     moved = shape.layer_parameters * (1 if dtype == "int8" else each) + head * each
     moved += shape.cache_bytes(rows, shape.image_tokens // 2 + _MEAN_PROMPT_TOKENS, each)
-    step = moved / device.bandwidth
+    step = moved / speed.bandwidth
     pixels = 0.0
-    if device.flops:
-        step = max(step, 2 * rows * (shape.layer_parameters + head) / device.flops)
-        pixels = PICTURES * PIXELS_FLOP * (shape.image_size / 384) ** 2 / device.flops
+    if speed.flops:
+        step = max(step, 2 * rows * (shape.layer_parameters + head) / speed.flops)
+        # Pixels are drawn in float32 there.
+        flops = device.measured["float32"].flops or speed.flops
+        pixels = PICTURES * PIXELS_FLOP * (shape.image_size / 384) ** 2 / flops
     if device.kind != "cpu":
         step = max(step, MIN_CARD_STEP_SECONDS)
-    practice = MEASURED_PRACTICE if device.flops else PRACTICE
+    practice = MEASURED_PRACTICE if speed.flops else PRACTICE
     return round((step * shape.image_tokens * groups + pixels) / practice, 1)
+
+
+def _speed(device: Device, dtype: str) -> Speed | None:
+    if device.measured:
+        return device.measured.get(dtype, device.measured["float32"])
+    return Speed(device.bandwidth) if device.bandwidth else None
