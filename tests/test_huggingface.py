@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from bot.errors import (
     ProviderError,
@@ -30,7 +31,15 @@ from bot.provider import (
 from bot.provider.http import Timeouts
 from bot.provider.huggingface import TOKEN_SECONDS, space_url, token_expires
 from bot.provider.responses import Stage
-from tests.servers.faulty_space import FaultySpace, faulty_space, firstly, only, reply
+from tests.servers.faulty_space import (
+    DRAWN,
+    PICTURES,
+    FaultySpace,
+    faulty_space,
+    firstly,
+    only,
+    reply,
+)
 from tests.servers.space_client import SOON, ask, text_of
 
 TOKEN = "hf_secret"
@@ -61,6 +70,38 @@ async def test_a_token_never_goes_elsewhere(space: FaultySpace, option: str) -> 
     assert TOKEN not in repr(space.requests)
     assert TOKEN not in repr(one)
     assert TOKEN not in repr(vars(one))
+
+
+async def test_an_access_token_goes_to_its_server(space: FaultySpace) -> None:
+    """With every request, and into nothing that is shown."""
+    space.script, space.files = DRAWN, dict(PICTURES)
+    one = DeepseekAI_JanusPro7b(api_url=space.url, access_token=TOKEN)
+    await ask(one, "", prompt="a fox")
+    assert len(space.asked("/gradio_api/file=")) == 5
+    assert all(headers["Authorization"] == f"Bearer {TOKEN}" for headers in space.asked("/"))
+    assert TOKEN not in repr(one)
+    assert TOKEN not in repr(vars(one))
+
+
+async def test_an_access_token_does_not_follow_a_redirect(space: FaultySpace) -> None:
+    async with faulty_space() as elsewhere:
+
+        async def redirect(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": f"{elsewhere.url}/config"})
+
+        space.refuse = redirect
+        with pytest.raises(SpaceUnreachable, match="redirects elsewhere"):
+            await DeepseekAI_JanusPro7b(api_url=space.url, access_token=TOKEN).check()
+    assert not elsewhere.requests
+
+
+async def test_an_access_token_is_not_for_the_hub(space: FaultySpace) -> None:
+    """Neither for a Space that is known by its id, nor beside a token of Hugging Face."""
+    await ask(on_hub(space, access_token=TOKEN), "", ["x"])
+    assert TOKEN not in repr(space.requests)
+    await ask(on_hub(space, access_token=TOKEN, hf_token="hf_other"), "", ["x"])
+    assert TOKEN not in repr(space.requests)
+    assert space.joined[-1].headers["Authorization"] == "Bearer hf_other"
 
 
 async def test_what_one_person_brings_along_is_for_no_other(space: FaultySpace) -> None:

@@ -64,6 +64,8 @@ _BAD_VALUE = re.compile(
     r"|value: .{1,200} is not in the list of choices",
     re.IGNORECASE | re.DOTALL,
 )
+_NO_ADMISSION = "An access token is needed"
+"""With which `janus-bot space` answers whoever shows none, or another."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What moves the cursor of a terminal, or worse; lines and tabs may stay."""
 
@@ -129,6 +131,11 @@ def http_error(  # noqa: PLR0911 - one per outcome
     retry_after = _retry_after(headers.get("Retry-After", ""))
     if "queue is full" in detail.lower():
         return QueueFull("The Space takes no more requests for now.", retry_after=retry_after)
+    if status == HTTPStatus.UNAUTHORIZED and detail.startswith(_NO_ADMISSION):
+        return SpaceNotFound(
+            f"{host} does not let the bot in: set the access_token of this Space, under [[spaces]], "
+            "to the --access-token that it was started with."
+        )
     if status in {401, 403}:
         return SpaceNotFound(f"{host} does not let the bot in: it is private or has a login.")
     if status in {404, 410}:

@@ -117,6 +117,8 @@ class SpaceAccess:
         hf_url: root of the Hub. One other than Hugging Face's is believed about where its own
             Spaces are.
         hf_token: sent to the Hub and to Spaces there, and nowhere else.
+        access_token: sent to `api_url` and nowhere else, unless it is a Space of the Hub that is
+            known by its id, or there is an `hf_token` for it.
         session: used and left open; `None` to open one for each call.
         proxy: HTTP or SOCKS proxy.
         timeouts: see there.
@@ -136,6 +138,7 @@ class SpaceAccess:
         api_url: str,
         hf_url: str = HF_URL,
         hf_token: str = "",
+        access_token: str = "",
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         timeouts: Timeouts,
@@ -149,6 +152,7 @@ class SpaceAccess:
         self._ask_hub = not api_url
         self._on_hub = is_hugging_face(self._base)
         self._hf_token = hf_token.strip()
+        self._access_token = "" if self._on_hub and space else access_token.strip()
         self._session = session
         self._proxy = proxy or None
         self._timeouts = timeouts
@@ -196,12 +200,14 @@ class SpaceAccess:
         proxy = caller.proxy or self._proxy
         proxy = None if is_socks(proxy) else proxy
         token = caller.hf_token or self._hf_token
-        bearer = {"Authorization": f"Bearer {token}"} if token and self._on_hub else {}
-        connect = partial(HttpClient, session, proxy=proxy, headers=bearer, timeouts=self._timeouts)
+        to_hub = _bearer(token) if self._on_hub else {}
+        connect = partial(HttpClient, session, proxy=proxy, timeouts=self._timeouts)
         hub: Hub | None = None
         if self._on_hub:
-            hub = Hub(connect(self.hf_url), self.space, URL(self.api_url).host or "")
-        return SpaceTarget(GradioClient(connect(self._base), self._cache), hub)
+            http = connect(self.hf_url, headers=to_hub)
+            hub = Hub(http, self.space, URL(self.api_url).host or "")
+        space = connect(self._base, headers=to_hub or _bearer(self._access_token))
+        return SpaceTarget(GradioClient(space, self._cache), hub)
 
     async def _ask(self, hub: Hub) -> None:
         """Ask the Hub where the Space is; once it has answered, never again."""
@@ -254,6 +260,10 @@ class SpaceAccess:
             if conversation.zerogpu_uuid:
                 headers["x-zerogpu-uuid"] = conversation.zerogpu_uuid
         return headers
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _root(url: str) -> str:

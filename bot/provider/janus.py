@@ -88,6 +88,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         api_url: root of a Gradio server, without the Gradio prefix, in place of `space`.
         hf_token: token of a Hugging Face account, whose quota then pays. Sent to Hugging Face and
             to Spaces there, never to another `api_url`.
+        access_token: that a server of your own asks for (`janus-bot space --access-token`). Sent to
+            `api_url` only; an `hf_token` goes before it on Hugging Face.
         session: used for every request and left open. Without one, each call opens its own. For a
             SOCKS proxy it has to come from `open_session(proxy)`.
         proxy: `http://`, `https://` or `socks5://` address.
@@ -139,6 +141,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         space: str | None = None,
         api_url: str | None = None,
         hf_token: str | None = None,
+        access_token: str | None = None,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         timeout: float | None = 300.0,
@@ -151,6 +154,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             api_url=api_url,
             hf_url=hf_url,
             hf_token=hf_token or "",
+            access_token=access_token or "",
             session=session,
             proxy=proxy,
             timeouts=replace(timeouts or Timeouts(), generation=timeout or float("inf")),
