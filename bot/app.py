@@ -27,6 +27,7 @@ from bot.housekeeping import follow, keep_house
 from bot.i18n import Catalogue
 from bot.image.worker import PictureWorker
 from bot.metrics import Metrics
+from bot.own_space import OwnSpace
 from bot.platforms.adapter import Adapter, Served
 from bot.provider import Spaces
 from bot.reply.rate_limiter import RateLimiter
@@ -59,6 +60,7 @@ class App:
         follow: the configuration file, and how to load it anew; `None` if it is not followed.
         stand_in: a sentence for the web chat when no real model answers; empty: none.
         announce: called with the web chat's address when it can be opened.
+        own_space: makes the Space that is started for a model of `[[spaces]]`.
     """
 
     def __init__(
@@ -68,10 +70,12 @@ class App:
         follow: tuple[Path, Callable[[], Config]] | None = None,
         stand_in: str = "",
         announce: Callable[[str], None] = lambda _: None,
+        own_space: Callable[[str], OwnSpace] = OwnSpace.of_model,
     ) -> None:
         self._config = config
         self._follow = follow
         self._announce = announce
+        self._own_space = own_space
         self._stand_in = stand_in
         self._metrics = Metrics()
         self._adapters: dict[str, Adapter] = {}
@@ -98,7 +102,7 @@ class App:
             async with AsyncExitStack() as stack:
                 storage = await stack.enter_async_context(open_storage(config))
                 worker = await stack.enter_async_context(PictureWorker())
-                spaces = await stack.enter_async_context(open_spaces(config))
+                spaces = await stack.enter_async_context(open_spaces(config, self._own_space))
                 catalogue = Catalogue()
                 await self._build_adapters(stack, Transcripts(storage), catalogue)
                 services = Services(
@@ -200,7 +204,7 @@ class App:
         async def examine() -> AsyncIterator[str]:
             from bot.commands.doctor import look_around  # noqa: PLC0415 - few ever ask
 
-            async for finding in look_around(self._adapters, self._connected, spaces):
+            async for finding in look_around(self._adapters, self._connected, spaces, self._config):
                 yield finding
 
         data_requests = DataRequests(

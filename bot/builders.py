@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
+from aiohttp import ClientSession
+
 from bot.config import Config
 from bot.i18n import Catalogue
+from bot.own_space import OwnJanus, OwnSpace, OwnSpaceProvider
 from bot.platforms.adapter import Adapter
 from bot.provider import DeepseekAI_JanusPro7b, Spaces, open_session
 from bot.storage import Storage
@@ -70,22 +74,43 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
 
 
 @asynccontextmanager
-async def open_spaces(config: Config) -> AsyncIterator[Spaces]:
-    """All configured Spaces over one session, tried in their order."""
+async def open_spaces(
+    config: Config, own_space: Callable[[str], OwnSpace] = OwnSpace.of_model
+) -> AsyncIterator[Spaces]:
+    """All configured Spaces, tried in their order; those with a model are started, and end after.
+
+    Args:
+        config: everything that can be set.
+        own_space: makes what is started for a model.
+    """
     proxy = config.provider.proxy.get_secret_value() or None
-    async with open_session(proxy) as session:
-        providers = [
-            DeepseekAI_JanusPro7b(
-                space=section.id or None,
-                api_url=section.url or None,
-                hf_token=section.hf_token.get_secret_value() or None,
-                session=session,
-                proxy=proxy,
-                timeout=config.provider.timeout or None,
-            )
-            for section in config.spaces
-        ]
+    timeout = config.provider.timeout or None
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session(proxy))
+        at_home = await stack.enter_async_context(open_session())  # a proxy does not reach it
+        providers: list[DeepseekAI_JanusPro7b | OwnSpaceProvider] = []
+        for section in config.spaces:
+            if section.model:
+                space = await stack.enter_async_context(own_space(section.model))
+                connect = partial(_at_home, session=at_home, timeout=timeout)
+                providers.append(OwnSpaceProvider(space, connect))
+            else:
+                providers.append(
+                    DeepseekAI_JanusPro7b(
+                        space=section.id or None,
+                        api_url=section.url or None,
+                        hf_token=section.hf_token.get_secret_value() or None,
+                        access_token=section.access_token.get_secret_value() or None,
+                        session=session,
+                        proxy=proxy,
+                        timeout=timeout,
+                    )
+                )
         yield Spaces(providers, concurrency=[section.concurrency for section in config.spaces])
+
+
+def _at_home(url: str, *, session: ClientSession, timeout: float | None) -> OwnJanus:
+    return OwnJanus(api_url=url, session=session, timeout=timeout)
 
 
 def database_location(config: Config) -> str | Path:

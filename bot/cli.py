@@ -117,12 +117,16 @@ def space(context: typer.Context) -> None:
 
 
 @cli.command()
-def doctor(config: ConfigOption = None) -> None:
+def doctor(
+    config: ConfigOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As one object, for programs.")] = False,
+) -> None:
     """Check configuration, tokens, intents, Spaces and database, and say what to do."""
     from bot.commands.doctor import examine  # noqa: PLC0415 - loads everything
 
     with _failures():
-        healthy = asyncio.run(examine(_prepare(config, quiet=True)))
+        healthy = asyncio.run(examine(_prepare(config, quiet=True), as_json=as_json))
     raise typer.Exit(0 if healthy else 1)
 
 

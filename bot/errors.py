@@ -16,6 +16,8 @@ so that no handler for failures can hide it::
     ├── ProviderError              no answer from the Space
     │   ├── SpaceUnreachable       no connection, or something in front of it answered
     │   ├── SpaceAsleep · SpaceBuilding · SpacePaused · SpaceBroken · SpaceNotFound
+    │   ├── ModelStarting          our own Space is not up yet
+    │   ├── ModelNotServed         our own Space cannot be started; trying again is pointless
     │   ├── QueueFull
     │   ├── QuotaExceeded          knows seconds requested, left, and until the next try
     │   ├── NoGpu · GpuAborted
@@ -105,6 +107,14 @@ class SpaceBroken(ProviderError):
 
 class SpaceNotFound(ProviderError):
     """There is no such Space, or it is private and the token does not open it."""
+
+
+class ModelStarting(ProviderError):
+    """The Space that the bot starts itself is not up yet, or not up again."""
+
+
+class ModelNotServed(ProviderError):
+    """The Space that the bot starts itself cannot run here; the text says why, for the operator."""
 
 
 class QueueFull(ProviderError):

@@ -312,7 +312,7 @@ def test_trailing_slashes_and_spaces_are_tolerated(write: Any) -> None:
 def test_space_has_an_id_or_a_url(write: Any, space: str) -> None:
     """A Space that is named twice, or not at all, is an error."""
     [problem] = problems(write(f"[[spaces]]\n{space}\n"))
-    assert problem.startswith("janus.toml:1: [[spaces]] no. 1: needs either")
+    assert problem.startswith("janus.toml:1: [[spaces]] no. 1: needs an id, a url or a model")
 
 
 @pytest.mark.parametrize(
@@ -338,6 +338,52 @@ def test_hf_token_goes_to_hugging_face_only(write: Any, space: str, kept: bool) 
     assert "HUSH" not in " ".join(config.warnings)
 
 
+@pytest.mark.parametrize(
+    ("space", "why"),
+    [
+        ('url = "http://127.0.0.1:7860"', ""),
+        ('url = "https://a-b.hf.space"', ""),
+        ('url = "https://a-b.hf.space"\nhf_token = "hf_x"', "there is an hf_token"),
+        ('id = "a/b"', "know hf_token"),
+        ('model = "auto"', "starts this Space itself"),
+    ],
+)
+def test_access_token_goes_to_an_address_only(write: Any, space: str, why: str) -> None:
+    """Where nothing asks for it, it is dropped, with a warning that hides it."""
+    config = load(write(f'[[spaces]]\n{space}\naccess_token = "HUSH"\n'), {})
+    assert bool(config.spaces[0].access_token.get_secret_value()) is not bool(why)
+    assert [why in warning for warning in config.warnings] == [True] * bool(why)
+    assert "HUSH" not in " ".join(config.warnings)
+
+
+def test_hf_token_is_not_for_a_space_of_ones_own(write: Any) -> None:
+    config = load(write('[[spaces]]\nmodel = "auto"\nhf_token = "hf_HUSH"\n'), {})
+    assert not config.spaces[0].hf_token.get_secret_value()
+    assert "hf_token is ignored" in config.warnings[0]
+
+
+@pytest.mark.parametrize("model", ["auto", "1b", "7b", "deepseek-community/Janus-Pro-1B", "~/a b"])
+def test_a_space_can_be_a_model(write: Any, model: str) -> None:
+    """From the file and from the environment."""
+    assert load(write(f'[[spaces]]\nmodel = "{model}"\n'), {}).spaces[0].model == model
+    variables = {"JANUS_BOT_SPACES": json.dumps([{"model": model}])}
+    assert load(write(""), variables).spaces[0].model == model
+
+
+@pytest.mark.parametrize(
+    ("space", "says"),
+    [
+        ('id = "a/b"\nmodel = "auto"', "not id and model"),
+        ('url = "http://h"\nmodel = "auto"', "not url and model"),
+        ('model = "--host=0.0.0.0"', "model: must be"),
+        ('model = "a\\nb"', "model: must be"),
+    ],
+)
+def test_a_space_is_one_of_three(write: Any, space: str, says: str) -> None:
+    [problem] = problems(write(f"[[spaces]]\n{space}\n"))
+    assert says in problem
+
+
 def test_open_port_needs_an_access_token(write: Any) -> None:
     """A port that other machines reach is guarded, unless nothing is served."""
     [problem] = problems(write('[http]\nport = 1\nhost = "0.0.0.0"\n'))
@@ -354,6 +400,7 @@ def test_secrets_show_nowhere(write: Any) -> None:
         '[discord]\ntoken = "HUSH3"\n[http]\naccess_token = "HUSH4"\n'
         '[provider]\nproxy = "http://u:HUSH%205@h"\n[storage]\nurl = "postgresql://u:HUSH6@h/d"\n'
         '[[spaces]]\nid = "a/b"\nhf_token = "HUSH7"\n'
+        '[[spaces]]\nurl = "http://h"\naccess_token = "HUSH8"\n'
     )
     config = load(path, {})
     shown = f"{config} {config!r} {config.model_dump()} {config.model_dump_json()}"
@@ -369,6 +416,7 @@ def test_secrets_show_nowhere(write: Any) -> None:
         "postgresql://u:HUSH6@h/d",
         "HUSH6",
         "HUSH7",
+        "HUSH8",
     }
 
 

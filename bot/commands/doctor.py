@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from bot.builders import chat_adapters, database_location, has_platform, open_spaces, open_storage
 from bot.config import Config
-from bot.errors import AdapterError, StorageError
+from bot.errors import AdapterError, ModelNotServed, StorageError
 from bot.i18n import Catalogue
+from bot.own_space import NAME
+from bot.own_space.plan import make_plan
 from bot.platforms.adapter import Adapter
 from bot.provider import Spaces
 
@@ -51,8 +55,14 @@ class Finding:
         return f"{self.health} {self.what}: {self.text}"
 
 
-async def examine(config: Config) -> bool:
-    """Print each finding as soon as it is known; returns whether none is bad."""
+async def examine(config: Config, *, as_json: bool = False) -> bool:
+    """Print each finding as soon as it is known, or all as one object of JSON.
+
+    Returns:
+        Whether none is bad.
+    """
+    if as_json:
+        return await _examine_as_json(config)
     console = Console(highlight=False)
     colours = {Health.GOOD: "green", Health.NOTE: "yellow", Health.BAD: "red"}
     healthy = True
@@ -63,15 +73,30 @@ async def examine(config: Config) -> bool:
     return healthy
 
 
+async def _examine_as_json(config: Config) -> bool:
+    found = [finding async for finding in findings(config)]
+    healthy = all(finding.health is not Health.BAD for finding in found)
+    lines = [
+        {"health": each.health.name.lower(), "what": each.what, "text": each.text} for each in found
+    ]
+    typer.echo(json.dumps({"healthy": healthy, "findings": lines}, ensure_ascii=False, indent=2))
+    return healthy
+
+
 async def findings(config: Config) -> AsyncIterator[Finding]:
     """Look at everything that can be looked at without people noticing."""
     yield Finding(Health.GOOD, "Configuration", "can be read")
     for warning in config.warnings:
         yield Finding(Health.NOTE, "Configuration", warning)
     yield await _storage(config)
-    async with open_spaces(config) as spaces:
-        async for finding in _spaces(spaces):
-            yield finding
+    elsewhere = tuple(section for section in config.spaces if not section.model)
+    if elsewhere:
+        async with open_spaces(config.model_copy(update={"spaces": elsewhere})) as spaces:
+            for finding in await _spaces(spaces):
+                yield finding
+    for section in config.spaces:
+        if section.model:
+            yield await own_space(section.model)
     if not has_platform(config):
         yield Finding(
             Health.NOTE,
@@ -98,7 +123,10 @@ async def _storage(config: Config) -> Finding:
 
 
 async def look_around(
-    adapters: Mapping[str, Adapter], connected: Mapping[str, bool], spaces: Spaces
+    adapters: Mapping[str, Adapter],
+    connected: Mapping[str, bool],
+    spaces: Spaces,
+    config: Config,
 ) -> AsyncIterator[str]:
     """What a running bot can find out about itself without disturbing anybody.
 
@@ -106,6 +134,7 @@ async def look_around(
         adapters: by name, opened.
         connected: by name, whether it is.
         spaces: the ones in use.
+        config: of the bot.
     """
     for name, adapter in adapters.items():
         what = name.capitalize()
@@ -120,16 +149,57 @@ async def look_around(
             advice = [str(error) or _NO_ANSWER]
         for text in advice:
             yield str(Finding(Health.NOTE, what, text))
-    async for finding in _spaces(spaces):
+    found = await _spaces(spaces)
+    for finding in found:
         yield str(finding)
+    # Once it is up, it has the memory that a plan would look for.
+    if any(each.health is Health.BAD and each.what == f"Space {NAME}" for each in found):
+        for section in config.spaces:
+            if section.model:
+                yield str(await own_space(section.model))
 
 
-async def _spaces(spaces: Spaces) -> AsyncIterator[Finding]:
-    for name, problem in await spaces.check():
-        if problem is None:
-            yield Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
-        else:
-            yield Finding(Health.BAD, f"Space {name}", str(problem))
+async def _spaces(spaces: Spaces) -> list[Finding]:
+    return [
+        Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
+        if problem is None
+        else Finding(Health.BAD, f"Space {name}", str(problem))
+        for name, problem in await spaces.check()
+    ]
+
+
+async def own_space(model: str, program: tuple[str, ...] = ()) -> Finding:
+    """What the bot would start for a `[[spaces]] model`, and whether this machine can.
+
+    Args:
+        model: as it is configured.
+        program: asked in place of `bot.space`.
+    """
+    what = f"Model {model}"
+    try:
+        plan = await make_plan(model, program=program)
+    except ModelNotServed as error:
+        return Finding(
+            Health.BAD, what, f"{error} Its packages come with pip install 'janus-bot[janus]'."
+        )
+    need = f"needs {_gb(plan.memory_needed)}, and {_gb(plan.memory_free)} are free"
+    if not plan.fits:
+        advice = (
+            "Free some memory (a bot that runs already has its model there), set a smaller model "
+            'such as "1b", or name a Space with id or url.'
+        )
+        return Finding(Health.BAD, what, f"does not fit: {need}. {plan.reason} {advice}")
+    parts = [f"{plan.model} on {plan.device} in {plan.dtype}, {plan.pictures} pictures at a time"]
+    if plan.seconds_per_drawing is not None:
+        parts.append(f"about {plan.seconds_per_drawing:.0f} s for a drawing")
+    parts.append(need)
+    if plan.download:
+        parts.append(f"downloads {_gb(plan.download)} first")
+    return Finding(Health.GOOD, what, f"{'; '.join(parts)}. {plan.reason}".rstrip())
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 async def _platform(adapter: Adapter) -> AsyncIterator[Finding]:

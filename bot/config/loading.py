@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource, InitSettingsSource
 
-from bot.config.schema import NO_SECRET, PREFIX, Config
+from bot.config.schema import NO_SECRET, PREFIX, Config, SpaceSection
 from bot.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -210,19 +210,41 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]
 
 
 def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
-    """Drop Hugging Face tokens that would be sent elsewhere, and attach all warnings."""
+    """Drop tokens that would be sent to the wrong host or to none, and attach all warnings."""
     spaces = []
     for number, space in enumerate(config.spaces, start=1):
+        ignored = {}
         if space.hf_token.get_secret_value() and not space.on_hugging_face:
-            host = urlsplit(space.url).hostname
-            warnings.append(
-                f"[[spaces]] no. {number}: hf_token is ignored, because the url is not that of a"
-                f" host of Hugging Face, over https and with nothing but its name: {host}."
-            )
-            spaces.append(space.model_copy(update={"hf_token": NO_SECRET}))
-        else:
-            spaces.append(space)
+            ignored["hf_token"] = _why_no_hf_token(space)
+        if space.access_token.get_secret_value() and (why := _why_no_access_token(space)):
+            ignored["access_token"] = why
+        warnings += [
+            f"[[spaces]] no. {number}: {key} is ignored, because {why}"
+            for key, why in ignored.items()
+        ]
+        spaces.append(space.model_copy(update=dict.fromkeys(ignored, NO_SECRET)))
     return config.model_copy(update={"spaces": tuple(spaces)}).with_warnings(warnings)
+
+
+def _why_no_hf_token(space: SpaceSection) -> str:
+    if space.model:
+        return "the bot starts this Space itself, away from Hugging Face."
+    host = urlsplit(space.url).hostname
+    return (
+        "the url is not that of a host of Hugging Face, over https and with nothing but its name:"
+        f" {host}."
+    )
+
+
+def _why_no_access_token(space: SpaceSection) -> str:
+    """Empty if it is sent."""
+    if space.id:
+        return "it goes to a url only; Spaces with an id know hf_token."
+    if space.model:
+        return "the bot starts this Space itself, and nobody else reaches it."
+    if space.on_hugging_face and space.hf_token.get_secret_value():
+        return "there is an hf_token, and Hugging Face takes one of both."
+    return ""
 
 
 def line_of(text: str, place: Sequence[str | int]) -> int | None:

@@ -31,6 +31,9 @@ from bot.hosts import is_hugging_face, is_loopback
 
 PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
+AUTO = "auto"
+"""As `[[spaces]] model`: the model that suits this machine."""
+
 NO_SECRET = SecretStr("")
 
 _HTTP = ("http", "https")
@@ -127,6 +130,14 @@ OptionalSpaceId: TypeAlias = Annotated[
         'must be the owner and the name of a Space, such as "someone/their-space"',
     ),
 ]
+OptionalModel: TypeAlias = Annotated[
+    str,
+    # No dash in front: it becomes an argument of a program.
+    _matching(
+        r"([^\s\x00-\x1f-][^\x00-\x1f]*)?",
+        'must be "auto", "1b", "7b", the name of a model such as "owner/name", or a folder',
+    ),
+]
 Subnet: TypeAlias = Annotated[str, AfterValidator(_check_subnet)]
 Language: TypeAlias = Annotated[
     str,
@@ -181,24 +192,31 @@ class BotSection(Section):
 
 
 class SpaceSection(Section):
-    """One of `[[spaces]]`; exactly one of `id` and `url` is not empty.
+    """One of `[[spaces]]`; exactly one of `id`, `url` and `model` is not empty.
 
     Attributes:
         id: a Space on Hugging Face, `owner/name`.
         url: the root of any Gradio server with the same functions.
+        model: Janus-Pro on this machine, in a Space that the bot starts itself: `AUTO`, `1b`, `7b`,
+            the name of a model, or a folder.
         hf_token: for Hugging Face; empty once loaded if the Space is not there.
+        access_token: that the Space at `url` asks for; empty once loaded if it would not be sent.
         concurrency: requests at the same time; 0 means no limit.
     """
 
     id: OptionalSpaceId = ""
     url: OptionalHttpUrl = ""
+    model: OptionalModel = ""
     hf_token: SecretStr = NO_SECRET
+    access_token: SecretStr = NO_SECRET
     concurrency: Limit = 2
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if bool(self.id) == bool(self.url):
-            raise ValueError("needs either an id or a url" + (", not both" if self.id else ""))
+    def _one_of_three(self) -> Self:
+        given = [name for name in ("id", "url", "model") if getattr(self, name)]
+        if len(given) != 1:
+            found = f", not {' and '.join(given)}" if given else ""
+            raise ValueError(f"needs an id, a url or a model{found}")
         return self
 
     @property

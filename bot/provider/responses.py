@@ -32,6 +32,8 @@ class Stage(enum.StrEnum):
 
     CONNECTING = "connecting"
     """Finding the Space, uploading the picture, joining the queue."""
+    STARTING = "starting"
+    """The Space that the bot runs itself is being started."""
     WAKING = "waking"
     """The Space sleeps or is being built; it is being waited for."""
     QUEUED = "queued"

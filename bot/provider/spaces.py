@@ -15,6 +15,8 @@ from bot.errors import (
     BadInput,
     GenerationCancelled,
     GenerationTimeout,
+    ModelNotServed,
+    ModelStarting,
     ProviderError,
     QueueFull,
     QuotaExceeded,
@@ -43,6 +45,8 @@ _SPACE_IS_DOWN = (
     SpacePaused,
     SpaceBroken,
     SpaceNotFound,
+    ModelStarting,
+    ModelNotServed,
     StreamLost,
 )
 """Errors that say something about the Space and not about the request; they open its circuit."""

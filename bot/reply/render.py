@@ -284,6 +284,8 @@ def _progress(progress: Reasoning, age: float, words: Words) -> Status:
     match progress.stage:
         case Stage.CONNECTING:
             shown = Status(Activity.WAITING, words("status-connecting"))
+        case Stage.STARTING:
+            shown = Status(Activity.WAKING, words("status-starting"))
         case Stage.WAKING:
             what = _one_line(progress.note) if progress.note and not progress.level else ""
             shown = Status(Activity.WAKING, what or words("status-waking"))

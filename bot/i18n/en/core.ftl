@@ -4,6 +4,7 @@
 
 status-accepted = Got it…
 status-connecting = Asking the Space…
+status-starting = The model is starting; that can take some minutes
 status-waking = The Space is waking up; that can take some minutes
 status-fetching = Fetching the pictures…
 status-queue = In the Space's queue
@@ -71,6 +72,8 @@ error-space-building = { $said }
 error-space-paused = { $said }
 error-space-broken = { $said }
 error-space-not-found = { $said }
+error-model-starting = The model behind me is still starting.
+error-model-not-served = The model behind me cannot be started. My operator finds the reason in the log, or with /doctor.
 error-queue-full = { $said }
 error-quota-exceeded = { $said }
 error-no-gpu = { $said }

@@ -4,6 +4,7 @@
 
 status-accepted = Принято…
 status-connecting = Обращаюсь к Space…
+status-starting = Модель запускается; это может занять несколько минут
 status-waking = Space просыпается; это может занять несколько минут
 status-fetching = Забираю картинки…
 status-queue = В очереди Space
@@ -97,6 +98,8 @@ error-space-building = Space собирается или запускается.
 error-space-paused = Автор приостановил Space.
 error-space-broken = Space сломан: он отвечает, но не работает.
 error-space-not-found = Такого Space нет, или он закрыт.
+error-model-starting = Модель, которая мне отвечает, ещё запускается.
+error-model-not-served = Модель, которая мне отвечает, не запускается. Мой владелец найдёт причину в журнале или командой /doctor.
 error-queue-full = Space пока не принимает новых запросов.
 error-quota-exceeded = Квота GPU для этого Space исчерпана.
 error-no-gpu = На Space сейчас нет свободного GPU.
