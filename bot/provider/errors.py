@@ -133,8 +133,8 @@ def http_error(  # noqa: PLR0911 - one per outcome
         return QueueFull("The Space takes no more requests for now.", retry_after=retry_after)
     if status == HTTPStatus.UNAUTHORIZED and detail.startswith(_NO_ADMISSION):
         return SpaceNotFound(
-            f"{host} does not let the bot in: set the access_token of this Space, under [[spaces]], "
-            "to the --access-token that it was started with."
+            f"{host} does not let the bot in: set access_token of this Space, under [[spaces]], to "
+            "the --access-token that it was started with."
         )
     if status in {401, 403}:
         return SpaceNotFound(f"{host} does not let the bot in: it is private or has a login.")

@@ -73,26 +73,28 @@ def server(
         server_header=False,
     )
     made = Server(config, ready)
-    blocks = _blocks(engine, calls)
-    blocks.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
-    gr.mount_gradio_app(
-        outer,
-        blocks,
-        path="/",
-        show_error=False,  # as on the Space: only texts that are meant for people leave
-        max_file_size=MAX_UPLOAD_BYTES,
-        run_history=False,
-        footer_links=["api"],
-        theme=gr.themes.Default(
+    page = blocks(engine, calls)
+    page.queue(max_size=queue_size or None, default_concurrency_limit=concurrency)
+    gr.mount_gradio_app(outer, page, path="/", **options())
+    return made
+
+
+def options() -> dict[str, Any]:
+    """How the page is served and looks, for Gradio's `mount_gradio_app` and `launch`."""
+    return {
+        "show_error": False,  # as on the Space: only texts that are meant for people leave
+        "max_file_size": MAX_UPLOAD_BYTES,
+        "run_history": False,
+        "footer_links": ["api"],
+        "theme": gr.themes.Default(
             # Plain names: the default ones would be fetched from a font service.
             font=["system-ui", "sans-serif"],
             font_mono=["ui-monospace", "monospace"],
         ),
-    )
-    return made
+    }
 
 
-def _blocks(engine: Engine, calls: Calls) -> gr.Blocks:
+def blocks(engine: Engine, calls: Calls) -> gr.Blocks:
     """The page and its functions."""
     with gr.Blocks(
         title="Janus-Pro-7B",
@@ -104,8 +106,8 @@ def _blocks(engine: Engine, calls: Calls) -> gr.Blocks:
         # Listeners after all components: each gets the next function number.
         understanding.listen(_understand_with(engine, calls))
         generation.listen(_generate_with(engine, calls))
-    blocks: gr.Blocks = made
-    return blocks
+    page: gr.Blocks = made
+    return page
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ _CONTENT_SECURITY_POLICY = (
     # Gradio's page compiles its translations and styles itself while it loads.
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
 )
+_POLICY_ON_HUGGING_FACE = (
+    # The script of Gradio's page that tells the frame how high it is comes from cdnjs.
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: https://cdnjs.cloudflare.com "
+    "https://huggingface.co; frame-ancestors 'self' https://huggingface.co"
+)
 _LOGIN_PAGE = """<!doctype html><meta name=viewport content="width=device-width">
 <title>Janus-Pro</title><body style="font: 1rem system-ui; margin: 3rem auto; max-width: 20rem">
 <form method=post action="/token"><p><label for=token>Access token</label>
@@ -47,11 +52,19 @@ class Calls:
         access_tokens: one of them is asked for; empty: none is.
         is_local: only this machine can connect. Then the page answers to the machine's own names
             alone, so that no other page can reach it under a name that points here.
+        on_hugging_face: the page is shown in a frame of huggingface.co.
     """
 
-    def __init__(self, access_tokens: Sequence[str] = (), *, is_local: bool = True) -> None:
+    def __init__(
+        self,
+        access_tokens: Sequence[str] = (),
+        *,
+        is_local: bool = True,
+        on_hugging_face: bool = False,
+    ) -> None:
         self._tokens = {_cookie_of(token): token for token in access_tokens}
         self._is_local = is_local
+        self._policy = _POLICY_ON_HUGGING_FACE if on_hugging_face else _CONTENT_SECURITY_POLICY
         self._running: dict[str, set[asyncio.Task[object]]] = {}
 
     def caller(self, request: gr.Request | None) -> Caller:
@@ -93,7 +106,7 @@ class Calls:
                 await refusal(scope, receive, send)
                 return
             try:
-                await app(scope, receive, _with_policy(send))
+                await app(scope, receive, _with_policy(self._policy, send))
             finally:
                 self._hang_up(scope)
 
@@ -159,13 +172,13 @@ def _is_local_name(name: str) -> bool:
         return False
 
 
-def _with_policy(send: Send) -> Send:
-    """Forbid the page to load anything from another host."""
+def _with_policy(policy: str, send: Send) -> Send:
+    """Say what the page may load from other hosts: as a rule nothing."""
 
     async def guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers["content-security-policy"] = _CONTENT_SECURITY_POLICY
+            headers["content-security-policy"] = policy
         await send(message)
 
     return guarded

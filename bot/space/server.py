@@ -43,11 +43,14 @@ class Door:
         host: address to listen on.
         port: 0 for any free one.
         access_tokens: one of them is asked for; needed where other machines can connect.
+        on_hugging_face: Hugging Face stands in front, decides who comes in, and shows the page in a
+            frame of its own.
     """
 
     host: str = "127.0.0.1"
     port: int = 7860
     access_tokens: Sequence[str] = ()
+    on_hugging_face: bool = False
 
 
 def serve(
@@ -75,7 +78,7 @@ def serve(
             reaches it could use the Space.
     """
     host, is_local = door.host, _is_local(door.host)
-    if not is_local and not door.access_tokens:
+    if not (is_local or door.access_tokens or door.on_hugging_face):
         raise ConfigError(
             f"Everybody who reaches {host} could use the Space. Add --access-token, or listen on "
             "127.0.0.1."
@@ -96,7 +99,9 @@ def serve(
         server = app.server(
             engine,
             lambda: ready(url),
-            calls.Calls(door.access_tokens, is_local=is_local),
+            calls.Calls(
+                door.access_tokens, is_local=is_local, on_hugging_face=door.on_hugging_face
+            ),
             queue_size=queue_size,
             concurrency=concurrency,
         )
