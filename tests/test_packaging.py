@@ -184,6 +184,7 @@ def test_wheel_has_all_that_runs_and_nothing_else(image: Image) -> None:
         "bot/_migrations/env.py",
         "bot/py.typed",
         "bot/platforms/web/static/index.html",
+        *(f"bot/space/hub/{name}" for name in ("README.md", "app.py", "requirements.txt")),
     } <= names
     versions = {path.name for path in (ROOT / "migrations" / "versions").glob("*.py")}
     assert versions <= {Path(name).name for name in names if "_migrations/versions/" in name}

@@ -127,6 +127,28 @@ async def test_doctor_tells_good_from_bad(space_url: str, tmp_path: Path) -> Non
     assert "✗ Space" in bad.output
 
 
+async def test_doctor_tells_programs_too(space_url: str, tmp_path: Path) -> None:
+    """One object, with the same exit code."""
+    (tmp_path / "config.toml").write_text(
+        f'[[spaces]]\nurl = "{space_url}"\n[[spaces]]\nurl = "{NOWHERE}"\n'
+    )
+    done = await janus(tmp_path, "doctor", "--json")
+    told = json.loads(done.output)
+    assert (done.code, told["healthy"]) == (1, False), done.errors
+    health = {each["what"]: each["health"] for each in told["findings"]}
+    assert health["Configuration"] == "good"
+    assert health[f"Space {space_url}"] == "good"
+    assert health[f"Space {NOWHERE}"] == "bad"
+
+
+async def test_doctor_asks_for_a_plan_and_starts_nothing(tmp_path: Path) -> None:
+    """Of a model on this machine it says what `bot.space` says."""
+    (tmp_path / "config.toml").write_text('[[spaces]]\nmodel = "auto"\n')
+    done = await janus(tmp_path, "doctor")
+    assert "Model auto: " in done.output
+    assert "own Space starts" not in done.output + done.errors
+
+
 async def test_export_writes_a_channel_and_names_the_file_after_it(tmp_path: Path) -> None:
     """Everything that was asked there, as JSON."""
     key = ChannelKey("telegram", ("-100", "7"))
