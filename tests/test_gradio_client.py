@@ -43,6 +43,7 @@ from tests.servers.faulty_space import (
     STARTS,
     VERSIONS,
     Cut,
+    completed,
     config,
     event,
     failed,
@@ -241,6 +242,22 @@ async def test_the_time_limit_counts_from_the_start() -> None:
             await call(client)
         assert asyncio.get_running_loop().time() - began >= 0.75
         assert space.cancelled
+
+
+@pytest.mark.parametrize("unit", ["in the queue", "starting"])
+async def test_waiting_inside_of_the_function_does_not_count(unit: str) -> None:
+    """Our own Space starts every call at once, and says so while it waits or loads its model."""
+    progress = [{"index": 1, "length": 2, "unit": unit, "progress": None, "desc": "…"}]
+
+    async def script() -> AsyncIterator[bytes]:
+        yield STARTS
+        for _ in range(8):
+            yield event("progress", progress_data=progress)
+            await asyncio.sleep(0.1)
+        yield completed("An answer.") + CLOSE
+
+    async with connected(Timeouts(generation=0.5), script=script) as (_, client):
+        assert isinstance((await call(client))[-1], Completed)
 
 
 async def test_no_time_limit() -> None:

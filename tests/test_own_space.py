@@ -294,6 +294,7 @@ async def test_it_never_gets_the_tokens_of_the_bot(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JANUS_BOT_TELEGRAM__TOKEN", "1:secret")
+    monkeypatch.setenv("JANUS_SPACE_ACCESS_TOKEN", "secret, too")
     monkeypatch.setenv("HF_HOME", "/models")
     async with started(
         scripted("print(dict(os.environ))", "print(sys.argv)", READY, STAY)

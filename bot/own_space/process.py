@@ -77,8 +77,12 @@ def command(*options: str, model: str = AUTO) -> tuple[str, ...]:
 
 
 def environment() -> Mapping[str, str]:
-    """The child's environment: ours without the bot's settings, among which are its tokens."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    """The child's environment: ours without the bot's settings, among which are its tokens.
+
+    Nor those of a Space: a token that it asked for would be known to nobody.
+    """
+    ours = (PREFIX, "JANUS_SPACE_")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**own, "PYTHONUNBUFFERED": "1"}  # what it said last would be lost when it is killed
 
 
