@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ pytestmark = pytest.mark.timeout(360)  # includes the start of a Space on a busy
 
 ROOT = Path(__file__).parents[1]
 HUB = ROOT / "bot" / "space" / "hub"
+BESIDE = ROOT / "tests" / "servers" / "zero_gpu"
 NOBODY = Caller()
 
 
@@ -310,25 +312,29 @@ async def test_on_ordinary_hardware_it_serves_what_the_space_does(tmp_path: Path
         assert "frame-ancestors 'self' https://huggingface.co" in await frame_policy(app)
 
 
-async def test_without_an_engine_it_says_what_to_do(tmp_path: Path) -> None:
-    script = HUB / "app.py"
+@pytest.mark.skipif(find_spec("torch") is not None, reason="here is torch")
+@pytest.mark.parametrize("zero_gpu", ["", "true"], ids=["ordinary", "ZeroGPU"])
+async def test_without_the_packages_it_says_what_to_do(tmp_path: Path, zero_gpu: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(script)),
+        *(sys.executable, str(HUB / "app.py")),
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "JANUS_SPACE_ENGINE": "none"},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, [BESIDE, ROOT])),
+            "SPACES_ZERO_GPU": zero_gpu,
+        },
         stderr=asyncio.subprocess.PIPE,
     )
     _, said = await process.communicate()
     assert process.returncode == 1
-    assert b"JANUS_SPACE_ENGINE" in said
+    assert b"janus-bot[janus]" in said
     assert b"Traceback" not in said
 
 
 @pytest.mark.slow
 async def test_on_zerogpu_each_call_is_a_process_of_its_own(tmp_path: Path) -> None:
     """With what stands for the package `spaces`."""
-    beside = ROOT / "tests" / "servers" / "zero_gpu"
-    async with running_app(tmp_path, beside, SPACES_ZERO_GPU="true") as app:
+    async with running_app(tmp_path, BESIDE, SPACES_ZERO_GPU="true") as app:
         assert len(await drawn(app)) == 5
         assert "".join(each for each in await responses(app, "hi") if isinstance(each, Text))
         assert "https://huggingface.co" in await frame_policy(app)

@@ -117,7 +117,7 @@ class ZeroEngine:
     """Implements `bot.space.engine.Engine` with one that lives in the GPU's process.
 
     Args:
-        make: makes that one, over weights that are loaded already; called once in each process.
+        make: makes that one; called once in each process, whose first call it belongs to.
         gpu: `spaces.GPU`.
         durations: what to ask for.
     """
@@ -211,17 +211,18 @@ class ZeroEngine:
 
     def _run(self, _asked: int, kind: Kind, arguments: dict[str, Any], sent: Sent) -> Iterator[Any]:
         """In the GPU's process: drain the engine, whose event loop lives for this call."""
-        with asyncio.Runner() as runner:
-            steps = getattr(self._engine(), kind)(**arguments)
-            try:
-                while (step := runner.run(_next(steps))) is not _END:
-                    yield step
-            except BotError as error:
-                yield Refused(error)
-            else:
-                yield Took(sent.seconds)
-            finally:
-                runner.run(steps.aclose())
+        try:
+            with asyncio.Runner() as runner:
+                steps = getattr(self._engine(), kind)(**arguments)
+                try:
+                    while (step := runner.run(_next(steps))) is not _END:
+                        yield step
+                finally:
+                    runner.run(steps.aclose())
+        except BotError as error:
+            yield Refused(error)
+        else:
+            yield Took(sent.seconds)
 
     def _engine(self) -> Engine:
         if self._made is None or self._made[0] != os.getpid():
