@@ -85,7 +85,6 @@ class OwnSpaceProvider(AsyncGeneratorProvider):
             if self._space.life is None:
                 yield Reasoning(Stage.STARTING)
             life, provider = await self._reach()
-            yield Reasoning(Stage.CONNECTING)
             try:
                 stream = provider.create_async_generator(model, messages, **options)
                 async with aclosing(stream) as responses:
