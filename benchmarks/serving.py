@@ -130,7 +130,7 @@ def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
     wishes = Wishes(model=str(options.folder), device=options.device, dtype=options.dtype)
     plan = look(wishes)
     # Room for four drawings at once, even where the plan would let fewer in.
-    roomy = replace(plan, drawing_rows=8 * PICTURES, picture_positions=640)
+    roomy = replace(plan, drawing_rows=8 * PICTURES, picture_positions=CONTEXT + 100)
     shape, bytes_each = read_shape(options.folder), 4 if plan.dtype == "float32" else 2
     more = [
         shape.cache_bytes(each.drawing_rows, each.picture_positions, bytes_each)
@@ -147,6 +147,8 @@ def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
         for requests in (1, 2, 4):
             found[f"requests {requests}"] = _steps(torch, batch, [PICTURES] * requests, rounds)
         found["products"] = _products(torch, batch, 2 * PICTURES, rounds)
+        if options.device.startswith("cuda"):
+            found |= _on_a_card(torch, batch)
         drawer = loop._drawer  # noqa: SLF001 - same
         tokens = torch.zeros(576, dtype=torch.long)
         found["pixels"] = _best(lambda: drawer.draw(tokens), 2)
@@ -212,6 +214,27 @@ def _products(torch: Any, batch: Any, rows: int, rounds: int) -> float:
             torch.cuda.synchronize()
 
     return _best(all_of_them, rounds)
+
+
+def _on_a_card(torch: Any, batch: Any) -> dict[str, float]:
+    """What a step of ten rows moves, what the card copies in a second, what a step allocates."""
+    shape, each = batch.model.shape, batch.model.embedding.element_size()
+    moved = (shape.layer_parameters + shape.picture_head_parameters) * each
+    moved += shape.cache_bytes(2 * PICTURES, CONTEXT, each)
+    source = torch.empty(2**31, dtype=torch.uint8, device=batch.model.embedding.device)
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        target.copy_(source)
+        torch.cuda.synchronize()
+
+    bandwidth = 2 * source.nbytes / _best(copy, 10)
+    del source, target
+    _steps(torch, batch, [PICTURES], 1)
+    before = torch.cuda.memory_stats()["allocation.all.allocated"]
+    _steps(torch, batch, [PICTURES], 16)
+    allocated = torch.cuda.memory_stats()["allocation.all.allocated"] - before
+    return {"moved": moved, "bandwidth": bandwidth, "allocations": allocated / 16 / batch.steps}
 
 
 def _questions(engine: Any, image: Any) -> dict[str, float]:
@@ -431,6 +454,16 @@ def report(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> int
         ),
         Figure("memory beside the plan", abs(engine["memory"] / engine["planned"] - 1), 0.1, "x"),
     ]
+    if "moved" in engine:
+        floor = engine["moved"] / engine["bandwidth"]
+        figures = [
+            Figure("a step, of its bytes over the bandwidth", engine[ten] / floor, 1.35, "x"),
+            Figure("a step of 10 rows, of the reference's", engine[ten] / reference[ten], 0.2, "x"),
+            Figure("throughput at 1, of that at 4", four / 4 / one, 1 / 3, "x"),
+            # A dozen for the group that joins and leaves.
+            Figure("allocations in a step", engine["allocations"], 2, ""),
+            *figures[-2:],
+        ]
     for figure in figures:
         print(figure)
     return verdict(figures)
