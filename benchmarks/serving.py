@@ -224,12 +224,13 @@ def _on_a_card(torch: Any, batch: Any) -> dict[str, float]:
     source = torch.empty(2**31, dtype=torch.uint8, device=batch.model.embedding.device)
     target = torch.empty_like(source)
 
-    def copy() -> None:
+    def copied(source: Any, target: Any) -> None:
         target.copy_(source)
         torch.cuda.synchronize()
 
+    copy = functools.partial(copied, source, target)
     bandwidth = 2 * source.nbytes / _best(copy, 10)
-    del source, target
+    del source, target, copy
     _steps(torch, batch, [PICTURES], 1)
     before = torch.cuda.memory_stats()["allocation.all.allocated"]
     _steps(torch, batch, [PICTURES], 16)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from bot.config.schema import Config, SpaceSection
 from bot.own_space import NAME, OwnSpace
 from bot.provider import Spaces
 from bot.provider.responses import ImageResponse
+from tests.model.running import TinyModel
 
 pytestmark = pytest.mark.timeout(360)
 
@@ -26,7 +26,7 @@ async def drawn(spaces: Spaces) -> list[bytes]:
     return [image.data for image in made.images]
 
 
-async def test_a_model_is_served_and_draws_the_same_after_a_kill(tiny_folder: Path) -> None:
+async def test_a_model_is_served_and_draws_the_same_after_a_kill(tiny_model: TinyModel) -> None:
     """As `[[spaces]] model = FOLDER` does it."""
     started: list[OwnSpace] = []
 
@@ -34,7 +34,7 @@ async def test_a_model_is_served_and_draws_the_same_after_a_kill(tiny_folder: Pa
         started.append(OwnSpace.of_model(model))
         return started[0]
 
-    config = Config(spaces=(SpaceSection(model=str(tiny_folder)),))
+    config = Config(spaces=(SpaceSection(model=str(tiny_model.folder)),))
     async with open_spaces(config, remembered) as spaces:
         first = await drawn(spaces)
         life = await started[0].up()
@@ -43,7 +43,7 @@ async def test_a_model_is_served_and_draws_the_same_after_a_kill(tiny_folder: Pa
         assert await started[0].up() is not life
 
 
-async def test_the_doctor_knows_it(tiny_folder: Path) -> None:
-    finding = await own_space(str(tiny_folder))
+async def test_the_doctor_knows_it(tiny_model: TinyModel) -> None:
+    finding = await own_space(str(tiny_model.folder))
     assert finding.health is Health.GOOD, finding
     assert "5 pictures at a time" in finding.text

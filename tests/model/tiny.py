@@ -64,7 +64,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2) -> JanusConfig:
+def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SIDE) -> JanusConfig:
     """All parts that the real one has, each as narrow as it can be."""
     return JanusConfig(
         text_config=LlamaConfig(
@@ -83,10 +83,10 @@ def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2) -> JanusConfig:
             hidden_size=32,
             num_hidden_layers=1,
             num_attention_heads=2,
-            image_size=SIDE,
+            image_size=side,
             patch_size=PATCH,
             projection_dim=32,
-            num_image_tokens=(SIDE // PATCH) ** 2,
+            num_image_tokens=(side // PATCH) ** 2,
         ),
         vq_config=JanusVQVAEConfig(
             num_embeddings=CODES,
@@ -103,11 +103,13 @@ def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2) -> JanusConfig:
     )
 
 
-def build(folder: Path, *, seed: int = 0, kv_heads: int = 2) -> JanusForConditionalGeneration:
-    """Write a model in transformers' layout, and return it."""
+def build(
+    folder: Path, *, seed: int = 0, kv_heads: int = 2, side: int = SIDE
+) -> JanusForConditionalGeneration:
+    """Write a model in transformers' layout, for pictures of `side` pixels, and return it."""
     words = tokenizer()
     torch.manual_seed(seed)
-    model = JanusForConditionalGeneration(config(words, kv_heads=kv_heads)).eval()
+    model = JanusForConditionalGeneration(config(words, kv_heads=kv_heads, side=side)).eval()
     with torch.no_grad():  # as wide as a trained model's, so that rounding does not decide
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "vqmodel" not in name:
@@ -127,7 +129,7 @@ def build(folder: Path, *, seed: int = 0, kv_heads: int = 2) -> JanusForConditio
         "image_std": [0.5, 0.5, 0.5],
         "min_size": 14,
         "rescale_factor": 1 / 255,
-        "size": {"height": SIDE, "width": SIDE},
+        "size": {"height": side, "width": side},
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
     return model
