@@ -64,13 +64,15 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SIDE) -> JanusConfig:
+def config(
+    words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SIDE, width: int = 32
+) -> JanusConfig:
     """All parts that the real one has, each as narrow as it can be."""
     return JanusConfig(
         text_config=LlamaConfig(
             vocab_size=len(words),
-            hidden_size=32,
-            intermediate_size=64,
+            hidden_size=width,
+            intermediate_size=2 * width,
             num_hidden_layers=2,
             num_attention_heads=2,
             num_key_value_heads=kv_heads,
@@ -85,7 +87,7 @@ def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SID
             num_attention_heads=2,
             image_size=side,
             patch_size=PATCH,
-            projection_dim=32,
+            projection_dim=width,
             num_image_tokens=(side // PATCH) ** 2,
         ),
         vq_config=JanusVQVAEConfig(
@@ -95,8 +97,8 @@ def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SID
             base_channels=32,
             channel_multiplier=[1, 1, 1, 1, 1],
             num_res_blocks=1,
-            projection_dim=32,
-            image_token_embed_dim=32,
+            projection_dim=width,
+            image_token_embed_dim=width,
         ),
         image_token_id=words.convert_tokens_to_ids("<image_placeholder>"),
         tie_word_embeddings=False,
@@ -104,12 +106,14 @@ def config(words: PreTrainedTokenizerFast, *, kv_heads: int = 2, side: int = SID
 
 
 def build(
-    folder: Path, *, seed: int = 0, kv_heads: int = 2, side: int = SIDE
+    folder: Path, *, seed: int = 0, kv_heads: int = 2, side: int = SIDE, width: int = 32
 ) -> JanusForConditionalGeneration:
     """Write a model in transformers' layout, for pictures of `side` pixels, and return it."""
     words = tokenizer()
     torch.manual_seed(seed)
-    model = JanusForConditionalGeneration(config(words, kv_heads=kv_heads, side=side)).eval()
+    model = JanusForConditionalGeneration(
+        config(words, kv_heads=kv_heads, side=side, width=width)
+    ).eval()
     with torch.no_grad():  # as wide as a trained model's, so that rounding does not decide
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "vqmodel" not in name:

@@ -271,13 +271,18 @@ def load(
             | _language_sizes(shape)
         )
         for prefix, (module, part_kind) in parts.items():
-            _fill(module, prefix, files, partial(Tensor.to, device=device, dtype=part_kind))
-        reader = _LanguageReader(files, shape, dtype, partial(Tensor.to, device=device, dtype=kind))
+            _fill(module, prefix, files, _into(device, part_kind))
+        reader = _LanguageReader(files, shape, dtype, _into(device, kind))
         language = reader.read(align, report)
     # The one thing that is in no file.
     places = torch.arange(shape.image_tokens, device=device).expand((1, -1))
     vision.vision_model.embeddings.position_ids = places
     return Weights(language, vision.eval(), drawing.eval(), reader.choice)
+
+
+def _into(device: torch.device, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    """Brings a tensor of a file to its place. Always a copy: nothing may hold on to the file."""
+    return partial(Tensor.to, device=device, dtype=dtype, copy=True)
 
 
 def _named(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
