@@ -79,6 +79,7 @@ ELSEWHERE = {
     "crash.py": "tests/e2e/test_crash.py does the same with fewer kills",
     "flood.py": "tests/test_flood.py does the same with fewer chats",
     "instructions.py": "takes minutes, and needs valgrind; what it compares, provider.py compares",
+    "serving.py": "needs torch; tests/model/test_serving.py runs it with one layer",
     "structure.py": "measures the source; make figures runs it",
 }
 

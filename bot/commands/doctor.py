@@ -179,16 +179,15 @@ async def own_space(model: str, program: tuple[str, ...] = ()) -> Finding:
     try:
         plan = await make_plan(model, program=program)
     except ModelNotServed as error:
-        return Finding(
-            Health.BAD, what, f"{error} Its packages come with pip install 'janus-bot[janus]'."
-        )
+        return Finding(Health.BAD, what, f"is not started: {error}")
     need = f"needs {_gb(plan.memory_needed)}, and {_gb(plan.memory_free)} are free"
     if not plan.fits:
         advice = (
             "Free some memory (a bot that runs already has its model there), set a smaller model "
             'such as "1b", or name a Space with id or url.'
         )
-        return Finding(Health.BAD, what, f"does not fit: {need}. {plan.reason} {advice}")
+        why = " ".join([f"does not fit: {need}.", plan.reason, *plan.alternatives, advice])
+        return Finding(Health.BAD, what, why)
     parts = [f"{plan.model} on {plan.device} in {plan.dtype}, {plan.pictures} pictures at a time"]
     if plan.seconds_per_drawing is not None:
         parts.append(f"about {plan.seconds_per_drawing:.0f} s for a drawing")

@@ -30,7 +30,8 @@ class Plan(BaseModel):
         memory_free: bytes.
         download: bytes that are not on this machine yet.
         seconds_per_drawing: if it can be told.
-        reason: why it is this one; if it does not fit, why not and what would.
+        reason: why it is this one; if it does not fit, why not.
+        alternatives: sentences that say what would fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,6 +46,7 @@ class Plan(BaseModel):
     download: NonNegativeInt
     seconds_per_drawing: float | None
     reason: str
+    alternatives: tuple[str, ...] = ()
 
 
 async def make_plan(

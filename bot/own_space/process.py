@@ -36,9 +36,6 @@ READY = "space ready: "
 MISCONFIGURED, DOES_NOT_FIT = 2, 3
 """Exit codes with which the child says that starting it again is pointless."""
 
-STAND_IN_OPTIONS: tuple[str, ...] = ()
-"""With which `bot.space` serves the stand-in; today it serves nothing else."""
-
 _AS_CHILD = ("--port", "0", "--with-parent")
 
 SILENT_SECONDS = 300.0
@@ -142,7 +139,7 @@ class OwnSpace:
     @classmethod
     def stand_in(cls) -> Self:
         """A Space without a model."""
-        return cls(command(*_AS_CHILD, *STAND_IN_OPTIONS))
+        return cls(command(*_AS_CHILD, "--stand-in"))
 
     async def __aenter__(self) -> Self:
         self._keeping = asyncio.create_task(self._keep(), name="own Space")
