@@ -18,10 +18,11 @@ from transformers import JanusForConditionalGeneration
 from bot.errors import BotError
 from bot.space.engine import Caller
 from bot.space.janus.batch import Batch, Record
-from bot.space.janus.loop import Answer, Drawing, Event, Loop, Pace, Request
+from bot.space.janus.loop import Loop, Pace
 from bot.space.janus.pictures import PictureReader, PixelDrawer
 from bot.space.janus.prompts import Prompts
 from bot.space.janus.remembered import Key, Remembered, key_of
+from bot.space.janus.requests import Answer, Drawing, Event, Request
 from bot.space.janus.shape import Shape, read_shape
 from bot.space.janus.weights import Weights, load
 from tests.model import tiny

@@ -14,7 +14,8 @@ from PIL import Image
 from bot.errors import BotError
 from bot.space.engine import QUEUED, TOKENS, Pictures, Progress
 from bot.space.janus.batch import Batch
-from bot.space.janus.loop import NoMemory, Stopping, in_words, previews
+from bot.space.janus.loop import in_words, previews
+from bot.space.janus.requests import NoMemory, Stopping
 from tests.model.running import Bench, TinyModel, Told, bench, together
 
 RED, BLUE = (Image.new("RGB", (64, 40), colour) for colour in ("red", "blue"))

@@ -18,8 +18,7 @@ def test_measures_the_engine_beside_the_reference() -> None:
     done = subprocess.run(
         [sys.executable, "benchmarks/serving.py", "--layers", "1", "--quick"],
         cwd=root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

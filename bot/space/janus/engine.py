@@ -15,12 +15,13 @@ from PIL import Image
 
 from bot.errors import BotError
 from bot.space.engine import STARTING, Answering, Caller, Drawing, Pictures, Progress
-from bot.space.janus import loop as running
+from bot.space.janus import requests
 from bot.space.janus.batch import Batch, CudaRecorder, PictureRows
-from bot.space.janus.loop import Event, Loop, Pace, Request
+from bot.space.janus.loop import Loop, Pace
 from bot.space.janus.pictures import PictureReader, PixelDrawer
 from bot.space.janus.prompts import Prompts
 from bot.space.janus.remembered import Remembered, key_of
+from bot.space.janus.requests import Event, Request
 from bot.space.janus.shape import Shape, read_shape
 from bot.space.janus.weights import load as load_weights
 
@@ -134,7 +135,7 @@ class Janus:
         with_prompt, without = self._prompts.drawing(prompt, most)
 
         def request(send: Send) -> Request:
-            return running.Drawing(
+            return requests.Drawing(
                 caller, seed, temperature, send, with_prompt, without, float(guidance)
             )
 
@@ -165,7 +166,7 @@ class Janus:
 
         def request(send: Send) -> Request:
             ends = frozenset({self._prompts.end})
-            return running.Answer(
+            return requests.Answer(
                 *(caller, seed, temperature, send, before, pixels, after, key, top_p),
                 ANSWER_TOKENS,
                 ends,
