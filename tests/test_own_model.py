@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +196,7 @@ async def running(*options: str, env: Mapping[str, str]) -> AsyncIterator[Runnin
         await process.wait()
 
 
-async def events(url: str, function: int, data: list[Any]) -> AsyncIterator[dict[str, Any]]:
+async def events(url: str, function: int, data: list[Any]) -> AsyncGenerator[dict[str, Any], None]:
     """What a call is told, until its stream is closed."""
     key = secrets.token_hex(6)
     body = {"data": data, "fn_index": function, "session_hash": key}

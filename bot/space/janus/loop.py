@@ -250,10 +250,12 @@ class Loop:
     def _draw(self, drawing: Drawing) -> Life:
         at_once, finished = self._at_once, list[Image.Image]()
         while len(finished) < PICTURES:
-            count = min(at_once, PICTURES - len(finished))
+            first = len(finished)
+            count = min(at_once, PICTURES - first)
             try:
                 drawn = yield from self._draw_group(drawing, finished, count)
                 for tokens in zip(*drawn, strict=True):
+                    drawing.send(self._finishing(len(finished), first + count))
                     finished.append(self._drawer.draw(self._tokens(tokens)))
                     yield
             except RuntimeError as error:
@@ -324,14 +326,26 @@ class Loop:
                 shown = self._previews(group, done // grid, count)
                 drawing.send(Pictures((*finished, *shown)))
 
-    def _progress(self, finished: int, count: int, done: int, speed: float) -> Progress:
-        """Tokens of all five pictures, and how long they and their pixels may still take."""
+    def _progress(self, first: int, count: int, done: int, speed: float) -> Progress:
+        """Tokens of all five pictures; of `count` from the `first` on, `done` each are drawn."""
         each = self._model.shape.image_tokens
-        later = -(-(PICTURES - finished - count) // count) * each  # steps of the groups to come
-        left = (each - done + later) * self._pace.step
-        left += (PICTURES - finished) * self._model.shape.grid * self._pace.pixel_row
-        what = f"Drawing, {speed:.0f} tokens/s, about {in_words(left)} left"
-        return Progress(finished * each + done * count, PICTURES * each, what, TOKENS)
+        left = in_words(self._seconds_left(first, first + count, each - done))
+        what = f"Drawing, {speed:.0f} tokens/s, about {left} left"
+        return Progress(first * each + done * count, PICTURES * each, what, TOKENS)
+
+    def _finishing(self, place: int, drawn: int) -> Progress:
+        """The tokens of `drawn` pictures are there, and the pixels of one of them are drawn now."""
+        each = self._model.shape.image_tokens
+        left = in_words(self._seconds_left(place, drawn, 0))
+        what = f"Finishing picture {place + 1} of {PICTURES}, about {left} left"
+        return Progress(drawn * each, PICTURES * each, what, TOKENS)
+
+    def _seconds_left(self, finished: int, drawn: int, steps: int) -> float:
+        """For `steps`, for the groups that are not begun, and for all pixels that are missing."""
+        groups = -(-(PICTURES - drawn) // self._at_once)
+        steps += groups * self._model.shape.image_tokens
+        rows = (PICTURES - finished) * self._model.shape.grid
+        return steps * self._pace.step + rows * self._pace.pixel_row
 
     def _previews(self, group: PictureRows, rows: int, count: int) -> list[Image.Image]:
         begun = time.perf_counter()
