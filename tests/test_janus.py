@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -42,6 +42,7 @@ from tests.servers.faulty_space import (
     config,
     event,
     failed,
+    faulty_space,
     gallery,
     only,
     says,
@@ -428,6 +429,100 @@ async def test_called_on_the_class(space: FaultySpace) -> None:
 
     responses = [r async for r in Here.create_async_generator("janus-pro-7b", ["Hello"])]
     assert text_of(responses) == "An answer."
+
+
+async def test_a_picture_beside_a_prompt_is_said(space: FaultySpace) -> None:
+    """It is not sent, which is a warning."""
+    space.script = DRAWN
+    responses = await ask(provider(space), prompt="a fox", media=[PNG])
+    warnings = [r for r in responses if isinstance(r, Reasoning) and r.level == "warning"]
+    assert len(warnings) == 1
+    assert "picture" in warnings[0].note
+
+
+async def test_attributes_of_a_subclass_are_heeded(space: FaultySpace) -> None:
+    """Each of them, and the Referer goes with every request to the Space."""
+
+    class Mine(DeepseekAI_JanusPro7b):
+        api_url = space.url
+        referer = "https://example.org/page"
+        url = "https://example.org"
+        label = "Mine"
+        default_model = "mine"
+        image_models: ClassVar[list[str]] = ["mine-image"]
+        supports_stream = False
+        supports_system_message = False
+        supports_message_history = False
+
+    one = Mine(timeouts=SOON)
+    assert (one.referer, one.url) == (Mine.referer, Mine.url)
+    assert Mine.models == ["janus-pro-7b", "mine-image"]
+    space.script = DRAWN
+    await ask(one, "mine-image", ["a fox"])
+    assert {headers["Referer"] for headers in space.asked("/")} == {Mine.referer}
+    space.script = says(
+        STARTS, event("process_generating", output={"data": ["An"]}), completed("An end."), CLOSE
+    )
+    said = [{"role": "system", "content": "Be brief."}, "earlier", "now"]
+    responses = await ask(one, "mine", said, media=[PNG])
+    assert [each for each in responses if isinstance(each, Text)] == ["An end."]
+    assert space.joined[-1].body["data"][1] == "now"
+    Mine.working = False
+    with pytest.raises(SpaceUnreachable, match="Mine"):
+        await ask(one, "", ["x"])
+
+
+async def test_a_provider_can_be_moved(space: FaultySpace) -> None:
+    """Also after it was made, by setting its attributes."""
+    one = DeepseekAI_JanusPro7b(timeouts=SOON)
+    one.api_url = f"{space.url}/"
+    assert (one.api_url, one.url, one.space) == (space.url, space.url, "")
+    assert one.referer == f"{space.url}?__theme=light"
+    one.referer = "https://example.org/"
+    assert text_of(await ask(one, "", ["x"])) == "An answer."
+    assert space.joined[0].headers["Referer"] == "https://example.org/"
+    one.space = "me/janus"
+    assert (one.api_url, one.name) == ("https://me-janus.hf.space", "me/janus")
+    with pytest.raises(ConfigError):
+        one.api_url = "nonsense"
+
+
+async def test_the_class_keeps_what_it_knows(space: FaultySpace) -> None:
+    """The configuration is read once, until the class is changed."""
+
+    class Here(DeepseekAI_JanusPro7b):
+        api_url = space.url
+
+    for _ in range(2):
+        await asyncio.gather(*(anext(Here.create_async_generator("", ["x"])) for _ in range(2)))
+        responses = [r async for r in Here.create_async_generator("", ["x"])]
+        assert text_of(responses) == "An answer."
+    assert len(space.asked("/config")) == 1
+    async with faulty_space() as other:
+        Here.api_url = other.url
+        assert text_of([r async for r in Here.create_async_generator("", ["x"])]) == "An answer."
+        assert len(other.joined) == 1
+
+
+def test_the_class_outlives_event_loops() -> None:
+    """What is kept belongs to no loop, also after calls had to wait for each other."""
+
+    class Here(DeepseekAI_JanusPro7b):
+        pass
+
+    async def both() -> None:
+        async with faulty_space() as space:
+            Here.default().api_url = space.url
+            streams = [Here.create_async_generator("", ["x"]) for _ in range(3)]
+
+            async def whole(stream: Any) -> list[Any]:
+                return [response async for response in stream]
+
+            for responses in await asyncio.gather(*map(whole, streams)):
+                assert text_of(responses) == "An answer."
+
+    for _ in range(2):
+        asyncio.run(both())
 
 
 def test_import_is_cheap() -> None:

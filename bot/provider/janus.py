@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from types import MethodType
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
-from bot.errors import GenerationFailed, ImageUnreadable, ProviderError
+from bot.errors import GenerationFailed, ImageUnreadable, ProviderError, SpaceUnreachable
 from bot.files import File
 from bot.image import is_accepted_format
+from bot.provider.access import ANYBODY, Caller, SpaceAccess, SpaceTarget
 from bot.provider.errors import network_error
 from bot.provider.gradio.client import GradioClient
 from bot.provider.gradio.config import SpaceConfig
 from bot.provider.gradio.files import download, gallery_paths, image_input
 from bot.provider.gradio.previews import with_previews
 from bot.provider.http import PendingResponse, Timeouts
-from bot.provider.huggingface import (
-    ANYBODY,
-    HF_URL,
-    NOT_UP,
-    UNKNOWN_UUID,
-    Caller,
-    SpaceAccess,
-    SpaceTarget,
-)
+from bot.provider.huggingface import HF_URL, NOT_UP, UNKNOWN_UUID
 from bot.provider.prompt import (
     KNOWN_FUNCTIONS,
     Drawing,
@@ -54,6 +46,11 @@ from bot.provider.yielded import Yielded
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
 
+_HF_PREFIX = "hf_"
+_NO_HF_TOKEN = (
+    f"The api_key is ignored: it is not a token of Hugging Face, which begins with {_HF_PREFIX}."
+)
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -65,23 +62,17 @@ class on_class_or_instance(Generic[_P, _R]):  # noqa: N801 - a decorator, named 
         self._function = function
         self.__doc__ = function.__doc__
 
-    def __get__(self, instance: Any, owner: Callable[[], Any]) -> Callable[_P, _R]:
-        if instance is not None:
-            return MethodType(self._function, instance)
-
-        @functools.wraps(self._function)
-        def on_default(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            return self._function(owner(), *args, **kwargs)
-
-        return on_default
+    def __get__(self, instance: Any, owner: Any) -> Callable[_P, _R]:
+        return MethodType(self._function, owner.default() if instance is None else instance)
 
 
 class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa: N801 - its public name
     """Janus-Pro-7B on the public Space, a duplicate of it, or any Gradio server that is like it.
 
-    The class attributes describe the public Space. A subclass may override `space` or `api_url`,
-    and an instance may be given its own. `run` and `create_async_generator` can be called on the
-    class as well, and then act on an instance with the defaults.
+    The class attributes describe the public Space. A subclass may override any of them, and an
+    instance may be given its own `space` or `api_url`, also later: setting one moves the provider
+    there. `run` and `create_async_generator` can be called on the class as well, and then act on
+    one instance with the defaults, which is kept.
 
     Args:
         space: `owner/name` of a Space; Hugging Face is asked for its address.
@@ -90,8 +81,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             to Spaces there, never to another `api_url`.
         access_token: that a server of your own asks for (`janus-bot space --access-token`). Sent to
             `api_url` only; an `hf_token` goes before it on Hugging Face.
-        session: used for every request and left open. Without one, each call opens its own. For a
-            SOCKS proxy it has to come from `open_session(proxy)`.
+        session: used for every request and left open. Without one, the calls at a time share one
+            of their own. For a SOCKS proxy it has to come from `open_session(proxy)`.
         proxy: `http://`, `https://` or `socks5://` address.
         timeout: seconds that one generation may take, queue time not included; 0 or
             `None` for no limit.
@@ -106,8 +97,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         space: id of the Space; `""` for a server that is not one of Hugging Face's.
         url: page of the Space.
         api_url: root of the Gradio server.
-        referer: sent when joining the queue.
-        working: whether the provider can be used.
+        referer: sent with every request to the Space.
+        working: whether the provider can be used; if not, it refuses.
         supports_stream: text comes piece by piece if the Space sends it so.
         supports_system_message: system messages become part of the question.
         supports_message_history: so do earlier messages, the newest first, as far as they fit.
@@ -134,6 +125,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
     image_models: ClassVar[list[str]] = [default_image_model]
     vision_models: ClassVar[list[str]] = [default_vision_model]
     models: ClassVar[list[str]] = vision_models + image_models
+    _default: ClassVar[tuple[tuple[str, ...], Any] | None] = None
 
     def __init__(  # noqa: PLR0913 - all by name, all optional
         self,
@@ -148,21 +140,71 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         timeouts: Timeouts | None = None,
         hf_url: str = HF_URL,
     ) -> None:
-        space, api_url = self._located(space or "", api_url or "", hf_url)
-        self._access = SpaceAccess(
+        cls = type(self)
+        self._hf_url = hf_url
+        self._referer = "" if cls.referer == _USUAL_REFERER else cls.referer
+        self._page = "" if cls.url == _USUAL_PAGE else cls.url
+        limits = replace(timeouts or Timeouts(), generation=timeout or float("inf"))
+
+        # Not a `partial`: that one shows its arguments, among which are tokens.
+        def connect(space: str, api_url: str, referer: str) -> SpaceAccess:
+            return SpaceAccess(
+                space=space,
+                api_url=api_url,
+                referer=referer,
+                hf_url=hf_url,
+                hf_token=hf_token or "",
+                access_token=access_token or "",
+                session=session,
+                proxy=proxy,
+                timeouts=limits,
+            )
+
+        self._connect = connect
+        self._move(space or "", api_url or "")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        match name:
+            case "space":
+                self._move(value, "")
+            case "api_url":
+                self._move("", value)
+            case "referer":
+                self._referer = value
+                self._move(*self._moved_to)
+            case "url":
+                self._page = vars(self)["url"] = value
+            case _:
+                super().__setattr__(name, value)
+
+    def _move(self, space: str, api_url: str) -> None:
+        """Point at this Space or server, or at the class's own for `""`."""
+        self._moved_to = space, api_url
+        space, api_url = self._located(space, api_url, self._hf_url)
+        self._access = access = self._connect(space, api_url, self._referer)
+        page = f"{access.hf_url}/spaces/{space}" if space else access.api_url
+        vars(self).update(
             space=space,
-            api_url=api_url,
-            hf_url=hf_url,
-            hf_token=hf_token or "",
-            access_token=access_token or "",
-            session=session,
-            proxy=proxy,
-            timeouts=replace(timeouts or Timeouts(), generation=timeout or float("inf")),
+            api_url=access.api_url,
+            referer=self._referer or f"{access.api_url}?__theme=light",
+            url=self._page or page,
         )
-        self.space = space
-        self.api_url = self._access.api_url
-        self.referer = f"{self.api_url}?__theme=light"
-        self.url = f"{self._access.hf_url}/spaces/{space}" if space else self.api_url
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "models" not in vars(cls):
+            cls.models = list(dict.fromkeys([*cls.vision_models, *cls.image_models]))
+
+    @classmethod
+    def default(cls) -> Self:
+        """The instance that the class acts on; another one once the class was changed."""
+        described = (cls.space, cls.api_url, cls.referer, cls.url)
+        kept = vars(cls).get("_default")
+        if kept is None or kept[0] != described:
+            kept = described, cls()
+            cls._default = kept
+        instance: Self = kept[1]
+        return instance
 
     @classmethod
     def _located(cls, space: str, api_url: str, hf_url: str) -> tuple[str, str]:
@@ -310,20 +352,22 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         if unknown:
             raise TypeError(f"unknown options: {', '.join(sorted(unknown))}")
         key = (api_key or "").strip()
-        token = key if key.startswith("hf_") else ""  # other keys mean nothing here
+        token = key if key.startswith(_HF_PREFIX) else ""
         caller = Caller(proxy, cookies, token) if proxy or cookies or token else ANYBODY
         if zerogpu_uuid and zerogpu_uuid != UNKNOWN_UUID:
             conversation = replace(conversation or JsonConversation(), zerogpu_uuid=zerogpu_uuid)
         given = Options(model, messages, media, prompt, seed, guidance, temperature, top_p)
+        ignored = (_NO_HF_TOKEN,) if key and not token else ()
         return self._answer(
-            given, caller, conversation, tell=return_conversation, previews=previews
+            given, caller, conversation, ignored, tell=return_conversation, previews=previews
         )
 
-    async def _answer(  # noqa: C901 - one turn, from its first word to its last
+    async def _answer(  # noqa: C901, PLR0912 - one turn, from its first word to its last
         self,
         given: Options,
         caller: Caller,
         before: JsonConversation | None,
+        ignored: Sequence[str],
         *,
         tell: bool,
         previews: bool,
@@ -334,11 +378,19 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         configuration was read: if that has changed, and no part of the answer was yielded yet, it
         is asked once more.
         """
-        draws = self.get_model(given.model) in self.image_models
-        request = make_request(given, draws=draws)
+        if not self.working:
+            raise SpaceUnreachable(f"{self.label} is marked as not working.")
+        draws = self.get_model(given.model) in {*self.image_models, self.default_image_model}
+        request = make_request(
+            given,
+            draws=draws,
+            system=self.supports_system_message,
+            history=self.supports_message_history,
+        )
         async with self._access.reach(caller) as target:
             conversation = await self._access.conversation(target, caller, before)
-            for first in (*((conversation,) if tell else ()), *request.notes):
+            told: Sequence[Response] = (conversation,) if tell else ()
+            for first in (*told, *request.notes, *_warnings(ignored, target, caller)):
                 yield first
             client, headers = target.client, self._access.join_headers(target, conversation)
             failed: ProviderError | None = None
@@ -354,7 +406,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 else:
                     if failed is not None and config == known:
                         raise failed
-                yielded = Yielded(isinstance(request, Drawing))
+                yielded = Yielded(isinstance(request, Drawing), streams=self.supports_stream)
                 try:
                     function = config.function(request.function)
                     picture = request.picture and await image_input(client, config, request.picture)
@@ -415,6 +467,21 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             for name in KNOWN_FUNCTIONS:
                 config.function(name)
             return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
+
+
+_USUAL_REFERER, _USUAL_PAGE = DeepseekAI_JanusPro7b.referer, DeepseekAI_JanusPro7b.url
+"""The class's own; any others were set on purpose."""
+
+
+def _warnings(ignored: Sequence[str], target: SpaceTarget, caller: Caller) -> Iterator[Reasoning]:
+    """What of the caller's is not used, and why."""
+    yield from (Reasoning(Stage.CONNECTING, note=why, level="warning") for why in ignored)
+    if target.hub is None:
+        for what, given in (("api_key", caller.hf_token), ("cookies", caller.cookies)):
+            if given:
+                host = target.client.http.host
+                note = f"The {what} given for Hugging Face is not used: {host} is not its host."
+                yield Reasoning(Stage.CONNECTING, note=note, level="warning")
 
 
 async def _wake(

@@ -103,16 +103,17 @@ class Drawing:
         seed: 0 to `MAX_SEED`.
         guidance: 1.0 to 10.0.
         temperature: above 0.0, to 1.0.
+        notes: what there is to say before anything is sent.
     """
 
     function: ClassVar[str] = GENERATE.name
     picture: ClassVar[None] = None
-    notes: ClassVar[Sequence[Reasoning]] = (Reasoning(Stage.CONNECTING),)
 
     prompt: str
     seed: int
     guidance: float = GUIDANCE
     temperature: float = IMAGE_TEMPERATURE
+    notes: Sequence[Reasoning] = (Reasoning(Stage.CONNECTING),)
 
     def inputs(self, _picture: Any = None) -> list[Any]:
         return [self.prompt, self.seed, self.guidance, self.temperature]
@@ -150,7 +151,9 @@ class Options:
     top_p: float | None
 
 
-def make_request(given: Options, *, draws: bool) -> Request:
+def make_request(
+    given: Options, *, draws: bool, system: bool = True, history: bool = True
+) -> Request:
     """Decide what is asked.
 
     A prompt makes pictures; so does a model that draws, unless there is a picture to ask about.
@@ -158,12 +161,14 @@ def make_request(given: Options, *, draws: bool) -> Request:
     Args:
         given: by the caller.
         draws: whether the model is one that makes pictures.
+        system: whether system messages count.
+        history: whether messages before the last one count.
 
     Raises:
         BadInput: nothing is asked, or a value is not a number.
         ImageError: the picture cannot be read.
     """
-    read = parse_messages(given.messages)
+    read = _heeded(parse_messages(given.messages), system=system, history=history)
     media = given.media or [picture for message in read for picture in message.pictures]
     try:
         seed = secrets.randbelow(MAX_SEED + 1) if given.seed is None else int(given.seed)
@@ -175,11 +180,16 @@ def make_request(given: Options, *, draws: bool) -> Request:
         words = said[-1] if given.prompt is None else harmless(given.prompt.strip())
         if not words:
             raise BadInput("Say what to draw.")
+        notes = [Reasoning(Stage.CONNECTING)]
+        if media:
+            warning = "The Space draws from words alone; the picture given with them is not sent."
+            notes.append(Reasoning(Stage.CONNECTING, note=warning, level="warning"))
         return Drawing(
             shorten(words, MAX_TOKENS),
             seed,
             _within("guidance", given.guidance, GUIDANCE, 1.0, 10.0),
             _within("temperature", given.temperature, IMAGE_TEMPERATURE, 0.01, 1.0),
+            notes=notes,
         )
     if not read and not media:
         raise BadInput("There is nothing to answer.")
@@ -199,6 +209,15 @@ def make_request(given: Options, *, draws: bool) -> Request:
         _within("temperature", given.temperature, TEMPERATURE, 0.0, 1.0),
         notes=notes,
     )
+
+
+def _heeded(messages: list[ParsedMessage], *, system: bool, history: bool) -> list[ParsedMessage]:
+    """The messages that count; the last one always does."""
+    return [
+        message
+        for number, message in enumerate(messages, start=1)
+        if number == len(messages) or (system if message.role == "system" else history)
+    ]
 
 
 def _within(name: str, given: Any, default: float, low: float, high: float) -> float:

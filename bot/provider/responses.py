@@ -156,8 +156,10 @@ class JsonConversation:
         session_hash: names the newest request to the Space's queue; `""` before the first.
         zerogpu_uuid: id of this client on ZeroGPU Spaces; `""` if unknown.
         zerogpu_token: short-lived JWT for ZeroGPU Spaces; `""` if there is none.
-        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none.
-        space: id of the Space that `zerogpu_token` is for; no other one may see it.
+        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none, or if that is
+            not known.
+        space: id of the Space that `zerogpu_token` is for, and no other one may see it; `""` for
+            the one that is asked with this conversation.
     """
 
     VERSION: ClassVar[int] = 1
@@ -174,9 +176,10 @@ class JsonConversation:
         return ""
 
     def token_at(self, now: float | None = None) -> str:
-        """The ZeroGPU token if it is still good at `now` (Unix seconds), else `""`."""
+        """The ZeroGPU token unless it is known to be over at `now` (Unix seconds), else `""`."""
         moment = time.time() if now is None else now
-        return self.zerogpu_token if moment < self.token_expires else ""
+        over = self.token_expires and moment >= self.token_expires
+        return "" if over else self.zerogpu_token
 
     def without_secrets(self) -> Self:
         """The same conversation without its token, for exports."""
@@ -228,6 +231,12 @@ class ProviderModelMixin:
     models: ClassVar[list[str]] = []
 
     @classmethod
+    def defaults(cls) -> list[str]:
+        """The models that are taken where none is named; a subclass may name others."""
+        names = ("default_model", "default_image_model", "default_vision_model")
+        return [name for each in names if (name := getattr(cls, each, ""))]
+
+    @classmethod
     def get_model(cls, model: str) -> str:
         """`model` if there is such a one, and the default for `""`.
 
@@ -236,6 +245,6 @@ class ProviderModelMixin:
         """
         if not model:
             return cls.default_model
-        if model not in cls.models:
+        if model not in {*cls.models, *cls.defaults()}:
             raise BadInput(f"There is no model {model!r} here; there are {', '.join(cls.models)}.")
         return model

@@ -46,12 +46,14 @@ class Yielded:
 
     Attributes:
         draws: whether pictures are made, and so no text is yielded.
+        streams: whether text is yielded before it is complete.
         data: the newest value of each output.
         text: what was yielded of the answer; once there is any, it cannot be begun again.
         last: the newest step that was yielded.
     """
 
     draws: bool
+    streams: bool = True
     data: list[Any] = field(default_factory=list)
     text: str = ""
     last: Reasoning | None = None
@@ -65,7 +67,10 @@ class Yielded:
         match event:
             case Generating(data=data) | Completed(data=data):
                 self.data = data
-                return None if self.draws else self._added(final=isinstance(event, Completed))
+                final = isinstance(event, Completed)
+                if self.draws or not (final or self.streams):
+                    return None
+                return self._added(final=final)
             case Estimation(rank=rank, queue_size=size, eta=eta):
                 step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
             case ProcessStarts(eta=eta):

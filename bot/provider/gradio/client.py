@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
@@ -78,14 +78,20 @@ class ConfigCache:
         config: what was read last; `None` before that.
         prefix: in front of every path but `/config`, as the configuration says.
         good_until: when to read it again, in seconds of `time.monotonic`.
-        reading: held meanwhile.
     """
 
     known: Mapping[str, Function]
     config: SpaceConfig | None = None
     prefix: str = ""
     good_until: float = 0.0
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _reading: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    def reading(self) -> asyncio.Lock:
+        """To be held while it is read; of the running loop, as there may be one after another."""
+        loop = asyncio.get_running_loop()
+        if self._reading is None or self._reading[0] is not loop:
+            self._reading = loop, asyncio.Lock()
+        return self._reading[1]
 
     def forget(self) -> None:
         """Make the next call read it again."""
@@ -112,7 +118,9 @@ class GradioClient:
             ProviderError: the server refuses to say.
         """
         cache = self.cache
-        async with cache.reading:
+        if cache.config is not None and time.monotonic() < cache.good_until:
+            return cache.config
+        async with cache.reading():
             if cache.config is not None and time.monotonic() < cache.good_until:
                 return cache.config
             # Not under the prefix: this is where one learns of it.

@@ -1,0 +1,291 @@
+"""The way to one Space: its address, sessions, credentials, and who may see which of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import aiohttp
+from yarl import URL
+
+from bot.errors import ConfigError, SpaceUnreachable
+from bot.hosts import is_hugging_face
+from bot.provider.gradio.client import ConfigCache, GradioClient
+from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
+from bot.provider.huggingface import HF_URL, Hub, get_zerogpu_token, space_url, token_expires
+from bot.provider.prompt import KNOWN_FUNCTIONS
+from bot.provider.responses import JsonConversation
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What one caller brings along in place of the provider's own settings.
+
+    Attributes:
+        proxy: HTTP or SOCKS proxy.
+        cookies: of huggingface.co.
+        hf_token: token of a Hugging Face account.
+    """
+
+    proxy: str | None = None
+    cookies: Mapping[str, str] | None = field(default=None, repr=False)
+    hf_token: str = field(default="", repr=False)
+
+
+ANYBODY = Caller()
+"""A caller who brings nothing along."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceTarget:
+    """A Space as one caller reaches it.
+
+    Attributes:
+        client: of its Gradio server.
+        hub: what Hugging Face knows of it; `None` for a server elsewhere.
+    """
+
+    client: GradioClient
+    hub: Hub | None
+
+
+class SpaceAccess:
+    """The way to one Space.
+
+    Args:
+        space: `owner/name`, or `""` if only the address is known.
+        api_url: root of the Gradio server; `""` to ask the Hub for it.
+        referer: sent with every request to the Space; `""` for its own page.
+        hf_url: root of the Hub. One other than Hugging Face's is believed about where its own
+            Spaces are.
+        hf_token: sent to the Hub and to Spaces there, and nowhere else.
+        access_token: sent to `api_url` and nowhere else, unless it is a Space of the Hub that is
+            known by its id, or there is an `hf_token` for it.
+        session: used and left open; `None` to open one for the calls that overlap.
+        proxy: HTTP or SOCKS proxy.
+        timeouts: see there.
+
+    Raises:
+        ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
+
+    Attributes:
+        name: what recipes and reports call this Space: its id, or its address.
+        api_url: without a user or a password.
+    """
+
+    def __init__(  # noqa: PLR0913 - all of it is one Space's
+        self,
+        *,
+        space: str,
+        api_url: str,
+        referer: str = "",
+        hf_url: str = HF_URL,
+        hf_token: str = "",
+        access_token: str = "",
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        timeouts: Timeouts,
+    ) -> None:
+        self.space = space
+        self.hf_url = _root(hf_url)
+        # An address may hold a user and a password, which are for its server and for nobody else.
+        self._base = _root(api_url or space_url(space))
+        self.api_url = str(URL(self._base).with_user(None)).rstrip("/")
+        self.name = space or self.api_url
+        self._referer = referer
+        self._ask_hub = not api_url
+        self._on_hub = is_hugging_face(self._base)
+        self._hf_token = hf_token.strip()
+        self._access_token = "" if self._on_hub and space else access_token.strip()
+        self._session = session
+        self._proxy = proxy or None
+        self._timeouts = timeouts
+        self._cache = ConfigCache(KNOWN_FUNCTIONS)
+        self._own = _SharedSession(self._proxy)
+        # The way that nearly all calls take; there is none before the Hub has told the address.
+        self._usual: SpaceTarget | None = None
+        if session is not None and not self._ask_hub:
+            self._usual = self._target(ANYBODY, session)
+
+    def reach(
+        self, caller: Caller, session: aiohttp.ClientSession | None = None
+    ) -> AbstractAsyncContextManager[SpaceTarget]:
+        """The Space as this caller reaches it, for one call.
+
+        Args:
+            caller: see there.
+            session: used and left open, in place of the shared one. With neither, a session is
+                opened, which calls at the same time share.
+
+        Raises:
+            SpaceNotFound: on entering; there is no such Space.
+        """
+        if self._usual and caller is ANYBODY and session in {None, self._session}:
+            return nullcontext(self._usual)
+        return self._reached(caller, session)
+
+    @asynccontextmanager
+    async def _reached(
+        self, caller: Caller, session: aiohttp.ClientSession | None
+    ) -> AsyncIterator[SpaceTarget]:
+        # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
+        other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
+        shared = session or (None if other else self._session)
+        opened: AbstractAsyncContextManager[aiohttp.ClientSession]
+        if shared is not None:
+            opened = nullcontext(shared)
+        elif other:
+            opened = open_session(caller.proxy)
+        else:
+            opened = self._own.use()
+        async with opened as used:
+            target = self._target(caller, used)
+            if self._ask_hub and target.hub is not None:
+                await self._ask(target.hub)
+                target = self._target(caller, used)
+            if caller is ANYBODY and used is self._session and not self._ask_hub:
+                self._usual = target
+            yield target
+
+    def _target(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
+        proxy = caller.proxy or self._proxy
+        proxy = None if is_socks(proxy) else proxy
+        token = caller.hf_token or self._hf_token
+        to_hub = _bearer(token) if self._on_hub else {}
+        connect = partial(HttpClient, session, proxy=proxy, timeouts=self._timeouts)
+        hub: Hub | None = None
+        if self._on_hub:
+            http = connect(self.hf_url, headers=to_hub)
+            hub = Hub(http, self.space, URL(self.api_url).host or "")
+        credentials = to_hub or _bearer(self._access_token)
+        referer = self._referer or f"{self.api_url}?__theme=light"
+        space = connect(self._base, headers={**credentials, "Referer": referer})
+        return SpaceTarget(GradioClient(space, self._cache), hub)
+
+    async def _ask(self, hub: Hub) -> None:
+        """Ask the Hub where the Space is; once it has answered, never again."""
+        try:
+            address = await hub.address()
+        except SpaceUnreachable:
+            return  # the usual address, for now
+        self._ask_hub = False
+        if is_hugging_face(address) or self.hf_url != HF_URL:
+            self._base = self.api_url = address
+            self._on_hub = True
+
+    async def conversation(
+        self, target: SpaceTarget, caller: Caller, before: JsonConversation | None
+    ) -> JsonConversation:
+        """The conversation for a new request, with tokens if the Space is one that knows them.
+
+        Args:
+            target: from `reach`.
+            caller: the same as there.
+            before: of an earlier call, if there was one.
+        """
+        session_hash = secrets.token_hex(8)
+        if target.hub is None or not self.space or caller.hf_token or self._hf_token:
+            # No ZeroGPU there, or the account of the token is known by the token.
+            if before is None:
+                return JsonConversation(session_hash)
+            return replace(before, session_hash=session_hash)
+        http = target.client.http
+        uuid, token = await get_zerogpu_token(
+            self.space,
+            http.session,
+            before,
+            caller.cookies,
+            proxy=http.proxy,
+            hf_url=self.hf_url,
+        )
+        if before and token == before.zerogpu_token:
+            expires = before.token_expires
+        else:
+            expires = token_expires(token)
+        return JsonConversation(session_hash, uuid, token, expires, self.space)
+
+    def join_headers(self, target: SpaceTarget, conversation: JsonConversation) -> dict[str, str]:
+        """The ZeroGPU tokens, which belong to joining the queue, of the Space that they are for.
+
+        They go to Hugging Face's hosts and to a server that was given as that Space; a conversation
+        that names no Space is of the one that is asked.
+        """
+        if target.hub is None and not self.space:
+            return {}
+        if conversation.space not in {"", self.space} and not self._is_at(conversation.space):
+            return {}
+        headers = {}
+        if token := conversation.token_at():
+            headers["x-zerogpu-token"] = token
+        if conversation.zerogpu_uuid:
+            headers["x-zerogpu-uuid"] = conversation.zerogpu_uuid
+        return headers
+
+    def _is_at(self, space: str) -> bool:
+        """Whether the address of this Space is the usual one of `space`."""
+        return not self.space and self.api_url == space_url(space)
+
+
+class _SharedSession:
+    """A session for the calls that overlap: opened by the first of them, closed by the last.
+
+    So none is left open when nobody calls any more, in whichever event loop that was.
+    """
+
+    def __init__(self, proxy: str | None) -> None:
+        self._proxy = proxy
+        self._open: dict[asyncio.AbstractEventLoop, _Opened] = {}
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """The session, for one call."""
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            opened = self._open.get(loop)
+            if opened is None:
+                session = await stack.enter_async_context(open_session(self._proxy))
+                opened = self._open[loop] = _Opened(session, stack.pop_all())
+            opened.users += 1
+            try:
+                yield opened.session
+            finally:
+                opened.users -= 1
+                if not opened.users:
+                    del self._open[loop]
+                    await opened.stack.aclose()
+
+
+@dataclass(slots=True)
+class _Opened:
+    session: aiohttp.ClientSession
+    stack: AsyncExitStack
+    users: int = 0
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _root(url: str) -> str:
+    """The address without a slash at its end.
+
+    Raises:
+        ConfigError: it is not the address of a web server.
+    """
+    shown = url.rpartition("@")[2]  # there may be a password before it
+    try:
+        address = URL(url)
+    except ValueError:
+        raise ConfigError(f"{shown!r} is not an address.") from None
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise ConfigError(f"{shown!r} does not begin with http:// or https:// and a name.")
+    return str(address).rstrip("/")
