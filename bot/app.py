@@ -102,7 +102,9 @@ class App:
             async with AsyncExitStack() as stack:
                 storage = await stack.enter_async_context(open_storage(config))
                 worker = await stack.enter_async_context(PictureWorker())
-                spaces = await stack.enter_async_context(open_spaces(config, self._own_space))
+                spaces = await stack.enter_async_context(
+                    open_spaces(config, self._own_space, shows_addresses=False)
+                )
                 catalogue = Catalogue()
                 await self._build_adapters(stack, Transcripts(storage), catalogue)
                 services = Services(

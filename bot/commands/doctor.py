@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bot.builders import chat_adapters, database_location, has_platform, open_spaces, open_storage
 from bot.config import Config
-from bot.errors import AdapterError, ModelNotServed, StorageError
+from bot.errors import AdapterError, ModelNotServed, ProviderError, StorageError
 from bot.i18n import Catalogue
 from bot.own_space import NAME
 from bot.own_space.plan import make_plan
@@ -161,11 +161,18 @@ async def look_around(
 
 async def _spaces(spaces: Spaces) -> list[Finding]:
     return [
-        Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
-        if problem is None
-        else Finding(Health.BAD, f"Space {name}", str(problem))
-        for name, problem in await spaces.check()
+        Finding(Health.BAD, f"Space {name}", str(found))
+        if isinstance(found, ProviderError)
+        else Finding(Health.GOOD, f"Space {name}", _functions(found))
+        for name, found in await spaces.examine()
     ]
+
+
+def _functions(checked: str) -> str:
+    """What a Space is, and which of its inputs takes what."""
+    version, *functions = checked.splitlines() or [""]
+    told = ", ".join(filter(None, [version, *functions]))
+    return f"answers, and has both functions{told and ': '}{told}"
 
 
 async def own_space(model: str, program: tuple[str, ...] = ()) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -13,17 +13,20 @@ from contextlib import (
 )
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 from yarl import URL
 
-from bot.errors import ConfigError, SpaceUnreachable
+from bot.errors import ConfigError, ProviderError, SpaceUnreachable
 from bot.hosts import is_hugging_face
+from bot.provider.cookies import Cookies
 from bot.provider.gradio.client import ConfigCache, GradioClient
 from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
 from bot.provider.huggingface import HF_URL, Hub, get_zerogpu_token, space_url, token_expires
 from bot.provider.prompt import KNOWN_FUNCTIONS
 from bot.provider.responses import JsonConversation
+from bot.redaction import Redactor, secret_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Caller:
 ANYBODY = Caller()
 """A caller who brings nothing along."""
 
+_API_KEY = "the api_key of this call"
+_HF_TOKEN_KEY = "hf_token of this Space, under [[spaces]]"  # noqa: S105 - its name
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceTarget:
@@ -56,6 +62,11 @@ class SpaceTarget:
 
     client: GradioClient
     hub: Hub | None
+
+    def for_call(self) -> SpaceTarget:
+        """The same, with cookies of one call."""
+        http = self.client.http.for_call()
+        return SpaceTarget(GradioClient(http, self.client.cache), self.hub)
 
 
 class SpaceAccess:
@@ -73,13 +84,17 @@ class SpaceAccess:
         session: used and left open; `None` to open one for the calls that overlap.
         proxy: HTTP or SOCKS proxy.
         timeouts: see there.
+        ca_file: of an authority to trust beside the usual ones, in sessions that are opened here.
+        name: what people are told in place of the id or the address.
+        shows_address: errors tell the address of a server that has no id; without it, its name.
 
     Raises:
         ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
 
     Attributes:
-        name: what recipes and reports call this Space: its id, or its address.
+        name: what recipes and reports call this Space: as given, its id, or its address.
         api_url: without a user or a password.
+        redact: takes its credentials out of what it says.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one Space's
@@ -94,13 +109,17 @@ class SpaceAccess:
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         timeouts: Timeouts,
+        ca_file: str | Path | None = None,
+        name: str = "",
+        shows_address: bool = True,
     ) -> None:
         self.space = space
         self.hf_url = _root(hf_url)
         # An address may hold a user and a password, which are for its server and for nobody else.
         self._base = _root(api_url or space_url(space))
         self.api_url = str(URL(self._base).with_user(None)).rstrip("/")
-        self.name = space or self.api_url
+        self.name = name or space or self.api_url
+        self._label = "" if shows_address else self.name
         self._referer = referer
         self._ask_hub = not api_url
         self._on_hub = is_hugging_face(self._base)
@@ -110,7 +129,11 @@ class SpaceAccess:
         self._proxy = proxy or None
         self._timeouts = timeouts
         self._cache = ConfigCache(KNOWN_FUNCTIONS)
-        self._own = _SharedSession(self._proxy)
+        self._cookies = Cookies()
+        self._open_session = partial(open_session, ca_file=ca_file)
+        self._own = _SharedSession(partial(self._open_session, self._proxy))
+        self._secrets = (self._hf_token, self._access_token, self._base, proxy or "")
+        self.redact = self._redactor(ANYBODY)
         # The way that nearly all calls take; there is none before the Hub has told the address.
         self._usual: SpaceTarget | None = None
         if session is not None and not self._ask_hub:
@@ -130,7 +153,7 @@ class SpaceAccess:
             SpaceNotFound: on entering; there is no such Space.
         """
         if self._usual and caller is ANYBODY and session in {None, self._session}:
-            return nullcontext(self._usual)
+            return nullcontext(self._usual.for_call())
         return self._reached(caller, session)
 
     @asynccontextmanager
@@ -144,7 +167,7 @@ class SpaceAccess:
         if shared is not None:
             opened = nullcontext(shared)
         elif other:
-            opened = open_session(caller.proxy)
+            opened = self._open_session(caller.proxy)
         else:
             opened = self._own.use()
         async with opened as used:
@@ -154,7 +177,7 @@ class SpaceAccess:
                 target = self._target(caller, used)
             if caller is ANYBODY and used is self._session and not self._ask_hub:
                 self._usual = target
-            yield target
+            yield target.for_call()
 
     def _target(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
         proxy = caller.proxy or self._proxy
@@ -165,10 +188,17 @@ class SpaceAccess:
         hub: Hub | None = None
         if self._on_hub:
             http = connect(self.hf_url, headers=to_hub)
-            hub = Hub(http, self.space, URL(self.api_url).host or "")
+            key = _API_KEY if caller.hf_token else (_HF_TOKEN_KEY if token else "")
+            hub = Hub(http, self.space, URL(self.api_url).host or "", key)
         credentials = to_hub or _bearer(self._access_token)
         referer = self._referer or f"{self.api_url}?__theme=light"
-        space = connect(self._base, headers={**credentials, "Referer": referer})
+        space = connect(
+            self._cache.base or self._base,
+            headers={**credentials, "Referer": referer},
+            name=self._label,
+            # Another caller's would tell the server that it is this one.
+            cookies=self._cookies if caller is ANYBODY else Cookies(),
+        )
         return SpaceTarget(GradioClient(space, self._cache), hub)
 
     async def _ask(self, hub: Hub) -> None:
@@ -178,9 +208,45 @@ class SpaceAccess:
         except SpaceUnreachable:
             return  # the usual address, for now
         self._ask_hub = False
-        if is_hugging_face(address) or self.hf_url != HF_URL:
-            self._base = self.api_url = address
-            self._on_hub = True
+        self._take(hub, address)
+
+    def _take(self, hub: Hub, address: str) -> bool:
+        """Use what the Hub says of the Space; whether it has moved."""
+        self.space = hub.space
+        moved = address != self._base
+        if not moved or not (is_hugging_face(address) or self.hf_url != HF_URL):
+            return False
+        self._base = self.api_url = address
+        self._on_hub = True
+        self._cache.base = ""
+        self._usual = None
+        return True
+
+    async def found_again(self, target: SpaceTarget) -> bool:
+        """Ask the Hub for a Space that does not answer; whether it has another address by now.
+
+        Args:
+            target: asks there from then on.
+        """
+        if target.hub is None or not self.space:
+            return False
+        try:
+            address = await target.hub.address()
+        except ProviderError:
+            return False
+        if moved := self._take(target.hub, address):
+            target.client.cache.forget()
+            target.client.http.move(address)
+        return moved
+
+    def redactor(self, caller: Caller) -> Redactor:
+        """Takes this Space's credentials, and the caller's, out of what the Space says."""
+        return self.redact if caller is ANYBODY else self._redactor(caller)
+
+    def _redactor(self, caller: Caller) -> Redactor:
+        cookies = (caller.cookies or {}).values()
+        given = (caller.hf_token, caller.proxy or "", *cookies)
+        return Redactor(part for each in (*self._secrets, *given) for part in secret_parts(each))
 
     async def conversation(
         self, target: SpaceTarget, caller: Caller, before: JsonConversation | None
@@ -241,8 +307,10 @@ class _SharedSession:
     So none is left open when nobody calls any more, in whichever event loop that was.
     """
 
-    def __init__(self, proxy: str | None) -> None:
-        self._proxy = proxy
+    def __init__(
+        self, opens: Callable[[], AbstractAsyncContextManager[aiohttp.ClientSession]]
+    ) -> None:
+        self._opens = opens
         self._open: dict[asyncio.AbstractEventLoop, _Opened] = {}
 
     @asynccontextmanager
@@ -252,7 +320,7 @@ class _SharedSession:
         async with AsyncExitStack() as stack:
             opened = self._open.get(loop)
             if opened is None:
-                session = await stack.enter_async_context(open_session(self._proxy))
+                session = await stack.enter_async_context(self._opens())
                 opened = self._open[loop] = _Opened(session, stack.pop_all())
             opened.users += 1
             try:

@@ -16,9 +16,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import aiohttp
+from yarl import URL
 
 from bot.errors import (
     ProviderError,
@@ -29,8 +30,8 @@ from bot.errors import (
     SpacePaused,
     SpaceUnreachable,
 )
-from bot.provider.errors import plain_text
-from bot.provider.http import HttpClient
+from bot.provider.errors import credentials_refused, plain_text, redirected
+from bot.provider.http import REDIRECTS, Answer, HttpClient
 from bot.provider.json import parse_json
 from bot.provider.responses import JsonConversation, Reasoning, Stage
 
@@ -51,6 +52,8 @@ _MAX_PAGE_BYTES = 8 * 1024 * 1024
 _JWT = re.compile(r"[\w.~+/=-]+", re.ASCII)
 _TOKEN_ON_PAGE = re.compile(rf'"token":"({_JWT.pattern})"', re.ASCII)
 _UUID_ON_PAGE = re.compile(r'"sessionUuid":"([\w-]+)"', re.ASCII)
+_SPACE_PATH = re.compile(r"/api/spaces/([\w.%-]+/[\w.%-]+)", re.ASCII)
+_MAX_REDIRECTS = 3
 _ADDRESS = re.compile(r"https?://[\w.-]+(:\d{1,5})?/?", re.ASCII)
 
 _ASLEEP = frozenset({"SLEEPING", "STOPPED"})
@@ -79,11 +82,17 @@ class Hub:
         http: to the Hub, with the operator's token if there is one.
         space: `owner/name`, or `""` if only its address is known.
         host: name of its server, whose first part stands for an unknown `space`.
+        key: where the token comes from, for people; `""` if there is none.
+
+    Attributes:
+        space: as given, or what the Hub says that it is called now.
     """
 
-    def __init__(self, http: HttpClient, space: str, host: str = "") -> None:
+    def __init__(self, http: HttpClient, space: str, host: str = "", key: str = "") -> None:
         self._http = http
+        self._key = key
         label = host.partition(".")[0]
+        self.space = space
         self._name = space or label
         by = f"/{quote(space)}" if space else f"/by-subdomain/{quote(label)}"
         self._path = f"/api/spaces{by}"
@@ -176,13 +185,61 @@ class Hub:
 
     async def _get(self, path: str) -> Any:
         answer = await self._http.fetch("GET", self._path + path, max_bytes=_MAX_ANSWER_BYTES)
+        for _ in range(_MAX_REDIRECTS):
+            if answer.status not in REDIRECTS:
+                break
+            self._rename(answer.headers.get("Location", ""), path)
+            answer = await self._http.fetch("GET", self._path + path, max_bytes=_MAX_ANSWER_BYTES)
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            raise SpaceNotFound(
-                f"There is no Space {self._name}, or it is private and the token does not open it."
-            )
+            raise self._refusal(answer)
         if answer.status != HTTPStatus.OK:
             raise SpaceUnreachable(f"{answer.host} answers with HTTP {answer.status}.")
         return answer.json()
+
+    def _rename(self, location: str, path: str) -> None:
+        """Go on under the name to which the Hub redirects.
+
+        Raises:
+            SpaceUnreachable: it leads to something else.
+        """
+        there = same_origin_path(self._http, location)
+        found = _SPACE_PATH.fullmatch(there.removesuffix(path)) if there.endswith(path) else None
+        if found is None:
+            raise redirected(self._http.host, location)
+        new = unquote(found[1])
+        _log.warning(
+            "the Space %s is now called %s; please name that in the configuration", self._name, new
+        )
+        self.space = self._name = new
+        self._path = f"/api/spaces/{quote(new)}"
+
+    def _refusal(self, answer: Answer) -> ProviderError:
+        """A token that is no good is told apart from a Space that it does not open."""
+        said = parse_json(answer.body)
+        error = said.get("error") if isinstance(said, dict) else None
+        code = answer.headers.get("X-Error-Code", "")
+        unknown = not isinstance(error, str) or "not found" in error.lower()
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._key and not code and not unknown:
+            return credentials_refused(f"Hugging Face ({plain_text(str(error))})", self._key)
+        if not self._key:
+            return SpaceNotFound(
+                f"There is no Space {self._name}, or it is private: then it needs an hf_token, "
+                "under [[spaces]]."
+            )
+        return SpaceNotFound(
+            f"There is no Space {self._name}, or it is private and the token does not open it: "
+            f"look at {self._key}."
+        )
+
+
+def same_origin_path(http: HttpClient, location: str) -> str:
+    """The path to which a redirect leads; `""` if that is another server."""
+    try:
+        there = URL(f"{http.base}/", encoded=True).join(URL(location, encoded=True))
+        same = bool(location) and there.origin() == URL(http.base).origin()
+    except ValueError:
+        return ""
+    return there.raw_path if same else ""
 
 
 async def get_zerogpu_token(
@@ -222,6 +279,12 @@ async def get_zerogpu_token(
     http, path = HttpClient(session, hf_url, proxy=proxy), quote(space)
     try:
         response = await http.request("GET", f"/spaces/{path}", cookies=cookies)
+        if response.status in REDIRECTS:
+            response.release()
+            there = same_origin_path(http, response.headers.get("Location", ""))
+            if match := re.fullmatch(r"/spaces/([\w.%-]+/[\w.%-]+)", there, re.ASCII):
+                path = match[1]  # the Space was renamed
+                response = await http.request("GET", there, cookies=cookies)
         cookies = cookies or {name: each.value for name, each in response.cookies.items()}
         page = await http.read(response, _MAX_PAGE_BYTES)
         text = html.unescape(page.body.decode("utf-8", "replace"))

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import MethodType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
-from bot.errors import GenerationFailed, ImageUnreadable, ProviderError, SpaceUnreachable
+from bot.errors import BotError, GenerationFailed, ImageUnreadable, ProviderError, SpaceUnreachable
 from bot.files import File
+from bot.hosts import space_of_page
 from bot.image import is_accepted_format
 from bot.provider.access import ANYBODY, Caller, SpaceAccess, SpaceTarget
 from bot.provider.errors import network_error
 from bot.provider.gradio.client import GradioClient
 from bot.provider.gradio.config import SpaceConfig
-from bot.provider.gradio.files import download, gallery_paths, image_input
+from bot.provider.gradio.files import download_what_is_there, gallery_paths, image_input
 from bot.provider.gradio.previews import with_previews
 from bot.provider.http import PendingResponse, Timeouts
 from bot.provider.huggingface import HF_URL, NOT_UP, UNKNOWN_UUID
@@ -42,6 +44,7 @@ from bot.provider.responses import (
     Stage,
 )
 from bot.provider.yielded import Yielded
+from bot.redaction import Redactor
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
@@ -88,6 +91,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             `None` for no limit.
         timeouts: all other time limits; `timeout` takes the place of its `generation`.
         hf_url: root of the Hub; another one is for mirrors and tests.
+        ca_file: certificates (PEM) of an authority that is trusted beside the usual ones, in the
+            sessions that the provider opens; a `session` has its own (`open_session`).
+        name: what recipes and reports call the Space, in place of its id or its address.
+        shows_address: errors tell the address of a server that has no id; without it, its name.
 
     Raises:
         ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
@@ -139,6 +146,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         timeout: float | None = 300.0,
         timeouts: Timeouts | None = None,
         hf_url: str = HF_URL,
+        ca_file: str | Path | None = None,
+        name: str = "",
+        shows_address: bool = True,
     ) -> None:
         cls = type(self)
         self._hf_url = hf_url
@@ -158,6 +168,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 session=session,
                 proxy=proxy,
                 timeouts=limits,
+                ca_file=ca_file,
+                name=name,
+                shows_address=shows_address,
             )
 
         self._connect = connect
@@ -211,6 +224,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """Space and address to use; an empty address is to be asked of the Hub."""
         moved = cls.api_url != DeepseekAI_JanusPro7b.api_url
         renamed = cls.space != DeepseekAI_JanusPro7b.space
+        # The page of a Space, as it is copied from a browser, stands for the Space.
+        space, api_url = space_of_page(space) or space, api_url.strip()
+        if page := space_of_page(api_url):
+            space, api_url = page, ""
         if api_url:
             # The id of the public Space would be a lie about any other address.
             return space or (cls.space if api_url.rstrip("/") == cls.api_url else ""), api_url
@@ -222,7 +239,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
 
     @property
     def name(self) -> str:
-        """What recipes and reports call this Space: its id, or its address."""
+        """What recipes and reports call this Space: the name given, its id, or its address."""
         return self._access.name
 
     def __repr__(self) -> str:
@@ -282,7 +299,8 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             if request is not None:
                 function = config.function(request.function)
                 headers = self._access.join_headers(target, conversation)
-                return await client.join(function, request.inputs(image), session_hash, headers)
+                inputs = function.arranged(request.values(image))
+                return await client.join(function, inputs, session_hash, headers)
             try:
                 async with asyncio.timeout(client.http.timeouts.answer):
                     return await client.open_stream(quote(session_hash, safe=""))
@@ -380,14 +398,15 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         """
         if not self.working:
             raise SpaceUnreachable(f"{self.label} is marked as not working.")
-        draws = self.get_model(given.model) in {*self.image_models, self.default_image_model}
+        model = self.get_model(given.model)
         request = make_request(
             given,
-            draws=draws,
+            draws=model in {*self.image_models, self.default_image_model},
             system=self.supports_system_message,
             history=self.supports_message_history,
         )
-        async with self._access.reach(caller) as target:
+        draws, redact = isinstance(request, Drawing), self._access.redactor(caller)
+        async with _hushed(redact), self._access.reach(caller) as target:
             conversation = await self._access.conversation(target, caller, before)
             told: Sequence[Response] = (conversation,) if tell else ()
             for first in (*told, *request.notes, *_warnings(ignored, target, caller)):
@@ -399,6 +418,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 try:
                     config = await client.config()
                 except ProviderError as error:
+                    if isinstance(error, NOT_UP) and await self._access.found_again(target):
+                        failed = known = None
+                        continue
                     async with aclosing(_wake(target, error, failed)) as stages:
                         async for stage in stages:
                             yield stage
@@ -406,11 +428,11 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 else:
                     if failed is not None and config == known:
                         raise failed
-                yielded = Yielded(isinstance(request, Drawing), streams=self.supports_stream)
+                yielded = Yielded(draws, streams=self.supports_stream, redact=redact)
                 try:
                     function = config.function(request.function)
                     picture = request.picture and await image_input(client, config, request.picture)
-                    inputs = request.inputs(picture)
+                    inputs = function.arranged(request.values(picture))
                     call = client.call(function, inputs, conversation.session_hash, headers)
                     shown = previews and yielded.draws
                     async with (
@@ -422,7 +444,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                                 yield response
                     if isinstance(request, Drawing):
                         yield Reasoning(Stage.FETCHING)
-                        yield await self._images(client, request, yielded.data)
+                        images = await self._images(client, request, yielded.data)
+                        if images.missing:
+                            yield _missing(images)
+                        yield images
                 except _MAYBE_STALE as error:
                     if failed is not None or yielded.text:
                         raise
@@ -437,22 +462,29 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         paths = gallery_paths(data)
         if not paths:
             raise GenerationFailed("The Space made no pictures.")
-        files = await download(client, paths)
-        try:
-            return ImageResponse(
-                [
-                    File(file, is_accepted_format(file), recipe=drawing.recipe(self.name, index))
-                    for index, file in enumerate(files)
-                ]
-            )
-        except ImageUnreadable:
-            raise GenerationFailed("The Space sent something that is not a picture.") from None
+        files: list[File] = []
+        failed: ProviderError | None = None
+        for index, file in enumerate(await download_what_is_there(client, paths)):
+            if isinstance(file, ProviderError):
+                failed = failed or file
+                continue
+            try:
+                media_type = is_accepted_format(file)
+            except ImageUnreadable:
+                wrong = GenerationFailed("The Space sent something that is not a picture.")
+                failed = failed or wrong
+            else:
+                files.append(File(file, media_type, recipe=drawing.recipe(self.name, index)))
+        if not files and failed is not None:
+            raise failed
+        return ImageResponse(files, missing=len(paths) - len(files))
 
     async def check(self) -> str:
         """Whether the Space can be used, without using or waking it.
 
         Returns:
-            What it is, e.g. `"Gradio 5.1.0"`.
+            What it is, e.g. `"Gradio 5.1.0"`, and below it which input of each function takes
+            what, a line each.
 
         Raises:
             ProviderError: it cannot; the text says why.
@@ -464,13 +496,29 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 if target.hub is None:
                     raise
                 raise await target.hub.explain(error) from error
-            for name in KNOWN_FUNCTIONS:
-                config.function(name)
-            return f"Gradio {'.'.join(map(str, config.version))}".rstrip()
+            functions = [config.function(name).described for name in KNOWN_FUNCTIONS]
+            version = f"Gradio {'.'.join(map(str, config.version))}".rstrip()
+            return "\n".join([version, *functions])
 
 
 _USUAL_REFERER, _USUAL_PAGE = DeepseekAI_JanusPro7b.referer, DeepseekAI_JanusPro7b.url
 """The class's own; any others were set on purpose."""
+
+
+@asynccontextmanager
+async def _hushed(redact: Redactor) -> AsyncIterator[None]:
+    """Takes the credentials of a call out of the error in which it ends."""
+    try:
+        yield
+    except BotError as error:
+        error.args = tuple(redact(part) if isinstance(part, str) else part for part in error.args)
+        raise
+
+
+def _missing(images: ImageResponse) -> Reasoning:
+    made = len(images.images) + images.missing
+    note = f"{images.missing} of {made} pictures could not be fetched from the Space."
+    return Reasoning(Stage.FETCHING, note=note, level="warning")
 
 
 def _warnings(ignored: Sequence[str], target: SpaceTarget, caller: Caller) -> Iterator[Reasoning]:

@@ -20,7 +20,11 @@ from typing import Any, ClassVar, TypeAlias
 from bot.errors import BadInput
 from bot.files import File, Recipe
 from bot.image import is_accepted_format, to_bytes
-from bot.provider.gradio.config import Function
+from bot.provider.gradio.config import known_function
+from bot.provider.gradio.inputs import GUIDANCE as GUIDANCE_INPUT
+from bot.provider.gradio.inputs import PICTURE, PROMPT, QUESTION, SEED
+from bot.provider.gradio.inputs import TEMPERATURE as TEMPERATURE_INPUT
+from bot.provider.gradio.inputs import TOP_P as TOP_P_INPUT
 from bot.provider.responses import Reasoning, Stage
 
 Message: TypeAlias = str | Mapping[str, Any]
@@ -31,8 +35,10 @@ The content is a string or a list of parts: `{"type": "text", "text": …}`, and
 there is a data URL and nothing else: messages may come from anybody, and must name no files.
 """
 
-UNDERSTAND = Function("multimodal_understanding", fn_index=2, trigger_id=10, inputs=5)
-GENERATE = Function("generate_image", fn_index=3, trigger_id=20, inputs=4)
+UNDERSTAND = known_function(
+    "multimodal_understanding", 2, 10, PICTURE, QUESTION, SEED, TOP_P_INPUT, TEMPERATURE_INPUT
+)
+GENERATE = known_function("generate_image", 3, 20, PROMPT, SEED, GUIDANCE_INPUT, TEMPERATURE_INPUT)
 KNOWN_FUNCTIONS = {function.name: function for function in (UNDERSTAND, GENERATE)}
 """The two functions with their numbers in the original app (the same in Gradio 4.44 to 6.31)."""
 
@@ -89,9 +95,15 @@ class Question:
     temperature: float = TEMPERATURE
     notes: Sequence[Reasoning] = ()
 
-    def inputs(self, picture: Any) -> list[Any]:
-        """The function's inputs, with the picture in the form that the server takes."""
-        return [picture, self.text, self.seed, self.top_p, self.temperature]
+    def values(self, picture: Any) -> dict[str, Any]:
+        """By name, with the picture in the form that the server takes."""
+        return {
+            PICTURE: picture,
+            QUESTION: self.text,
+            SEED: self.seed,
+            TOP_P_INPUT: self.top_p,
+            TEMPERATURE_INPUT: self.temperature,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +127,14 @@ class Drawing:
     temperature: float = IMAGE_TEMPERATURE
     notes: Sequence[Reasoning] = (Reasoning(Stage.CONNECTING),)
 
-    def inputs(self, _picture: Any = None) -> list[Any]:
-        return [self.prompt, self.seed, self.guidance, self.temperature]
+    def values(self, _picture: Any = None) -> dict[str, Any]:
+        """By name."""
+        return {
+            PROMPT: self.prompt,
+            SEED: self.seed,
+            GUIDANCE_INPUT: self.guidance,
+            TEMPERATURE_INPUT: self.temperature,
+        }
 
     def recipe(self, space: str, index: int) -> Recipe:
         """How image number `index` was made on `space`."""

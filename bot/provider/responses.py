@@ -130,9 +130,11 @@ class ImageResponse:
 
     Attributes:
         images: in the Space's order, each with its recipe; never empty.
+        missing: how many more were made and could not be fetched.
     """
 
     images: list[File]
+    missing: int = 0
 
     @property
     def content(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from bot.errors import (
     BadInput,
+    CredentialsRefused,
     GenerationCancelled,
     GenerationTimeout,
     ModelNotServed,
@@ -45,6 +46,7 @@ _SPACE_IS_DOWN = (
     SpacePaused,
     SpaceBroken,
     SpaceNotFound,
+    CredentialsRefused,
     ModelStarting,
     ModelNotServed,
     StreamLost,
@@ -251,12 +253,18 @@ class Spaces(AsyncGeneratorProvider):
         Returns:
             The name of each, and what is wrong with it or `None`.
         """
+        return [
+            (name, found if isinstance(found, ProviderError) else None)
+            for name, found in await self.examine()
+        ]
+
+    async def examine(self) -> list[tuple[str, str | ProviderError]]:
+        """The same, with what `check` of each Space says in place of `None`."""
         return await asyncio.gather(*(_health(member.provider) for member in self._members))
 
 
-async def _health(provider: Space) -> tuple[str, ProviderError | None]:
+async def _health(provider: Space) -> tuple[str, str | ProviderError]:
     try:
-        await provider.check()
+        return provider.name, await provider.check()
     except ProviderError as error:
         return provider.name, error
-    return provider.name, None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.errors import GenerationFailed
@@ -18,7 +19,9 @@ from bot.provider.gradio.events import (
     Progress,
     ProgressUnit,
 )
+from bot.provider.gradio.files import plain_value
 from bot.provider.responses import Preview, Reasoning, Stage, Text
+from bot.redaction import NOTHING_SECRET, Redactor, pending, redacted
 
 
 def _step(bar: ProgressUnit) -> Reasoning:
@@ -40,6 +43,11 @@ def _step(bar: ProgressUnit) -> Reasoning:
     )
 
 
+def _text(data: Sequence[Any]) -> str:
+    """The first output that is a text, which may be wrapped in an update."""
+    return next((text for each in data if isinstance(text := plain_value(each), str)), "")
+
+
 @dataclass(slots=True)
 class Yielded:
     """What has been yielded of one call, so that its events add only what is new.
@@ -47,6 +55,7 @@ class Yielded:
     Attributes:
         draws: whether pictures are made, and so no text is yielded.
         streams: whether text is yielded before it is complete.
+        redact: takes the credentials of the call out of what the Space says.
         data: the newest value of each output.
         text: what was yielded of the answer; once there is any, it cannot be begun again.
         last: the newest step that was yielded.
@@ -54,6 +63,7 @@ class Yielded:
 
     draws: bool
     streams: bool = True
+    redact: Redactor = NOTHING_SECRET
     data: list[Any] = field(default_factory=list)
     text: str = ""
     last: Reasoning | None = None
@@ -84,6 +94,8 @@ class Yielded:
                 return event
             case _:
                 return None
+        if step.note:
+            step = replace(step, note=self.redact(step.note))
         if step == self.last:
             return None
         self.last = step
@@ -91,7 +103,10 @@ class Yielded:
 
     def _added(self, *, final: bool) -> Text | None:
         """What is new of the text; one that begins anew is given out once it is final."""
-        text = self.data[0] if self.data and isinstance(self.data[0], str) else ""
+        text = self.redact(redacted(_text(self.data)))
+        if not final:
+            held_back = max(pending(text), self.redact.pending(text))
+            text = text[: len(text) - held_back]
         if final and not text:
             raise GenerationFailed("The Space gave an empty answer.")
         if text.startswith(self.text):

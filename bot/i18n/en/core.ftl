@@ -53,6 +53,10 @@ answer-too-old = I was away for more than a day, so I did not go on with this. S
 answer-given-up = I tried { $attempts } times, and each time the bot was restarted before the end. Send /retry to try again. (#{ $turn })
 answer-undeliverable = I could not answer you there. { $reason } Ask somebody who can change that, or ask me here. (#{ $turn })
 answer-picture = **Picture { $number }**
+answer-pictures-missing = { $count ->
+    [one] (One more picture was drawn, but could not be fetched.)
+   *[other] ({ $count } more pictures were drawn, but could not be fetched.)
+}
 answer-pictures-left-out = (I looked at the first { $count } pictures.)
 answer-history-left-out = (I could not take all of our conversation along; /reset starts afresh.)
 alt-number-of = { $prompt } ({ $number } of { $count })
@@ -72,6 +76,7 @@ error-space-building = { $said }
 error-space-paused = { $said }
 error-space-broken = { $said }
 error-space-not-found = { $said }
+error-credentials-refused = The Space does not accept the token that I have for it. My operator finds out more with /doctor.
 error-model-starting = The model behind me is still starting.
 error-model-not-served = The model behind me cannot be started. My operator finds the reason in the log, or with /doctor.
 error-queue-full = { $said }

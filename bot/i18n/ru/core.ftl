@@ -75,6 +75,7 @@ answer-given-up = { $attempts ->
 } Отправьте /retry, чтобы попробовать ещё раз. (#{ $turn })
 answer-undeliverable = Я не смог ответить вам там. { $reason } Попросите того, кто может это изменить, или спросите меня здесь. (#{ $turn })
 answer-picture = **Картинка { $number }**
+answer-pictures-missing = (Нарисованных картинок, которые не удалось получить: { $count }.)
 answer-pictures-left-out = { $count ->
     [one] (Я посмотрел только первую картинку.)
     [few] (Я посмотрел первые { $count } картинки.)
@@ -98,6 +99,7 @@ error-space-building = Space собирается или запускается.
 error-space-paused = Автор приостановил Space.
 error-space-broken = Space сломан: он отвечает, но не работает.
 error-space-not-found = Такого Space нет, или он закрыт.
+error-credentials-refused = Space не принимает мой токен. Подробности мой владелец узнает командой /doctor.
 error-model-starting = Модель, которая мне отвечает, ещё запускается.
 error-model-not-served = Модель, которая мне отвечает, не запускается. Мой владелец найдёт причину в журнале или командой /doctor.
 error-queue-full = Space пока не принимает новых запросов.
