@@ -79,6 +79,7 @@ async def open_spaces(
     own_space: Callable[[str], OwnSpace] = OwnSpace.of_model,
     *,
     shows_addresses: bool = True,
+    public_names: bool = True,
 ) -> AsyncIterator[Spaces]:
     """All configured Spaces, tried in their order; those with a model are started, and end after.
 
@@ -86,6 +87,7 @@ async def open_spaces(
         config: everything that can be set.
         own_space: makes what is started for a model.
         shows_addresses: errors tell where a Space is; without it, they tell its public name.
+        public_names: Spaces without a name or an id are called so; without it, by their address.
     """
     proxy = config.provider.proxy.get_secret_value() or None
     timeout = config.provider.timeout or None
@@ -95,6 +97,7 @@ async def open_spaces(
         at_home = await stack.enter_async_context(open_session())  # a proxy does not reach it
         providers: list[DeepseekAI_JanusPro7b | OwnSpaceProvider] = []
         for section in config.spaces:
+            name = section.public_name if public_names else section.name
             if section.model:
                 space = await stack.enter_async_context(own_space(section.model))
                 connect = partial(
@@ -116,7 +119,7 @@ async def open_spaces(
                         proxy=proxy,
                         timeout=timeout,
                         ca_file=trusted,
-                        name=section.public_name,
+                        name=name,
                         shows_address=shows_addresses,
                     )
                 )

@@ -17,7 +17,7 @@ from bot.errors import (
 )
 from bot.own_space.process import NAME, Life, OwnSpace
 from bot.provider import AsyncGeneratorProvider, DeepseekAI_JanusPro7b
-from bot.provider.responses import Reasoning, Response, Stage, Text
+from bot.provider.responses import GpuTime, Reasoning, Response, Stage, Text
 
 WAIT_SECONDS = 300.0
 """That a request waits for the child to be up."""
@@ -102,6 +102,15 @@ class OwnSpaceProvider(AsyncGeneratorProvider):
                 if piece := text.rest():
                     yield piece
                 return
+
+    @property
+    def gpu_time(self) -> GpuTime:
+        """Not lent, so without a limit."""
+        return GpuTime(self.name, limited=False)
+
+    async def ask_gpu_time(self) -> GpuTime:
+        """The same; nobody is asked."""
+        return self.gpu_time
 
     async def check(self) -> str:
         """Whether it can be used now; see `DeepseekAI_JanusPro7b.check`.

@@ -25,7 +25,8 @@ from bot.provider.gradio.client import ConfigCache, GradioClient
 from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
 from bot.provider.huggingface import HF_URL, Hub, get_zerogpu_token, space_url, token_expires
 from bot.provider.prompt import KNOWN_FUNCTIONS
-from bot.provider.responses import JsonConversation
+from bot.provider.quota import PUBLIC_SPACE_ASKS, Asks, account
+from bot.provider.responses import GpuTime, JsonConversation
 from bot.redaction import Redactor, secret_parts
 
 
@@ -46,6 +47,8 @@ class Caller:
 
 ANYBODY = Caller()
 """A caller who brings nothing along."""
+
+PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
 _API_KEY = "the api_key of this call"
 _HF_TOKEN_KEY = "hf_token of this Space, under [[spaces]]"  # noqa: S105 - its name
@@ -95,6 +98,7 @@ class SpaceAccess:
         name: what recipes and reports call this Space: as given, its id, or its address.
         api_url: without a user or a password.
         redact: takes its credentials out of what it says.
+        asks: what a call of it asks for.
     """
 
     def __init__(  # noqa: PLR0913 - all of it is one Space's
@@ -129,6 +133,9 @@ class SpaceAccess:
         self._proxy = proxy or None
         self._timeouts = timeouts
         self._cache = ConfigCache(KNOWN_FUNCTIONS)
+        public = space == PUBLIC_SPACE
+        self.asks = Asks(PUBLIC_SPACE_ASKS if public else None)
+        self._account = account(self.hf_url, self._hf_token)
         self._cookies = Cookies()
         self._open_session = partial(open_session, ca_file=ca_file)
         self._own = _SharedSession(partial(self._open_session, self._proxy))
@@ -238,6 +245,27 @@ class SpaceAccess:
             target.client.cache.forget()
             target.client.http.move(address)
         return moved
+
+    @property
+    def gpu_time(self) -> GpuTime:
+        """What is known of it, without asking anybody."""
+        if not (self._on_hub or (self._ask_hub and self.space)):
+            return GpuTime(self.name, limited=False)
+        known = self._account.newest if self._hf_token else GpuTime("")
+        return replace(known, space=self.name, asks=self.asks.seconds, anonymous=not self._hf_token)
+
+    async def ask_gpu_time(self) -> GpuTime:
+        """The same, after the Hub was asked, if there is a token for that; see `Account.left`."""
+        if self._hf_token and self.gpu_time.limited:
+            session = nullcontext(self._session) if self._session else self._own.use()
+            proxy = None if is_socks(self._proxy) else self._proxy
+            async with session as used:
+                headers = _bearer(self._hf_token)
+                http = HttpClient(
+                    used, self.hf_url, proxy=proxy, headers=headers, timeouts=self._timeouts
+                )
+                await self._account.left(http)
+        return self.gpu_time
 
     def redactor(self, caller: Caller) -> Redactor:
         """Takes this Space's credentials, and the caller's, out of what the Space says."""

@@ -13,7 +13,14 @@ from urllib.parse import quote
 
 import aiohttp
 
-from bot.errors import BotError, GenerationFailed, ImageUnreadable, ProviderError, SpaceUnreachable
+from bot.errors import (
+    BotError,
+    GenerationFailed,
+    ImageUnreadable,
+    ProviderError,
+    QuotaExceeded,
+    SpaceUnreachable,
+)
 from bot.files import File
 from bot.hosts import space_of_page
 from bot.image import is_accepted_format
@@ -36,6 +43,7 @@ from bot.provider.prompt import (
 )
 from bot.provider.responses import (
     AsyncGeneratorProvider,
+    GpuTime,
     ImageResponse,
     JsonConversation,
     ProviderModelMixin,
@@ -380,7 +388,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             given, caller, conversation, ignored, tell=return_conversation, previews=previews
         )
 
-    async def _answer(  # noqa: C901, PLR0912 - one turn, from its first word to its last
+    async def _answer(  # noqa: C901, PLR0912, PLR0915 - one turn, from its first word to its last
         self,
         given: Options,
         caller: Caller,
@@ -448,6 +456,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                         if images.missing:
                             yield _missing(images)
                         yield images
+                except QuotaExceeded as error:
+                    self._access.asks.refused(error.requested)
+                    raise
                 except _MAYBE_STALE as error:
                     if failed is not None or yielded.text:
                         raise
@@ -478,6 +489,15 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
         if not files and failed is not None:
             raise failed
         return ImageResponse(files, missing=len(paths) - len(files))
+
+    @property
+    def gpu_time(self) -> GpuTime:
+        """What is known of the GPU time for the instance's own account, without asking anybody."""
+        return self._access.gpu_time
+
+    async def ask_gpu_time(self) -> GpuTime:
+        """The same, asked of Hugging Face at most once a minute. Uses none, and fails never."""
+        return await self._access.ask_gpu_time()
 
     async def check(self) -> str:
         """Whether the Space can be used, without using or waking it.

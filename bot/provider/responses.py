@@ -147,6 +147,50 @@ class ImageResponse:
         return self.content
 
 
+DRAWING_SECONDS = 20.0
+"""Of GPU time that a drawing takes, about, on the public Space."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuTime:
+    """What is known of the GPU time that a Space lends, in seconds; `None` for what is not known.
+
+    Attributes:
+        space: its name.
+        limited: whether it lends time at all; a server of one's own does not count it.
+        anonymous: it is asked without a token, so the time is that of the network address.
+        asks: what a call asks for; it is let in only while that much is left.
+        base: what the account has a day.
+        left: what it has left now.
+        resets_at: Unix time at which all of it is back.
+        why: `left` is not known.
+    """
+
+    space: str
+    limited: bool = True
+    anonymous: bool = False
+    asks: float | None = None
+    base: float | None = None
+    left: float | None = None
+    resets_at: float | None = None
+    why: str = ""
+
+    @property
+    def suffices(self) -> bool:
+        """Whether a call would be let in now, as far as that is known."""
+        return self.left is None or self.asks is None or self.left >= self.asks
+
+    @property
+    def calls(self) -> int | None:
+        """About how many drawings are let in with what is left."""
+        if not self.limited or self.left is None:
+            return None
+        asks = self.asks or DRAWING_SECONDS
+        if self.left < asks:
+            return 0
+        return max(1, int((self.left - asks) // DRAWING_SECONDS))
+
+
 @dataclass(frozen=True, slots=True)
 class JsonConversation:
     """What the provider needs to go on in a channel, beside the history.

@@ -38,6 +38,12 @@ ahead-of-you-mine = { $turns ->
 }
 ahead-space-queue = { $line } · { $queue } in the Space's own queue
 
+ahead-gpu-time = { $count ->
+    [0] { $line } · no GPU time left for a drawing
+    [one] { $line } · GPU time for about one more drawing
+   *[other] { $line } · GPU time for about { $count } more drawings
+}
+
 ## What a reply ends with
 
 answer-empty = (The model had nothing to say. Ask in other words, or send /retry.)
@@ -211,6 +217,9 @@ stats-people = { $people ->
 }
 stats-pictures = { $pictures } pictures, { $size }
 stats-mine = Of these yours: { $questions } questions, { $drawings } drawings
+stats-gpu-left = { $space }: { $seconds } s of GPU time left, about { $count } drawings
+stats-gpu-anonymous = { $space }: asked without a token, and a call asks for { $seconds } s: about one request a day
+stats-gpu-unknown = { $space }: it is not known how much GPU time is left; /doctor says why
 privacy-what = I keep what is asked and answered, with the name of who asked, and the pictures that were shown or drawn. Questions and pictures go to the Space that answers them, and nowhere else.
 privacy-here = In this channel: { $turns } requests, { $pictures } pictures
 privacy-mine = Of you, in all channels: { $turns } requests, { $pictures } pictures

@@ -56,6 +56,11 @@ ahead-of-you-mine = { $turns ->
 }
 ahead-space-queue = { $line } · в очереди самого Space: { $queue }
 
+ahead-gpu-time = { $count ->
+    [0] { $line } · на рисунок времени GPU не осталось
+   *[other] { $line } · времени GPU хватит ещё на рисунков: { $count }
+}
+
 ## Чем кончается ответ
 
 answer-empty = (Модели нечего сказать. Спросите иначе или отправьте /retry.)
@@ -235,6 +240,9 @@ stats-here = Здесь вопросов: { $questions }, рисунков: { $d
 stats-people = Спрашивали людей: { $people }
 stats-pictures = Картинок: { $pictures }, { $size }
 stats-mine = Из них ваших вопросов: { $questions }, рисунков: { $drawings }
+stats-gpu-left = { $space }: осталось { $seconds } с времени GPU, рисунков примерно: { $count }
+stats-gpu-anonymous = { $space }: без токена, а вызов просит { $seconds } с: примерно один запрос в день
+stats-gpu-unknown = { $space }: сколько времени GPU осталось, неизвестно; почему, скажет /doctor
 privacy-what = Я храню вопросы и ответы с именем того, кто спросил, и картинки, которые мне показали или которые я нарисовал. Вопросы и картинки уходят в Space, который на них отвечает, и больше никуда.
 privacy-here = В этом канале запросов: { $turns }, картинок: { $pictures }
 privacy-mine = Ваших, во всех каналах: запросов { $turns }, картинок { $pictures }
