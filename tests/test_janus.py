@@ -221,6 +221,37 @@ async def test_progress_in_all_its_forms(space: FaultySpace) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (Reasoning(Stage.QUEUED, rank=2, queue_size=7), "waiting: 3rd of 7"),
+        (Reasoning(Stage.QUEUED, rank=0), "waiting: 1st"),
+        (Reasoning(Stage.QUEUED, rank=11, queue_size=3), "waiting: 12th"),
+        (Reasoning(Stage.QUEUED), "waiting"),
+        (
+            Reasoning(
+                Stage.RUNNING, index=24, length=576, unit="tokens", note="Sampling image tokens"
+            ),
+            "drawing 24 of 576",
+        ),
+        (Reasoning(Stage.RUNNING, index=1, length=3, draws=True), "drawing 1 of 3"),
+        (
+            Reasoning(Stage.RUNNING, fraction=0.5, note="Decoding", draws=False),
+            "answering, 50% done",
+        ),
+        (Reasoning(Stage.RUNNING, note="Loading"), "working: Loading"),
+        (Reasoning(Stage.RUNNING, note="Waiting for a GPU", level="info"), "Waiting for a GPU"),
+        (Reasoning(Stage.FETCHING), "fetching the pictures"),
+        (
+            Reasoning(Stage.CONNECTING, note="seed 3", left_out=2),
+            "asking the Space: seed 3; without 2 of the earlier messages, which do not fit",
+        ),
+    ],
+)
+def test_progress_reads_as_a_sentence(progress: Reasoning, said: str) -> None:
+    assert progress.content == said
+
+
 async def test_text_comes_as_it_grows(space: FaultySpace) -> None:
     """Only what is new, also after a piece that was replaced in between."""
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from types import MethodType
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Self
 from urllib.parse import quote
 
 import aiohttp
 
 from bot.errors import (
-    BotError,
     GenerationFailed,
     ImageUnreadable,
     ProviderError,
@@ -32,6 +30,7 @@ from bot.provider.gradio.files import download_what_is_there, gallery_paths, ima
 from bot.provider.gradio.previews import with_previews
 from bot.provider.http import PendingResponse, Timeouts
 from bot.provider.huggingface import HF_URL, NOT_UP, UNKNOWN_UUID
+from bot.provider.on_class import on_class_or_instance
 from bot.provider.prompt import (
     KNOWN_FUNCTIONS,
     Drawing,
@@ -41,6 +40,7 @@ from bot.provider.prompt import (
     Request,
     make_request,
 )
+from bot.provider.remarks import hushed, missing, warnings
 from bot.provider.responses import (
     AsyncGeneratorProvider,
     GpuTime,
@@ -52,7 +52,6 @@ from bot.provider.responses import (
     Stage,
 )
 from bot.provider.yielded import Yielded
-from bot.redaction import Redactor
 
 _MAYBE_STALE = (*NOT_UP, GenerationFailed)
 """Errors that a Space gives, too, when it was redeployed and its functions have moved."""
@@ -61,20 +60,6 @@ _HF_PREFIX = "hf_"
 _NO_HF_TOKEN = (
     f"The api_key is ignored: it is not a token of Hugging Face, which begins with {_HF_PREFIX}."
 )
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
-class on_class_or_instance(Generic[_P, _R]):  # noqa: N801 - a decorator, named like one
-    """A method that may be called on the class too, and then acts on an instance with defaults."""
-
-    def __init__(self, function: Callable[Concatenate[Any, _P], _R]) -> None:
-        self._function = function
-        self.__doc__ = function.__doc__
-
-    def __get__(self, instance: Any, owner: Any) -> Callable[_P, _R]:
-        return MethodType(self._function, owner.default() if instance is None else instance)
 
 
 class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa: N801 - its public name
@@ -414,10 +399,10 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             history=self.supports_message_history,
         )
         draws, redact = isinstance(request, Drawing), self._access.redactor(caller)
-        async with _hushed(redact), self._access.reach(caller) as target:
+        async with hushed(redact), self._access.reach(caller) as target:
             conversation = await self._access.conversation(target, caller, before)
             told: Sequence[Response] = (conversation,) if tell else ()
-            for first in (*told, *request.notes, *_warnings(ignored, target, caller)):
+            for first in (*told, *request.notes, *warnings(ignored, target, caller)):
                 yield first
             client, headers = target.client, self._access.join_headers(target, conversation)
             failed: ProviderError | None = None
@@ -454,7 +439,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                         yield Reasoning(Stage.FETCHING)
                         images = await self._images(client, request, yielded.data)
                         if images.missing:
-                            yield _missing(images)
+                            yield missing(images)
                         yield images
                 except QuotaExceeded as error:
                     self._access.asks.refused(error.requested)
@@ -523,33 +508,6 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
 
 _USUAL_REFERER, _USUAL_PAGE = DeepseekAI_JanusPro7b.referer, DeepseekAI_JanusPro7b.url
 """The class's own; any others were set on purpose."""
-
-
-@asynccontextmanager
-async def _hushed(redact: Redactor) -> AsyncIterator[None]:
-    """Takes the credentials of a call out of the error in which it ends."""
-    try:
-        yield
-    except BotError as error:
-        error.args = tuple(redact(part) if isinstance(part, str) else part for part in error.args)
-        raise
-
-
-def _missing(images: ImageResponse) -> Reasoning:
-    made = len(images.images) + images.missing
-    note = f"{images.missing} of {made} pictures could not be fetched from the Space."
-    return Reasoning(Stage.FETCHING, note=note, level="warning")
-
-
-def _warnings(ignored: Sequence[str], target: SpaceTarget, caller: Caller) -> Iterator[Reasoning]:
-    """What of the caller's is not used, and why."""
-    yield from (Reasoning(Stage.CONNECTING, note=why, level="warning") for why in ignored)
-    if target.hub is None:
-        for what, given in (("api_key", caller.hf_token), ("cookies", caller.cookies)):
-            if given:
-                host = target.client.http.host
-                note = f"The {what} given for Hugging Face is not used: {host} is not its host."
-                yield Reasoning(Stage.CONNECTING, note=note, level="warning")
 
 
 async def _wake(

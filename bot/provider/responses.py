@@ -7,6 +7,7 @@ everything has `.content`.
 from __future__ import annotations
 
 import enum
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -44,6 +45,23 @@ class Stage(enum.StrEnum):
     """The answer is there, its pictures are being downloaded."""
 
 
+_DOING = {
+    Stage.CONNECTING: "asking the Space",
+    Stage.STARTING: "starting the model",
+    Stage.WAKING: "waiting for the Space to be up",
+    Stage.QUEUED: "waiting",
+    Stage.FETCHING: "fetching the pictures",
+}
+_OF_PICTURES = re.compile(r"image|picture|draw", re.IGNORECASE)
+_TEENS = range(11, 14)
+
+
+def _ordinal(number: int) -> str:
+    """E.g. `3rd`."""
+    ending = "th" if number % 100 in _TEENS else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reasoning:
     """How far the request is. The newest one replaces the one before.
@@ -60,6 +78,7 @@ class Reasoning:
         note: words of the Space: what it does now, or a log line. Untrusted text, HTML removed.
         level: `"info"`, `"warning"`, `"success"` or `"error"` when `note` is a log line.
         left_out: earlier messages that did not fit into the question; told once, at first.
+        draws: whether pictures are made, or a question is answered; `None` if it was not said.
     """
 
     stage: Stage
@@ -73,6 +92,7 @@ class Reasoning:
     note: str = ""
     level: str = ""
     left_out: int = 0
+    draws: bool | None = field(default=None, compare=False)
 
     @property
     def done(self) -> float | None:
@@ -83,20 +103,31 @@ class Reasoning:
 
     @property
     def content(self) -> str:
-        """One plain line for a log or a pipe, e.g. `queued 3/7`."""
-        words = [str(self.stage)]
-        if self.rank is not None:
-            of = f"/{self.queue_size}" if self.queue_size is not None else ""
-            words.append(f"{self.rank + 1}{of}")
-        if self.index is not None and self.length:
-            words.append(f"{self.index:g}/{self.length:g} {self.unit}".rstrip())
-        elif self.fraction is not None:
-            words.append(f"{self.fraction:.0%}")
-        if self.note:
-            words.append(self.note)
+        """One plain line for a log, a pipe or a terminal, e.g. `waiting: 3rd of 7`."""
+        if self.level and self.note:
+            return self.note  # a sentence of its own
+        said = self._said()
         if self.left_out:
-            words.append(f"without {self.left_out} of the earlier messages, which do not fit")
-        return " ".join(words)
+            said += f"; without {self.left_out} of the earlier messages, which do not fit"
+        return said
+
+    def _said(self) -> str:
+        doing = _DOING.get(self.stage) or self._work()
+        if self.stage is Stage.QUEUED and self.rank is not None:
+            known = self.queue_size is not None and self.queue_size > self.rank
+            of = f" of {self.queue_size}" if known else ""
+            return f"{doing}: {_ordinal(self.rank + 1)}{of}"
+        if self.index is not None and self.length:
+            return f"{doing} {self.index:g} of {self.length:g}"
+        if self.fraction is not None:
+            return f"{doing}, {self.fraction:.0%} done"
+        return f"{doing}: {self.note}" if self.note else doing
+
+    def _work(self) -> str:
+        """What a function does that runs; one that nobody knows may say so itself."""
+        if self.draws or (self.draws is None and _OF_PICTURES.search(self.note)):
+            return "drawing"
+        return "working" if self.draws is None else "answering"
 
     def __str__(self) -> str:
         return self.content

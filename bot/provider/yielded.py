@@ -94,8 +94,7 @@ class Yielded:
                 return event
             case _:
                 return None
-        if step.note:
-            step = replace(step, note=self.redact(step.note))
+        step = replace(step, note=self.redact(step.note), draws=self.draws)
         if step == self.last:
             return None
         self.last = step
