@@ -153,8 +153,9 @@ async def test_a_renamed_space(
 async def test_a_space_that_moved_meanwhile(space: FaultySpace) -> None:
     """One whose address was known is asked of the Hub again when it does not answer."""
     async with faulty_space() as elsewhere:
-        one = on_hub(space)
+        one, other = on_hub(space), on_hub(space)
         await ask(one, "", ["x"])
+        await other.check()
 
         async def moved(request: web.Request) -> web.StreamResponse | None:
             if "/host" in request.path:
@@ -164,6 +165,8 @@ async def test_a_space_that_moved_meanwhile(space: FaultySpace) -> None:
         space.refuse = moved
         assert text_of(await ask(one, "", ["x"])) == "An answer."
         assert len(elsewhere.joined) == 1
+        other._access._cache.forget()
+        assert (await other.check()).startswith("Gradio")
 
 
 def redirect(location: str) -> Refuse:
@@ -345,6 +348,14 @@ STEPS = component("slider", "Number of Inference Steps", value=30, minimum=1, ma
             ["a fox", 7, 6.0, 0.5],
         ),
         ([PROMPT, component("slider", "", minimum=1, maximum=50, value=30)], ["a fox", 7]),
+        (
+            [
+                component("textbox", "Prompt (max 77 tokens, any length)"),
+                component("slider", "Temperature (max 1)", minimum=0, maximum=1),
+                component("slider", "Guidance strength", minimum=1, maximum=10),
+            ],
+            ["a fox", 0.5, 6.0],
+        ),
     ],
 )
 async def test_inputs_by_name_and_type(

@@ -23,6 +23,7 @@ from bot.platforms.adapter import Adapter
 from bot.provider import Spaces
 from bot.provider.quota import described
 from bot.provider.responses import GpuTime
+from bot.redaction import redacted
 
 _ANSWER_TIMEOUT_SECONDS = 15.0
 """For one platform."""
@@ -51,6 +52,10 @@ class Finding:
     health: Health
     what: str
     text: str
+
+    def __post_init__(self) -> None:
+        # Platforms and Spaces are quoted here.
+        object.__setattr__(self, "text", redacted(self.text))
 
     def __str__(self) -> str:
         return f"{self.health} {self.what}: {self.text}"

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.files import OWN_SPACE
 from bot.hosts import is_hugging_face, is_loopback, space_of_page
 from bot.redaction import secret_parts
 
@@ -34,9 +35,6 @@ PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
 AUTO = "auto"
 """As `[[spaces]] model`: the model that suits this machine."""
-
-OWN_SPACE = "own Space"
-"""What people are told of a Space without a name or an id."""
 
 NO_SECRET = SecretStr("")
 

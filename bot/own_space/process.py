@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from bot.config.schema import AUTO, OWN_SPACE, PREFIX
+from bot.config.schema import AUTO, PREFIX
 from bot.errors import ModelNotServed
+from bot.files import OWN_SPACE
 from bot.hosts import is_loopback
 from bot.support import Backoff
 

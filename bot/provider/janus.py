@@ -17,6 +17,7 @@ from bot.errors import (
     ImageUnreadable,
     ProviderError,
     QuotaExceeded,
+    SpaceNotFound,
     SpaceUnreachable,
 )
 from bot.files import File
@@ -411,7 +412,7 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
                 try:
                     config = await client.config()
                 except ProviderError as error:
-                    if isinstance(error, NOT_UP) and await self._access.found_again(target):
+                    if isinstance(error, SpaceNotFound) and await self._access.found_again(target):
                         failed = known = None
                         continue
                     async with aclosing(_wake(target, error, failed)) as stages:
@@ -500,7 +501,11 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             except NOT_UP as error:
                 if target.hub is None:
                     raise
-                raise await target.hub.explain(error) from error
+                if not (
+                    isinstance(error, SpaceNotFound) and await self._access.found_again(target)
+                ):
+                    raise await target.hub.explain(error) from error
+                config = await target.client.config()
             functions = [config.function(name).described for name in KNOWN_FUNCTIONS]
             version = f"Gradio {'.'.join(map(str, config.version))}".rstrip()
             return "\n".join([version, *functions])

@@ -48,6 +48,7 @@ _SOMETHING_ELSE: Final = re.compile(
     re.IGNORECASE,
 )
 """In labels of inputs for what nobody asks for here, whatever their place."""
+_OTHER_TEXT: Final = re.compile(r"negative|system", re.IGNORECASE)
 _REQUIRED: Final = frozenset({PICTURE, QUESTION, PROMPT})
 _WIDEST: Final = {TOP_P: 1.0, TEMPERATURE: 5.0}
 """Above this, a slider's end tells that it takes something else."""
@@ -169,7 +170,7 @@ def _fits(value: str, each: Input, *, telling: bool) -> bool:
     if each.type not in _TYPES[value] or _too_wide(value, each):
         return False
     if _LABELS[value].search(each.label):
-        return not (_SOMETHING_ELSE.search(each.label) and value not in {SEED, PICTURE})
+        return not (value in {QUESTION, PROMPT} and _OTHER_TEXT.search(each.label))
     if telling:
         return False
     other = any(
