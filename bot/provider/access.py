@@ -143,6 +143,8 @@ class SpaceAccess:
         self.redact = self._redactor(ANYBODY)
         # The way that nearly all calls take; there is none before the Hub has told the address.
         self._usual: SpaceTarget | None = None
+        # The way with the session that was used last, for calls without a session of their own.
+        self._last: tuple[aiohttp.ClientSession, SpaceTarget] | None = None
         if session is not None and not self._ask_hub:
             self._usual = self._target(ANYBODY, session)
 
@@ -178,12 +180,17 @@ class SpaceAccess:
         else:
             opened = self._own.use()
         async with opened as used:
+            if caller is ANYBODY and self._last is not None and self._last[0] is used:
+                yield self._last[1].for_call()
+                return
             target = self._target(caller, used)
             if self._ask_hub and target.hub is not None:
                 await self._ask(target.hub)
                 target = self._target(caller, used)
-            if caller is ANYBODY and used is self._session and not self._ask_hub:
-                self._usual = target
+            if caller is ANYBODY and not self._ask_hub:
+                if used is self._session:
+                    self._usual = target
+                self._last = used, target
             yield target.for_call()
 
     def _target(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
@@ -226,7 +233,7 @@ class SpaceAccess:
         self._base = self.api_url = address
         self._on_hub = True
         self._cache.base = ""
-        self._usual = None
+        self._usual = self._last = None
         return True
 
     async def found_again(self, target: SpaceTarget) -> bool:

@@ -24,14 +24,14 @@ from bot.provider.responses import Preview, Reasoning, Stage, Text
 from bot.redaction import NOTHING_SECRET, Redactor, pending, redacted
 
 
-def _step(bar: ProgressUnit) -> Reasoning:
+def _step(bar: ProgressUnit, draws: bool) -> Reasoning:
     """What a progress bar says; some are of a function that has not begun its work."""
     if bar.unit == IN_QUEUE:
         rank, size = (
             None if number is None or number < 0 else int(number)
             for number in (bar.index, bar.length)
         )
-        return Reasoning(Stage.QUEUED, rank=rank, queue_size=size)
+        return Reasoning(Stage.QUEUED, rank=rank, queue_size=size, draws=draws)
     starts = bar.unit == STARTING
     return Reasoning(
         Stage.WAKING if starts else Stage.RUNNING,
@@ -40,6 +40,7 @@ def _step(bar: ProgressUnit) -> Reasoning:
         fraction=None if bar.fraction is None else min(1.0, max(0.0, bar.fraction)),
         unit="" if starts else bar.unit,
         note=bar.description,
+        draws=draws,
     )
 
 
@@ -84,17 +85,18 @@ class Yielded:
             case Estimation(rank=rank, queue_size=size, eta=eta):
                 step = Reasoning(Stage.QUEUED, rank=rank, queue_size=size, eta=eta)
             case ProcessStarts(eta=eta):
-                step = Reasoning(Stage.RUNNING, eta=eta)
+                step = Reasoning(Stage.RUNNING, eta=eta, draws=self.draws)
             case Progress(units=(*_, inner)):
-                step = _step(inner)
+                step = _step(inner, self.draws)
             case Log(text=text, level=level):
                 stage = self.last.stage if self.last else Stage.QUEUED
-                step = Reasoning(stage, note=text, level=level)
+                step = Reasoning(stage, note=text, level=level, draws=self.draws)
             case Preview():
                 return event
             case _:
                 return None
-        step = replace(step, note=self.redact(step.note), draws=self.draws)
+        if step.note and (note := self.redact(step.note)) != step.note:
+            step = replace(step, note=note)
         if step == self.last:
             return None
         self.last = step
