@@ -8,7 +8,7 @@ real Gradio server, where an answer takes 50 ms. With a picture of 12 kB (`--sid
 any size (`--side 8`), what the provider saves on the picture weighs less.
 
 The bare client sends the same requests as the provider, and looks only at what it needs. Called on
-the class, the provider keeps the configuration, and a session while there are turns. Each
+the class, the provider keeps the configuration, and a session for some seconds. Each
 client has a process of its own, and they are asked in turns, round by round. What else a machine
 does only ever adds to a round, so a quarter of the way up from the best round counts.
 """
@@ -40,8 +40,7 @@ _MEGABYTE = 1e6
 MAX_CPU_BESIDE_BARE = 1.15
 """Aim: CPU time of a turn, in those of the bare client."""
 MAX_CPU_ON_CLASS = 1.6
-"""Aim: the same where it is called on the class, so that turns at the same time share a session and
-one alone opens its own; the bare client keeps its session."""
+"""Aim: the same where it is called on the class, which keeps a session for some seconds."""
 MAX_CPU_BESIDE_GRADIO_CLIENT = 1 / 20
 """Aim: the same, in those of gradio_client."""
 MAX_WAIT_BESIDE_BARE = 1.2

@@ -535,6 +535,49 @@ async def test_the_class_keeps_what_it_knows(space: FaultySpace) -> None:
         assert len(other.joined) == 1
 
 
+async def test_a_session_of_its_own_is_closed(
+    space: FaultySpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon after the last call, and not between two that follow each other."""
+    monkeypatch.setattr("bot.provider.access.KEEP_ALIVE_SECONDS", 0.2)
+    one = provider(space)
+    for _ in range(2):
+        await ask(one, "", ["x"])
+    (opened,) = one._access._own._open.values()
+    assert not opened.session.closed
+    async with asyncio.timeout(30):
+        while not opened.session.closed:  # noqa: ASYNC110 - aiohttp tells nobody
+            await asyncio.sleep(0.05)
+    assert text_of(await ask(one, "", ["x"])) == "An answer."
+
+
+def test_a_program_leaves_nothing_open() -> None:
+    """As the examples are: a call, and the end of the program."""
+    code = (
+        "import asyncio\n"
+        "from tests.servers.faulty_space import faulty_space\n"
+        "from bot.provider import DeepseekAI_JanusPro7b as Janus\n"
+        "async def main():\n"
+        "    async with faulty_space() as space:\n"
+        "        one = Janus(api_url=space.url)\n"
+        "        async for each in one.create_async_generator('', ['x']):\n"
+        "            pass\n"
+        "        print(each)\n"
+        "asyncio.run(main())\n"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.stdout.strip() == "An answer."
+    assert "nclosed" not in done.stderr
+
+
 def test_the_class_outlives_event_loops() -> None:
     """What is kept belongs to no loop, also after calls had to wait for each other."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
-    AsyncExitStack,
     asynccontextmanager,
     nullcontext,
 )
@@ -22,7 +21,7 @@ from bot.errors import ConfigError, ProviderError, SpaceUnreachable
 from bot.hosts import is_hugging_face
 from bot.provider.cookies import Cookies
 from bot.provider.gradio.client import ConfigCache, GradioClient
-from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
+from bot.provider.http import KEEP_ALIVE_SECONDS, HttpClient, Timeouts, is_socks, open_session
 from bot.provider.huggingface import HF_URL, Hub, get_zerogpu_token, space_url, token_expires
 from bot.provider.prompt import KNOWN_FUNCTIONS
 from bot.provider.quota import PUBLIC_SPACE_ASKS, Asks, account
@@ -84,7 +83,7 @@ class SpaceAccess:
         hf_token: sent to the Hub and to Spaces there, and nowhere else.
         access_token: sent to `api_url` and nowhere else, unless it is a Space of the Hub that is
             known by its id, or there is an `hf_token` for it.
-        session: used and left open; `None` to open one for the calls that overlap.
+        session: used and left open; `None` to open one, and to close it soon after the last call.
         proxy: HTTP or SOCKS proxy.
         timeouts: see there.
         ca_file: of an authority to trust beside the usual ones, in sessions that are opened here.
@@ -156,7 +155,7 @@ class SpaceAccess:
         Args:
             caller: see there.
             session: used and left open, in place of the shared one. With neither, a session is
-                opened, which calls at the same time share.
+                opened, which calls share, and closed soon after the last.
 
         Raises:
             SpaceNotFound: on entering; there is no such Space.
@@ -337,9 +336,10 @@ class SpaceAccess:
 
 
 class _SharedSession:
-    """A session for the calls that overlap: opened by the first of them, closed by the last.
+    """A session for calls that have none: opened by the first, closed some seconds after the last.
 
-    So none is left open when nobody calls any more, in whichever event loop that was.
+    It is held by an asynchronous generator, which `asyncio.run` closes at its end. So none is left
+    open in an event loop that is over.
     """
 
     def __init__(
@@ -347,31 +347,45 @@ class _SharedSession:
     ) -> None:
         self._opens = opens
         self._open: dict[asyncio.AbstractEventLoop, _Opened] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[aiohttp.ClientSession]:
         """The session, for one call."""
         loop = asyncio.get_running_loop()
-        async with AsyncExitStack() as stack:
-            opened = self._open.get(loop)
-            if opened is None:
-                session = await stack.enter_async_context(self._opens())
-                opened = self._open[loop] = _Opened(session, stack.pop_all())
-            opened.users += 1
-            try:
-                yield opened.session
-            finally:
-                opened.users -= 1
-                if not opened.users:
-                    del self._open[loop]
-                    await opened.stack.aclose()
+        opened = self._open.get(loop)
+        if opened is None or opened.session.closed:
+            self._open = {each: kept for each, kept in self._open.items() if not each.is_closed()}
+            holder = self._hold()
+            opened = self._open[loop] = _Opened(holder, await anext(holder))
+        if opened.timer is not None:
+            opened.timer.cancel()
+        opened.users += 1
+        try:
+            yield opened.session
+        finally:
+            opened.users -= 1
+            if not opened.users:
+                opened.timer = loop.call_later(KEEP_ALIVE_SECONDS, self._close, loop, opened)
+
+    async def _hold(self) -> AsyncGenerator[aiohttp.ClientSession, None]:
+        async with self._opens() as session:
+            yield session
+
+    def _close(self, loop: asyncio.AbstractEventLoop, opened: _Opened) -> None:
+        if self._open.get(loop) is opened:
+            del self._open[loop]
+        task = loop.create_task(opened.holder.aclose())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
 
 @dataclass(slots=True)
 class _Opened:
+    holder: AsyncGenerator[aiohttp.ClientSession, None]
     session: aiohttp.ClientSession
-    stack: AsyncExitStack
     users: int = 0
+    timer: asyncio.TimerHandle | None = None
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -78,8 +78,9 @@ class DeepseekAI_JanusPro7b(AsyncGeneratorProvider, ProviderModelMixin):  # noqa
             to Spaces there, never to another `api_url`.
         access_token: that a server of your own asks for (`janus-bot space --access-token`). Sent to
             `api_url` only; an `hf_token` goes before it on Hugging Face.
-        session: used for every request and left open. Without one, the calls at a time share one
-            of their own. For a SOCKS proxy it has to come from `open_session(proxy)`.
+        session: used for every request and left open. Without one, calls share one of their own,
+            which is closed some seconds after the last, or at the end of `asyncio.run`. For a SOCKS
+            proxy it has to come from `open_session(proxy)`.
         proxy: `http://`, `https://` or `socks5://` address.
         timeout: seconds that one generation may take, queue time not included; 0 or
             `None` for no limit.
