@@ -544,9 +544,10 @@ async def test_a_session_of_its_own_is_closed(
     for _ in range(2):
         await ask(one, "", ["x"])
     (opened,) = one._access._own._open.values()
-    assert not opened.session.closed
+    session: Any = opened.session
+    assert not session.closed
     async with asyncio.timeout(30):
-        while not opened.session.closed:  # noqa: ASYNC110 - aiohttp tells nobody
+        while not session.closed:  # noqa: ASYNC110 - aiohttp tells nobody
             await asyncio.sleep(0.05)
     assert text_of(await ask(one, "", ["x"])) == "An answer."
 

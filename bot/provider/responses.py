@@ -52,6 +52,7 @@ _DOING = {
     Stage.QUEUED: "waiting",
     Stage.FETCHING: "fetching the pictures",
 }
+_ANSWERING = "answering"
 _OF_PICTURES = re.compile(r"image|picture|draw", re.IGNORECASE)
 _TEENS = range(11, 14)
 
@@ -121,13 +122,15 @@ class Reasoning:
             return f"{doing} {self.index:g} of {self.length:g}"
         if self.fraction is not None:
             return f"{doing}, {self.fraction:.0%} done"
+        if doing == _ANSWERING and not self.note:
+            return "the model is running"  # no word of the answer is there yet
         return f"{doing}: {self.note}" if self.note else doing
 
     def _work(self) -> str:
         """What a function does that runs; one that nobody knows may say so itself."""
         if self.draws or (self.draws is None and _OF_PICTURES.search(self.note)):
             return "drawing"
-        return "working" if self.draws is None else "answering"
+        return "working" if self.draws is None else _ANSWERING
 
     def __str__(self) -> str:
         return self.content
