@@ -87,7 +87,7 @@ async def provider(url: str, image: bytes) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def on_class(url: str, image: bytes) -> AsyncIterator[Ask]:
-    """The same, called on the class: each call opens a session and reads the configuration."""
+    """The same, called on the class, as the examples of its page do."""
     from bot.provider import DeepseekAI_JanusPro7b  # noqa: PLC0415 - as above
 
     class Here(DeepseekAI_JanusPro7b):

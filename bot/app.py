@@ -30,6 +30,7 @@ from bot.metrics import Metrics
 from bot.own_space import OwnSpace
 from bot.platforms.adapter import Adapter, Served
 from bot.provider import Spaces
+from bot.provider.quota import described
 from bot.reply.rate_limiter import RateLimiter
 from bot.supervisor import Supervisor
 from bot.turns.data_requests import DataRequests
@@ -42,6 +43,8 @@ from bot.turns.transcripts import Transcripts
 log = structlog.get_logger(__name__)
 
 _MB = 1_000_000
+_LOOK_SECONDS = 120.0
+"""Between two looks at how much GPU time the accounts have left."""
 _GRACE_SECONDS = 3.0
 """What running turns get on SIGTERM. With the last words of the others and the closing of
 connections the process ends within 10 s."""
@@ -102,7 +105,9 @@ class App:
             async with AsyncExitStack() as stack:
                 storage = await stack.enter_async_context(open_storage(config))
                 worker = await stack.enter_async_context(PictureWorker())
-                spaces = await stack.enter_async_context(open_spaces(config, self._own_space))
+                spaces = await stack.enter_async_context(
+                    open_spaces(config, self._own_space, shows_addresses=False)
+                )
                 catalogue = Catalogue()
                 await self._build_adapters(stack, Transcripts(storage), catalogue)
                 services = Services(
@@ -117,6 +122,7 @@ class App:
                     rate_limiter=RateLimiter(time.monotonic),
                     slots=lambda: spaces.slots,
                     quota_wait=config.provider.quota_wait,
+                    drawings_left=lambda: spaces.calls_left,
                 )
                 refused = await self._serve(services, spaces)
         return 1 if refused else 0
@@ -177,7 +183,9 @@ class App:
             )
             self._connected = supervisor.connected
             self._metrics.count_unfinished(lambda: engine.unfinished)
+            self._metrics.watch_gpu_time(lambda: spaces.gpu_time)
             beside = [
+                tasks.create_task(_watch_gpu_time(spaces), name="GPU time"),
                 tasks.create_task(supervisor.run(dispatcher), name="supervisor"),
                 tasks.create_task(
                     keep_house(
@@ -208,7 +216,11 @@ class App:
                 yield finding
 
         data_requests = DataRequests(
-            services.storage.records, services.settings, examine, engine.is_busy
+            services.storage.records,
+            services.settings,
+            examine,
+            engine.is_busy,
+            spaces.ask_gpu_time,
         )
         return Dispatcher(engine, services, data_requests, policy(self._config))
 
@@ -223,6 +235,15 @@ class App:
         finally:
             for each in signals:
                 loop.remove_signal_handler(each)
+
+
+async def _watch_gpu_time(spaces: Spaces) -> None:
+    """Say first what the Spaces lend, and then keep up with it for those who look."""
+    for known in await spaces.ask_gpu_time():
+        log.info("GPU time", space=known.space, known=described(known))
+    while any(known.limited and not known.anonymous for known in spaces.gpu_time):
+        await asyncio.sleep(_LOOK_SECONDS)
+        await spaces.ask_gpu_time()
 
 
 def _apply(dispatcher: Dispatcher, settings: ChannelSettings, config: Config) -> None:

@@ -75,25 +75,39 @@ def chat_adapters(config: Config, catalogue: Catalogue) -> Sequence[Adapter]:
 
 @asynccontextmanager
 async def open_spaces(
-    config: Config, own_space: Callable[[str], OwnSpace] = OwnSpace.of_model
+    config: Config,
+    own_space: Callable[[str], OwnSpace] = OwnSpace.of_model,
+    *,
+    shows_addresses: bool = True,
+    public_names: bool = True,
 ) -> AsyncIterator[Spaces]:
     """All configured Spaces, tried in their order; those with a model are started, and end after.
 
     Args:
         config: everything that can be set.
         own_space: makes what is started for a model.
+        shows_addresses: errors tell where a Space is; without it, they tell its public name.
+        public_names: Spaces without a name or an id are called so; without it, by their address.
     """
     proxy = config.provider.proxy.get_secret_value() or None
     timeout = config.provider.timeout or None
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(open_session(proxy))
+        trusted = config.provider.ca_file or None
+        session = await stack.enter_async_context(open_session(proxy, ca_file=trusted))
         at_home = await stack.enter_async_context(open_session())  # a proxy does not reach it
         providers: list[DeepseekAI_JanusPro7b | OwnSpaceProvider] = []
         for section in config.spaces:
+            name = section.public_name if public_names else section.name
             if section.model:
                 space = await stack.enter_async_context(own_space(section.model))
-                connect = partial(_at_home, session=at_home, timeout=timeout)
-                providers.append(OwnSpaceProvider(space, connect))
+                connect = partial(
+                    _at_home,
+                    session=at_home,
+                    timeout=timeout,
+                    name=section.public_name,
+                    shows_address=shows_addresses,
+                )
+                providers.append(OwnSpaceProvider(space, connect, name=section.public_name))
             else:
                 providers.append(
                     DeepseekAI_JanusPro7b(
@@ -104,13 +118,20 @@ async def open_spaces(
                         session=session,
                         proxy=proxy,
                         timeout=timeout,
+                        ca_file=trusted,
+                        name=name,
+                        shows_address=shows_addresses,
                     )
                 )
         yield Spaces(providers, concurrency=[section.concurrency for section in config.spaces])
 
 
-def _at_home(url: str, *, session: ClientSession, timeout: float | None) -> OwnJanus:
-    return OwnJanus(api_url=url, session=session, timeout=timeout)
+def _at_home(
+    url: str, *, session: ClientSession, timeout: float | None, name: str, shows_address: bool
+) -> OwnJanus:
+    return OwnJanus(
+        api_url=url, session=session, timeout=timeout, name=name, shows_address=shows_address
+    )
 
 
 def database_location(config: Config) -> str | Path:

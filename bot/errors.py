@@ -16,6 +16,7 @@ so that no handler for failures can hide it::
     ├── ProviderError              no answer from the Space
     │   ├── SpaceUnreachable       no connection, or something in front of it answered
     │   ├── SpaceAsleep · SpaceBuilding · SpacePaused · SpaceBroken · SpaceNotFound
+    │   ├── CredentialsRefused     the token is expired or mistyped
     │   ├── ModelStarting          our own Space is not up yet
     │   ├── ModelNotServed         our own Space cannot be started; trying again is pointless
     │   ├── QueueFull
@@ -36,9 +37,17 @@ so that no handler for failures can hide it::
 
 from __future__ import annotations
 
+from bot.redaction import redacted
+
 
 class BotError(Exception):
-    """Root of every expected failure. `str(error)` is a sentence that may be shown to people."""
+    """Root of every expected failure. `str(error)` is a sentence that may be shown to people.
+
+    Whoever said it, it holds no secret of the configuration.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redacted(part) if isinstance(part, str) else part for part in args))
 
 
 class ConfigError(BotError):
@@ -107,6 +116,10 @@ class SpaceBroken(ProviderError):
 
 class SpaceNotFound(ProviderError):
     """There is no such Space, or it is private and the token does not open it."""
+
+
+class CredentialsRefused(ProviderError):
+    """The token for the Space is expired or mistyped; the text names the key to change."""
 
 
 class ModelStarting(ProviderError):

@@ -28,6 +28,15 @@ def suffix_of(media_type: str) -> str:
     return _SUFFIXES.get(media_type, "bin")
 
 
+OWN_SPACE = "own Space"
+"""What people are told of a Space without a name or an id."""
+
+
+def public_space(space: str) -> str:
+    """What people may be told of a Space; until 0.2 recipes named the address of one's own."""
+    return OWN_SPACE if space.startswith(("http://", "https://")) else space
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that makes an image again on the same Space.
@@ -53,8 +62,8 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(**data)
+        """Read what `to_json` wrote; an address that older versions named is left out."""
+        return cls(**{**data, "space": public_space(data.get("space", ""))})
 
 
 @dataclass(frozen=True)

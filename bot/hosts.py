@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from yarl import URL
 
@@ -43,3 +44,85 @@ def is_loopback(host: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped.is_loopback
     return address.is_loopback
+
+
+_PAGE = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/spaces/([\w.-]+/[\w.-]+)(?:[/?#].*)?", re.ASCII
+)
+
+
+def space_of_page(url: str) -> str:
+    """The id of the Space whose page on Hugging Face this is, e.g. `me/janus`; `""` for others.
+
+    Args:
+        url: any text.
+    """
+    found = _PAGE.fullmatch(url)
+    return found[1] if found else ""
+
+
+_MANY_OWNERS = frozenset(
+    {
+        "amazonaws.com",
+        "azurewebsites.net",
+        "cloudfront.net",
+        "duckdns.org",
+        "fly.dev",
+        "github.io",
+        "gitlab.io",
+        "gradio.live",
+        "herokuapp.com",
+        "hf.space",
+        "huggingface.cloud",
+        "lhr.life",
+        "loca.lt",
+        "modal.run",
+        "netlify.app",
+        "ngrok.app",
+        "ngrok.dev",
+        "ngrok.io",
+        "ngrok-free.app",
+        "ngrok-free.dev",
+        "onrender.com",
+        "pages.dev",
+        "railway.app",
+        "replit.app",
+        "replit.dev",
+        "run.app",
+        "runpod.net",
+        "trycloudflare.com",
+        "ts.net",
+        "vercel.app",
+        "workers.dev",
+    }
+)
+"""Names under which anybody can have a host."""
+_COUNTRY_CHARS, _SHORT_CHARS = 2, 3
+"""As in `co.uk` and `com.au`, below which names are registered."""
+
+
+def same_site(host: str, other: str) -> bool:
+    """Whether two hosts certainly belong to one owner: equal, or below one registered name.
+
+    Without the whole list of public suffixes it rather says no: of what is no country's and not
+    known as shared, the last two labels count.
+
+    Args:
+        host: a name or an address, without a port.
+        other: likewise.
+    """
+    host, other = (each.lower().removesuffix(".") for each in (host, other))
+    if host == other:
+        return True
+    return (site := _registered(host)) != "" and site == _registered(other)
+
+
+def _registered(host: str) -> str:
+    """The name that somebody registered; `""` for addresses and single labels."""
+    labels = host.split(".")
+    if ":" in host or labels[-1].isdecimal() or len(labels) < 2:  # noqa: PLR2004 - a name and a top
+        return ""
+    under_country = len(labels[-1]) == _COUNTRY_CHARS and len(labels[-2]) <= _SHORT_CHARS
+    shared = under_country or any(".".join(labels[start:]) in _MANY_OWNERS for start in (-2, -3))
+    count = 3 if shared else 2
+    return ".".join(labels[-count:]) if len(labels) >= count else ""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Literal, TextIO
-from urllib.parse import quote
 
 import structlog
 from structlog.typing import Processor
+
+from bot.redaction import MIN_SECRET_CHARS, Redactor, keep_out
+
+__all__ = ["CHATTY", "MIN_SECRET_CHARS", "configure", "redactor"]
 
 CHATTY = ("httpx", "httpcore", "aiohttp.access", "alembic", "discord.client")
 """Loggers that write a line for every request or step; only their warnings are useful.
 
 Lines of `httpx` would also hold the Telegram token, which is part of the URL.
 """
-
-MIN_SECRET_CHARS = 4
-"""Replacing anything shorter would garble ordinary words."""
 
 
 def configure(
@@ -36,8 +33,8 @@ def configure(
     Args:
         level: the lowest that is written: `debug`, `info`, `warning`, `error` or `critical`.
         format: `auto` is `console` if `stream` is a terminal, `json` otherwise.
-        secrets: texts that never appear in a line or a traceback, except those shorter than
-            `MIN_SECRET_CHARS`.
+        secrets: texts that never appear in a line or a traceback, nor in anything else that is
+            shown or stored, except those shorter than `MIN_SECRET_CHARS`.
         stream: where lines go; standard error by default.
     """
     stream = sys.stderr if stream is None else stream
@@ -58,6 +55,8 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+    secrets = frozenset(secrets)
+    keep_out(secrets)
     handler = _Handler(stream, redactor(secrets))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -73,23 +72,7 @@ def configure(
 
 def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
     """A function that puts `[secret]` in place of each secret, however it was escaped."""
-    forms = {
-        form
-        for secret in secrets
-        if len(secret) >= MIN_SECRET_CHARS
-        for form in (
-            secret,
-            quote(secret, safe=""),  # in a URL
-            json.dumps(secret)[1:-1],  # in a JSON line
-            repr(secret)[1:-1],  # in a traceback
-            json.dumps(repr(secret)[1:-1])[1:-1],  # in a traceback in a JSON line
-        )
-    }
-    if not forms:
-        return str
-    # The longest first, so that a secret within another leaves no part of the longer one.
-    longest_first = sorted(forms, key=len, reverse=True)
-    return partial(re.compile("|".join(map(re.escape, longest_first))).sub, "[secret]")
+    return Redactor(secrets)
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bot.models import Ask, Turn, TurnState
 
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 _BUCKETS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0)
 """Upper bounds in seconds; what took longer is in one more."""
+
+
+class GpuSeconds(Protocol):
+    """GPU time of a Space, as the provider knows it; `None` for what is not known."""
+
+    @property
+    def space(self) -> str: ...
+    @property
+    def limited(self) -> bool: ...
+    @property
+    def left(self) -> float | None: ...
+    @property
+    def asks(self) -> float | None: ...
 
 
 class Metrics:
@@ -26,6 +39,7 @@ class Metrics:
         self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._connected: dict[str, bool] = {}
         self._unfinished: Callable[[], float] = lambda: 0.0
+        self._gpu: Callable[[], Sequence[GpuSeconds]] = tuple
 
     def turn_ended(self, turn: Turn, state: TurnState, seconds: float) -> None:
         """A turn reached a final state, this long after it was accepted."""
@@ -39,6 +53,10 @@ class Metrics:
     def count_unfinished(self, count: Callable[[], float]) -> None:
         """Ask `count` for the turns on their way whenever the figures are read."""
         self._unfinished = count
+
+    def watch_gpu_time(self, known: Callable[[], Sequence[GpuSeconds]]) -> None:
+        """Ask `known` for the GPU time of each Space whenever the figures are read."""
+        self._gpu = known
 
     def connected(self, platform: str, up: bool) -> None:
         """A platform was connected or lost."""
@@ -82,4 +100,14 @@ class Metrics:
         unfinished = GaugeMetricFamily(
             "janus_bot_turns_unfinished", "Turns on their way", value=self._unfinished()
         )
-        yield from (turns, seconds, unfinished, connected)
+        left = GaugeMetricFamily(
+            "janus_bot_gpu_seconds_left", "GPU time that an account has left", labels=["space"]
+        )
+        asked = GaugeMetricFamily(
+            "janus_bot_gpu_seconds_asked", "GPU time that a call asks for", labels=["space"]
+        )
+        for known in self._gpu():
+            for family, value in ((left, known.left), (asked, known.asks)):
+                if known.limited and value is not None:
+                    family.add_metric([known.space], value)
+        yield from (turns, seconds, unfinished, connected, left, asked)

@@ -307,12 +307,15 @@ class Ahead:
         here: they are in the same channel; otherwise they wait for the same Spaces.
         space_queue: the length of the Space's own queue, as one of them heard it lately; `None` if
             nobody knows.
+        drawings_left: for how many the Spaces' GPU time suffices, about; `None` if that has no
+            limit, or nobody knows.
     """
 
     turns: int
     mine: int
     here: bool = True
     space_queue: int | None = None
+    drawings_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

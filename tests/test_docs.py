@@ -86,7 +86,7 @@ def test_named_figures_are_measured() -> None:
     """Each figure in the guide for operators is one that /metrics shows."""
     shown = Metrics().exposition().decode()
     named = re.findall(r"`(janus_bot_\w+)`", (ROOT / "docs" / "operations.md").read_text())
-    assert len(named) == 4
+    assert len(named) == 6
     assert [name for name in named if f"# HELP {name} " not in shown] == []
 
 

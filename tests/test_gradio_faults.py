@@ -20,6 +20,7 @@ from bot.errors import (
     BadInput,
     BotError,
     ConfigError,
+    CredentialsRefused,
     GenerationCancelled,
     GenerationFailed,
     GenerationTimeout,
@@ -305,6 +306,9 @@ OUTCOMES: dict[type[ProviderError], dict[str, Any]] = {
     SpacePaused: {"refuse": DOWN, "stage": "PAUSED"},
     SpaceBroken: {"refuse": DOWN, "stage": "RUNTIME_ERROR"},
     SpaceNotFound: {"stage": None},
+    CredentialsRefused: {
+        "refuse": only("/config", reply(401, '{"error": "Invalid credentials in header"}'))
+    },
     QueueFull: {"refuse": only("/join", reply(503, '{"detail":"Queue is full. Max size is 2"}'))},
     QuotaExceeded: {"script": says(STARTS, failed("exceeded your GPU quota (9s requested"))},
     NoGpu: {"script": says(STARTS, failed("No GPU was available after 60s."))},

@@ -280,3 +280,70 @@ def test_tokens_are_secret() -> None:
     assert "secret" not in repr(conversation)
     assert "secret" not in repr(conversation.without_secrets().to_json())
     assert JsonConversation.from_json(conversation.to_json()) == conversation
+
+
+async def test_run_sends_the_tokens_that_it_is_given(
+    hub: FaultySpace, session: aiohttp.ClientSession
+) -> None:
+    """They carry no end and name no Space when they are made of what `get_zerogpu_token` gave."""
+    uuid, token = await get_zerogpu_token(SPACE, session, hf_url=hub.url)
+    asked = len(hub.asked("/spaces"))
+    conversation = JsonConversation("abc", uuid, token)
+    async with on_hub(hub).run("post", session, "x", conversation) as response:
+        assert response.status == 200
+    assert hub.joined[0].headers["x-zerogpu-token"] == token
+    assert hub.joined[0].headers["x-zerogpu-uuid"] == uuid
+    await ask(on_hub(hub), "", ["x"], conversation=conversation)
+    assert hub.joined[1].headers["x-zerogpu-token"] == token
+    assert len(hub.asked("/spaces")) == asked, "tokens that were given are not fetched again"
+
+
+@pytest.mark.parametrize(("named", "sent"), [(None, False), (SPACE, True), ("other/one", False)])
+async def test_tokens_go_to_their_own_space_only(
+    space: FaultySpace, session: aiohttp.ClientSession, named: str | None, sent: bool
+) -> None:
+    """A server elsewhere gets them only if it was given as the Space that they are for."""
+    one = DeepseekAI_JanusPro7b(api_url=space.url, space=named)
+    conversation = JsonConversation("abc", "uu", "tok", space=SPACE)
+    async with one.run("post", session, "x", conversation):
+        assert ("x-zerogpu-token" in space.joined[0].headers) is sent
+
+
+async def test_an_old_token_is_not_sent(hub: FaultySpace, session: aiohttp.ClientSession) -> None:
+    """Only one whose end is known, and past."""
+    conversation = JsonConversation("abc", "uu", "tok", time.time() - 1, SPACE)
+    async with on_hub(hub).run("post", session, "x", conversation):
+        assert "x-zerogpu-token" not in hub.joined[0].headers
+
+
+async def test_the_cookies_of_the_page(hub: FaultySpace, session: aiohttp.ClientSession) -> None:
+    """With none given, those that the page sets go with the request for a token, and no further."""
+
+    async def page(_: web.Request) -> web.StreamResponse:
+        response = web.Response(text=PAGE)
+        response.set_cookie("session", "anonymous")
+        return response
+
+    hub.refuse = only("/spaces/me/janus", page, times=1)
+    found = await get_zerogpu_token(SPACE, session, hf_url=hub.url)
+    assert found == ("uuid-1", "cookie.jwt")
+    assert hub.asked("/api/spaces/me/janus/jwt")[0]["Cookie"] == "session=anonymous"
+    hub.refuse = None
+    await get_zerogpu_token(SPACE, session, hf_url=hub.url)
+    assert "Cookie" not in hub.requests[-1][2]
+
+
+@pytest.mark.parametrize("key", ["sk-123456", "hf_123456"])
+async def test_a_key_that_is_not_used_is_said(space: FaultySpace, key: str) -> None:
+    """One that is no token of Hugging Face, and one for a server that is not there."""
+    one = DeepseekAI_JanusPro7b(api_url=space.url, timeouts=SOON)
+    said = [each for each in await ask(one, "", ["x"], api_key=key) if isinstance(each, Reasoning)]
+    warnings = [each.note for each in said if each.level == "warning"]
+    assert len(warnings) == 1
+    assert "api_key" in warnings[0]
+    assert key not in warnings[0]
+
+
+async def test_a_key_that_is_used_is_not_remarked_on(space: FaultySpace) -> None:
+    responses = await ask(on_hub(space), "", ["x"], api_key=TOKEN)
+    assert not [each for each in responses if isinstance(each, Reasoning) and each.level]

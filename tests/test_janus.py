@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -42,6 +42,7 @@ from tests.servers.faulty_space import (
     config,
     event,
     failed,
+    faulty_space,
     gallery,
     only,
     says,
@@ -218,6 +219,37 @@ async def test_progress_in_all_its_forms(space: FaultySpace) -> None:
         Reasoning(Stage.RUNNING, index=3, length=8, unit="tokens", note="Sampling"),
         Reasoning(Stage.RUNNING, fraction=0.5, unit="steps", note="Decoding"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("progress", "said"),
+    [
+        (Reasoning(Stage.QUEUED, rank=2, queue_size=7), "waiting: 3rd of 7"),
+        (Reasoning(Stage.QUEUED, rank=0), "waiting: 1st"),
+        (Reasoning(Stage.QUEUED, rank=11, queue_size=3), "waiting: 12th"),
+        (Reasoning(Stage.QUEUED), "waiting"),
+        (
+            Reasoning(
+                Stage.RUNNING, index=24, length=576, unit="tokens", note="Sampling image tokens"
+            ),
+            "drawing 24 of 576",
+        ),
+        (Reasoning(Stage.RUNNING, index=1, length=3, draws=True), "drawing 1 of 3"),
+        (
+            Reasoning(Stage.RUNNING, fraction=0.5, note="Decoding", draws=False),
+            "answering, 50% done",
+        ),
+        (Reasoning(Stage.RUNNING, note="Loading"), "working: Loading"),
+        (Reasoning(Stage.RUNNING, note="Waiting for a GPU", level="info"), "Waiting for a GPU"),
+        (Reasoning(Stage.FETCHING), "fetching the pictures"),
+        (
+            Reasoning(Stage.CONNECTING, note="seed 3", left_out=2),
+            "asking the Space: seed 3; without 2 of the earlier messages, which do not fit",
+        ),
+    ],
+)
+def test_progress_reads_as_a_sentence(progress: Reasoning, said: str) -> None:
+    assert progress.content == said
 
 
 async def test_text_comes_as_it_grows(space: FaultySpace) -> None:
@@ -428,6 +460,144 @@ async def test_called_on_the_class(space: FaultySpace) -> None:
 
     responses = [r async for r in Here.create_async_generator("janus-pro-7b", ["Hello"])]
     assert text_of(responses) == "An answer."
+
+
+async def test_a_picture_beside_a_prompt_is_said(space: FaultySpace) -> None:
+    """It is not sent, which is a warning."""
+    space.script = DRAWN
+    responses = await ask(provider(space), prompt="a fox", media=[PNG])
+    warnings = [r for r in responses if isinstance(r, Reasoning) and r.level == "warning"]
+    assert len(warnings) == 1
+    assert "picture" in warnings[0].note
+
+
+async def test_attributes_of_a_subclass_are_heeded(space: FaultySpace) -> None:
+    """Each of them, and the Referer goes with every request to the Space."""
+
+    class Mine(DeepseekAI_JanusPro7b):
+        api_url = space.url
+        referer = "https://example.org/page"
+        url = "https://example.org"
+        label = "Mine"
+        default_model = "mine"
+        image_models: ClassVar[list[str]] = ["mine-image"]
+        supports_stream = False
+        supports_system_message = False
+        supports_message_history = False
+
+    one = Mine(timeouts=SOON)
+    assert (one.referer, one.url) == (Mine.referer, Mine.url)
+    assert Mine.models == ["janus-pro-7b", "mine-image"]
+    space.script = DRAWN
+    await ask(one, "mine-image", ["a fox"])
+    assert {headers["Referer"] for headers in space.asked("/")} == {Mine.referer}
+    space.script = says(
+        STARTS, event("process_generating", output={"data": ["An"]}), completed("An end."), CLOSE
+    )
+    said = [{"role": "system", "content": "Be brief."}, "earlier", "now"]
+    responses = await ask(one, "mine", said, media=[PNG])
+    assert [each for each in responses if isinstance(each, Text)] == ["An end."]
+    assert space.joined[-1].body["data"][1] == "now"
+    Mine.working = False
+    with pytest.raises(SpaceUnreachable, match="Mine"):
+        await ask(one, "", ["x"])
+
+
+async def test_a_provider_can_be_moved(space: FaultySpace) -> None:
+    """Also after it was made, by setting its attributes."""
+    one = DeepseekAI_JanusPro7b(timeouts=SOON)
+    one.api_url = f"{space.url}/"
+    assert (one.api_url, one.url, one.space) == (space.url, space.url, "")
+    assert one.referer == f"{space.url}?__theme=light"
+    one.referer = "https://example.org/"
+    assert text_of(await ask(one, "", ["x"])) == "An answer."
+    assert space.joined[0].headers["Referer"] == "https://example.org/"
+    one.space = "me/janus"
+    assert (one.api_url, one.name) == ("https://me-janus.hf.space", "me/janus")
+    with pytest.raises(ConfigError):
+        one.api_url = "nonsense"
+
+
+async def test_the_class_keeps_what_it_knows(space: FaultySpace) -> None:
+    """The configuration is read once, until the class is changed."""
+
+    class Here(DeepseekAI_JanusPro7b):
+        api_url = space.url
+
+    for _ in range(2):
+        await asyncio.gather(*(anext(Here.create_async_generator("", ["x"])) for _ in range(2)))
+        responses = [r async for r in Here.create_async_generator("", ["x"])]
+        assert text_of(responses) == "An answer."
+    assert len(space.asked("/config")) == 1
+    async with faulty_space() as other:
+        Here.api_url = other.url
+        assert text_of([r async for r in Here.create_async_generator("", ["x"])]) == "An answer."
+        assert len(other.joined) == 1
+
+
+async def test_a_session_of_its_own_is_closed(
+    space: FaultySpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon after the last call, and not between two that follow each other."""
+    monkeypatch.setattr("bot.provider.access.KEEP_ALIVE_SECONDS", 0.2)
+    one = provider(space)
+    for _ in range(2):
+        await ask(one, "", ["x"])
+    (opened,) = one._access._own._open.values()
+    session: Any = opened.session
+    assert not session.closed
+    async with asyncio.timeout(30):
+        while not session.closed:  # noqa: ASYNC110 - aiohttp tells nobody
+            await asyncio.sleep(0.05)
+    assert text_of(await ask(one, "", ["x"])) == "An answer."
+
+
+def test_a_program_leaves_nothing_open() -> None:
+    """As the examples are: a call, and the end of the program."""
+    code = (
+        "import asyncio\n"
+        "from tests.servers.faulty_space import faulty_space\n"
+        "from bot.provider import DeepseekAI_JanusPro7b as Janus\n"
+        "async def main():\n"
+        "    async with faulty_space() as space:\n"
+        "        one = Janus(api_url=space.url)\n"
+        "        async for each in one.create_async_generator('', ['x']):\n"
+        "            pass\n"
+        "        print(each)\n"
+        "asyncio.run(main())\n"
+    )
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert done.stdout.strip() == "An answer."
+    assert "nclosed" not in done.stderr
+
+
+def test_the_class_outlives_event_loops() -> None:
+    """What is kept belongs to no loop, also after calls had to wait for each other."""
+
+    class Here(DeepseekAI_JanusPro7b):
+        pass
+
+    async def both() -> None:
+        async with faulty_space() as space:
+            Here.default().api_url = space.url
+            streams = [Here.create_async_generator("", ["x"]) for _ in range(3)]
+
+            async def whole(stream: Any) -> list[Any]:
+                return [response async for response in stream]
+
+            for responses in await asyncio.gather(*map(whole, streams)):
+                assert text_of(responses) == "An answer."
+
+    for _ in range(2):
+        asyncio.run(both())
 
 
 def test_import_is_cheap() -> None:

@@ -16,12 +16,14 @@ from rich.text import Text
 
 from bot.builders import chat_adapters, database_location, has_platform, open_spaces, open_storage
 from bot.config import Config
-from bot.errors import AdapterError, ModelNotServed, StorageError
+from bot.errors import AdapterError, ModelNotServed, ProviderError, StorageError
 from bot.i18n import Catalogue
-from bot.own_space import NAME
 from bot.own_space.plan import make_plan
 from bot.platforms.adapter import Adapter
 from bot.provider import Spaces
+from bot.provider.quota import described
+from bot.provider.responses import GpuTime
+from bot.redaction import redacted
 
 _ANSWER_TIMEOUT_SECONDS = 15.0
 """For one platform."""
@@ -50,6 +52,10 @@ class Finding:
     health: Health
     what: str
     text: str
+
+    def __post_init__(self) -> None:
+        # Platforms and Spaces are quoted here.
+        object.__setattr__(self, "text", redacted(self.text))
 
     def __str__(self) -> str:
         return f"{self.health} {self.what}: {self.text}"
@@ -91,7 +97,8 @@ async def findings(config: Config) -> AsyncIterator[Finding]:
     yield await _storage(config)
     elsewhere = tuple(section for section in config.spaces if not section.model)
     if elsewhere:
-        async with open_spaces(config.model_copy(update={"spaces": elsewhere})) as spaces:
+        asked = config.model_copy(update={"spaces": elsewhere})
+        async with open_spaces(asked, public_names=False) as spaces:
             for finding in await _spaces(spaces):
                 yield finding
     for section in config.spaces:
@@ -153,19 +160,33 @@ async def look_around(
     for finding in found:
         yield str(finding)
     # Once it is up, it has the memory that a plan would look for.
-    if any(each.health is Health.BAD and each.what == f"Space {NAME}" for each in found):
-        for section in config.spaces:
-            if section.model:
-                yield str(await own_space(section.model))
+    bad = {each.what for each in found if each.health is Health.BAD}
+    for section in config.spaces:
+        if section.model and f"Space {section.public_name}" in bad:
+            yield str(await own_space(section.model))
 
 
 async def _spaces(spaces: Spaces) -> list[Finding]:
-    return [
-        Finding(Health.GOOD, f"Space {name}", "answers, and has both functions")
-        if problem is None
-        else Finding(Health.BAD, f"Space {name}", str(problem))
-        for name, problem in await spaces.check()
+    found = [
+        Finding(Health.BAD, f"Space {name}", str(found))
+        if isinstance(found, ProviderError)
+        else Finding(Health.GOOD, f"Space {name}", _functions(found))
+        for name, found in await spaces.examine()
     ]
+    return [*found, *(_gpu_time(known) for known in await spaces.ask_gpu_time())]
+
+
+def _gpu_time(known: GpuTime) -> Finding:
+    enough = known.suffices and not known.why and not known.anonymous
+    health = Health.GOOD if enough else Health.NOTE
+    return Finding(health, f"GPU time of {known.space}", described(known))
+
+
+def _functions(checked: str) -> str:
+    """What a Space is, and which of its inputs takes what."""
+    version, *functions = checked.splitlines() or [""]
+    told = ", ".join(filter(None, [version, *functions]))
+    return f"answers, and has both functions{told and ': '}{told}"
 
 
 async def own_space(model: str, program: tuple[str, ...] = ()) -> Finding:

@@ -211,7 +211,7 @@ def _unknown_variables(environ: Mapping[str, str]) -> tuple[list[str], list[str]
 
 def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
     """Drop tokens that would be sent to the wrong host or to none, and attach all warnings."""
-    spaces = []
+    spaces, unused = [], []
     for number, space in enumerate(config.spaces, start=1):
         ignored = {}
         if space.hf_token.get_secret_value() and not space.on_hugging_face:
@@ -222,8 +222,10 @@ def _without_stray_tokens(config: Config, warnings: list[str]) -> Config:
             f"[[spaces]] no. {number}: {key} is ignored, because {why}"
             for key, why in ignored.items()
         ]
+        unused += [getattr(space, key).get_secret_value() for key in ignored]
         spaces.append(space.model_copy(update=dict.fromkeys(ignored, NO_SECRET)))
-    return config.model_copy(update={"spaces": tuple(spaces)}).with_warnings(warnings)
+    # What is not used is still kept out of the log: a server may have learnt it otherwise.
+    return config.model_copy(update={"spaces": tuple(spaces)}).with_warnings(warnings, unused)
 
 
 def _why_no_hf_token(space: SpaceSection) -> str:

@@ -9,8 +9,8 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
-from urllib.parse import unquote, urlsplit
+from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.hosts import is_hugging_face, is_loopback
+from bot.files import OWN_SPACE
+from bot.hosts import is_hugging_face, is_loopback, space_of_page
+from bot.redaction import secret_parts
 
 PUBLIC_SPACE = "deepseek-ai/Janus-Pro-7B"
 
@@ -199,6 +201,7 @@ class SpaceSection(Section):
         url: the root of any Gradio server with the same functions.
         model: Janus-Pro on this machine, in a Space that the bot starts itself: `AUTO`, `1b`, `7b`,
             the name of a model, or a folder.
+        name: what people are told; empty for `public_name`'s own.
         hf_token: for Hugging Face; empty once loaded if the Space is not there.
         access_token: that the Space at `url` asks for; empty once loaded if it would not be sent.
         concurrency: requests at the same time; 0 means no limit.
@@ -207,9 +210,22 @@ class SpaceSection(Section):
     id: OptionalSpaceId = ""
     url: OptionalHttpUrl = ""
     model: OptionalModel = ""
+    name: Annotated[str, Field(max_length=100)] = ""
     hf_token: SecretStr = NO_SECRET
     access_token: SecretStr = NO_SECRET
     concurrency: Limit = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _page_as_id(cls, data: Any) -> Any:
+        """The page of a Space on Hugging Face stands for its id."""
+        if not isinstance(data, dict):
+            return data
+        for key in ("id", "url"):
+            given = data.get(key)
+            if isinstance(given, str) and (space := space_of_page(given.strip())):
+                return {**data, "url": "", "id": space} if key == "url" else {**data, "id": space}
+        return data
 
     @model_validator(mode="after")
     def _one_of_three(self) -> Self:
@@ -218,6 +234,11 @@ class SpaceSection(Section):
             found = f", not {' and '.join(given)}" if given else ""
             raise ValueError(f"needs an id, a url or a model{found}")
         return self
+
+    @property
+    def public_name(self) -> str:
+        """What recipes, exports and people are told; never an address."""
+        return self.name or self.id or OWN_SPACE
 
     @property
     def on_hugging_face(self) -> bool:
@@ -230,11 +251,14 @@ class ProviderSection(Section):
 
     Attributes:
         proxy: `http://`, `https://` or `socks5://`, perhaps with a password; empty for none.
+        ca_file: certificates (PEM) of an authority that is trusted beside the usual ones; empty for
+            none.
         timeout: seconds for one generation, time in the queue excluded; 0 means no limit.
         quota_wait: seconds that a request may wait for an exhausted quota; 0 means no limit.
     """
 
     proxy: OptionalProxy = NO_SECRET
+    ca_file: str = ""
     timeout: Annotated[FiniteFloat, Field(ge=0)] = 300.0
     quota_wait: Annotated[FiniteFloat, Field(ge=0)] = 3600.0
 
@@ -439,6 +463,7 @@ class Config(BaseSettings):
         return http
 
     _warnings: tuple[str, ...] = PrivateAttr(())
+    _unused_secrets: tuple[str, ...] = PrivateAttr(())
 
     @classmethod
     def settings_customise_sources(
@@ -456,15 +481,16 @@ class Config(BaseSettings):
         """What works but was probably not intended; a sentence each, for the log."""
         return self._warnings
 
-    def with_warnings(self, warnings: Sequence[str]) -> Self:
-        """The same configuration with these warnings."""
+    def with_warnings(self, warnings: Sequence[str], unused_secrets: Sequence[str] = ()) -> Self:
+        """The same configuration with these warnings, and secrets that it does not hold itself."""
         copy = self.model_copy()
         copy._warnings = tuple(warnings)  # noqa: SLF001 - its own class
+        copy._unused_secrets = tuple(unused_secrets)  # noqa: SLF001 - likewise
         return copy
 
     def secrets(self) -> frozenset[str]:
-        """All secret values that are set, for `bot.logs.configure` to keep out of the logs."""
-        return frozenset(_secrets(self))
+        """All secret values that are set, for `bot.logs.configure` to keep out of everything."""
+        return frozenset((*_secrets(self), *self._unused_secrets))
 
 
 def _secrets(section: BaseModel) -> Iterator[str]:
@@ -474,12 +500,6 @@ def _secrets(section: BaseModel) -> Iterator[str]:
             if isinstance(part, BaseModel):
                 yield from _secrets(part)
             elif isinstance(part, SecretStr):
-                yield from _parts(part.get_secret_value())
-
-
-def _parts(secret: str) -> Iterator[str]:
-    """A URL is a secret only for the password in it."""
-    if "://" not in secret:
-        yield from filter(None, [secret])
-    elif password := urlsplit(secret).password:
-        yield from (secret, password, unquote(password))
+                yield from secret_parts(part.get_secret_value())
+            elif isinstance(part, str) and "://" in part:
+                yield from secret_parts(part)

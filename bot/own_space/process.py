@@ -22,12 +22,13 @@ import structlog
 
 from bot.config.schema import AUTO, PREFIX
 from bot.errors import ModelNotServed
+from bot.files import OWN_SPACE
 from bot.hosts import is_loopback
 from bot.support import Backoff
 
 log = structlog.get_logger(__name__)
 
-NAME = "own Space"
+NAME = OWN_SPACE
 """What recipes and reports call it; its address changes with every start."""
 
 READY = "space ready: "

@@ -17,7 +17,7 @@ from bot.errors import (
 )
 from bot.own_space.process import NAME, Life, OwnSpace
 from bot.provider import AsyncGeneratorProvider, DeepseekAI_JanusPro7b
-from bot.provider.responses import Reasoning, Response, Stage, Text
+from bot.provider.responses import GpuTime, Reasoning, Response, Stage, Text
 
 WAIT_SECONDS = 300.0
 """That a request waits for the child to be up."""
@@ -37,9 +37,8 @@ _log = logging.getLogger(__name__)
 class OwnJanus(DeepseekAI_JanusPro7b):
     """Recipes name it for people, not by an address that changes with every start."""
 
-    @property
-    def name(self) -> str:
-        return NAME
+    def __init__(self, *, name: str = NAME, **options: Any) -> None:
+        super().__init__(name=name, **options)
 
 
 class OwnSpaceProvider(AsyncGeneratorProvider):
@@ -49,9 +48,8 @@ class OwnSpaceProvider(AsyncGeneratorProvider):
         space: the child; started and ended by somebody else.
         connect: makes the provider for an address.
         wait_seconds: see `WAIT_SECONDS`.
+        name: what people are told; its address changes with every start.
     """
-
-    name = NAME
 
     def __init__(
         self,
@@ -59,7 +57,9 @@ class OwnSpaceProvider(AsyncGeneratorProvider):
         connect: Callable[[str], DeepseekAI_JanusPro7b],
         *,
         wait_seconds: float = WAIT_SECONDS,
+        name: str = NAME,
     ) -> None:
+        self.name = name
         self._space = space
         self._connect = connect
         self._wait_seconds = wait_seconds
@@ -102,6 +102,15 @@ class OwnSpaceProvider(AsyncGeneratorProvider):
                 if piece := text.rest():
                     yield piece
                 return
+
+    @property
+    def gpu_time(self) -> GpuTime:
+        """Not lent, so without a limit."""
+        return GpuTime(self.name, limited=False)
+
+    async def ask_gpu_time(self) -> GpuTime:
+        """The same; nobody is asked."""
+        return self.gpu_time
 
     async def check(self) -> str:
         """Whether it can be used now; see `DeepseekAI_JanusPro7b.check`.

@@ -5,6 +5,7 @@ from bot.provider.huggingface import get_zerogpu_token
 from bot.provider.janus import DeepseekAI_JanusPro7b
 from bot.provider.responses import (
     AsyncGeneratorProvider,
+    GpuTime,
     ImageResponse,
     JsonConversation,
     Preview,
@@ -16,6 +17,7 @@ from bot.provider.spaces import Spaces
 __all__ = [
     "AsyncGeneratorProvider",
     "DeepseekAI_JanusPro7b",
+    "GpuTime",
     "ImageResponse",
     "JsonConversation",
     "Preview",

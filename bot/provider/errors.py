@@ -7,6 +7,7 @@ Titles came with Gradio 5.12, so the text alone has to be enough.
 from __future__ import annotations
 
 import asyncio
+import errno
 import html
 import re
 import sys
@@ -22,6 +23,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.errors import (
     BadInput,
+    CredentialsRefused,
     GenerationFailed,
     GpuAborted,
     ImageTooLarge,
@@ -35,6 +37,7 @@ from bot.errors import (
     StreamLost,
 )
 from bot.provider.json import parse_json
+from bot.redaction import redacted
 
 MAX_TEXT_CHARS = 2000
 """Kept of any text that a Space says about itself."""
@@ -57,13 +60,21 @@ _QUOTA_WORDS = (
     "too many zerogpu credits",
 )
 _QUOTA_TITLES = ("zerogpu quota exceeded", "zerogpu pending credits exceeded")
-_NO_GPU_WORDS = ("no gpu was available", "zerogpu queue timeout", "expired zerogpu proxy token")
+_NO_GPU = re.compile(
+    r"no gpus? (?:(?:was|were|is|are) )?(?:currently )?(?:available|free)"
+    r"|zerogpu queue timeout|expired zerogpu proxy token",
+    re.IGNORECASE,
+)
+"""Until 2024 it was "No GPU is currently available", with or without "for you after 60s"."""
 _BAD_VALUE = re.compile(
     r"value .{1,200} is (?:greater|less) than (?:the )?(?:maximum|minimum) value"
     r"|requested gpu duration .{1,80} is larger than the maximum"
     r"|value: .{1,200} is not in the list of choices",
     re.IGNORECASE | re.DOTALL,
 )
+_RESET = {errno.ECONNRESET, errno.EPIPE, None}
+"""Aiohttp's own `ClientConnectionResetError` has no number."""
+_BAD_TOKEN = re.compile(r"invalid (?:credentials|token|username)|token.*expired", re.IGNORECASE)
 _NO_ADMISSION = "An access token is needed"
 """With which `janus-bot space` answers whoever shows none, or another."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -79,7 +90,7 @@ def function_error(text: str, title: str = "") -> ProviderError:  # noqa: PLR091
     """
     words = f"{title}\n{text}".lower()
     said = text.rstrip()
-    if any(part in words for part in _NO_GPU_WORDS):
+    if _NO_GPU.search(words):
         return NoGpu(f"The Space has no GPU for this request: {said}", retry_after=_wait_in(text))
     if title.lower() in _QUOTA_TITLES or any(part in words for part in _QUOTA_WORDS):
         return _quota(said)
@@ -136,6 +147,8 @@ def http_error(  # noqa: PLR0911 - one per outcome
             f"{host} does not let the bot in: set access_token of this Space, under [[spaces]], to "
             "the --access-token that it was started with."
         )
+    if status == HTTPStatus.UNAUTHORIZED and _BAD_TOKEN.search(_hub_error(body)):
+        return credentials_refused(host, "hf_token of this Space, under [[spaces]]")
     if status in {401, 403}:
         return SpaceNotFound(f"{host} does not let the bot in: it is private or has a login.")
     if status in {404, 410}:
@@ -147,8 +160,17 @@ def http_error(  # noqa: PLR0911 - one per outcome
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return SpaceBroken(f"The Space at {host} has an internal error.")
     if status < HTTPStatus.BAD_REQUEST:
-        return SpaceUnreachable(f"{host} redirects elsewhere, which is not followed.")
+        return redirected(host, headers.get("Location", ""))
     return SpaceUnreachable(f"{host} answers with HTTP {status}.", retry_after=retry_after)
+
+
+def redirected(host: str, location: str) -> SpaceUnreachable:
+    """The error for a redirect that is not followed; names where it leads, without a query."""
+    there = plain_text(location.partition("?")[0].rpartition("@")[2])[:200]
+    return SpaceUnreachable(
+        f"{host} redirects elsewhere, which is not followed. It names {there or 'nothing'!r}; if "
+        "that is the Space, configure its address instead."
+    )
 
 
 def _detail(body: bytes) -> str:
@@ -160,6 +182,13 @@ def _detail(body: bytes) -> str:
     if isinstance(detail, list):
         detail = "; ".join(_complaint(part) for part in detail if isinstance(part, dict))
     return plain_text(detail) if isinstance(detail, str) else ""
+
+
+def _hub_error(body: bytes) -> str:
+    """What Hugging Face says in front of a Space."""
+    answer = parse_json(body)
+    error = answer.get("error") if isinstance(answer, dict) else ""
+    return error if isinstance(error, str) else ""
 
 
 def _complaint(part: dict[str, Any]) -> str:
@@ -185,12 +214,25 @@ def _retry_after(text: str) -> float | None:
     return max(0.0, seconds) if seconds < _MAX_RETRY_AFTER_SECONDS else None
 
 
+def credentials_refused(who: str, key: str) -> CredentialsRefused:
+    """The error for a token that is expired or mistyped.
+
+    Args:
+        who: does not accept it, for people.
+        key: where to change it, for people.
+    """
+    return CredentialsRefused(
+        f"{who} does not accept the token: it is expired or mistyped. Change {key}; "
+        "https://huggingface.co/settings/tokens makes a new one."
+    )
+
+
 def image_too_large(size: int, limit: int | None) -> ImageTooLarge:
-    """The error for a picture above the Space's own limit (`max_file_size` in `/config`).
+    """The error for a picture above the limit of a Space, or of a proxy in front of it.
 
     Args:
         size: bytes.
-        limit: bytes; `None` if the Space did not say.
+        limit: bytes, `max_file_size` in `/config`; `None` if nobody said.
     """
     if limit is None:
         return ImageTooLarge("The picture is too large for the Space.")
@@ -243,6 +285,12 @@ def network_error(error: BaseException, host: str, *, streaming: bool = False) -
     return SpaceUnreachable(text)
 
 
+def was_closed(error: ProviderError) -> bool:
+    """Whether the connection was closed already when the request was to be sent on it."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _RESET
+
+
 def unquote(text: str) -> str:
     """Undo `repr`: up to 5.1 Gradio sends the text of an error in quotes."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
@@ -251,11 +299,11 @@ def unquote(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """What a Space said, safe to show: no HTML, no control characters, `MAX_TEXT_CHARS` at most.
+    """What a Space said, safe to show: no HTML, no secrets, `MAX_TEXT_CHARS` at most.
 
     A link keeps its address in brackets.
     """
-    text = text[: 4 * MAX_TEXT_CHARS]
+    text = redacted(text)[: 4 * MAX_TEXT_CHARS]
     if "<" in text:
         reader = _HtmlReader()
         reader.feed(text)
@@ -263,7 +311,7 @@ def plain_text(text: str) -> str:
         text = "".join(reader.pieces)
     elif "&" in text:
         text = html.unescape(text)
-    text = _CONTROL.sub("", text)
+    text = redacted(_CONTROL.sub("", text))  # markup can have split a secret
     # JSON can hold halves of surrogate pairs, which could be sent nowhere.
     return text.strip()[:MAX_TEXT_CHARS].encode("utf-8", "replace").decode()
 

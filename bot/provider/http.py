@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import secrets
+import select
+import ssl
 from binascii import b2a_base64
 from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.cookies import CookieError
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +26,8 @@ from yarl import URL
 
 from bot.errors import ConfigError, ProviderError, SpaceUnreachable
 from bot.files import File
+from bot.hosts import same_site
+from bot.provider.cookies import Cookies
 from bot.provider.errors import http_error, network_error, network_exceptions
 from bot.provider.json import parse_json
 from bot.support import TooManyBytes, read_bounded
@@ -33,9 +38,13 @@ KEEP_ALIVE_SECONDS = 4.0
 """Until a connection without a request is closed. Gradio's server, uvicorn, does it after five; a
 request sent on a connection that it is closing would be lost."""
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 _PIECE_BYTES = 48 * 1024
 """Of a file, encoded at a time: a multiple of three, so that the texts join. Each is 64 kB of text,
 which is what aiohttp and asyncio buffer before they wait for the server."""
+_RDHUP: int | None = getattr(select, "POLLRDHUP", None)
+"""Only Linux has it."""
 _FILE_MARK = secrets.token_hex(16)
 """Stands for a file; no text of people can hold it, because it never leaves the process."""
 
@@ -104,18 +113,20 @@ class HttpClient:
         proxy: HTTP proxy, or `None`.
         headers: sent with every request, so credentials that this server may see.
         timeouts: see there.
+        name: of the server for people, where they should not be told its address.
+        cookies: kept for this server; `None` to keep none.
 
     Raises:
         ConfigError: `proxy` is not an address.
 
     Attributes:
-        host: name and port of the server, for people; never a user name or a password.
+        host: name and port of the server, or `name`, for people; never a user or a password.
         limits: of a short request: `Timeouts.answer` in all.
         slow: of a picture on its way: `Timeouts.transfer` in all.
         endless: of a request whose caller counts the time; limits connecting only.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it is one server's
         self,
         session: aiohttp.ClientSession,
         base: str,
@@ -123,14 +134,17 @@ class HttpClient:
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        name: str = "",
+        cookies: Cookies | None = None,
     ) -> None:
+        self.cookies = cookies
         self.session = session
         self.base = base
         self.proxy = proxy
         self.timeouts = timeouts = timeouts or Timeouts()
         address = URL(base)
         port = "" if address.is_default_port() else f":{address.port}"
-        self.host = f"{address.host}{port}"
+        self.host = name or f"{address.host_subcomponent}{port}"
         self.limits, self.slow, self.endless = (
             aiohttp.ClientTimeout(total=total, sock_connect=timeouts.connect)
             for total in (timeouts.answer, timeouts.transfer, None)
@@ -142,6 +156,48 @@ class HttpClient:
             raise self._unsendable() from None
         if self._proxy is not None and not self._proxy.host:
             raise self._unsendable()  # aiohttp would go past such a proxy without a word
+
+    def for_call(self) -> HttpClient:
+        """The same for one call, whose cookies those beside it do not change."""
+        client = object.__new__(HttpClient)
+        client.__dict__.update(self.__dict__)
+        client.cookies = self.cookies and self.cookies.for_call()
+        return client
+
+    def move(self, base: str) -> None:
+        """Ask at another address of the same server from now on."""
+        self.base = base
+
+    def redirected_base(self, path: str, location: str) -> str:
+        """The root of the server to which a redirect of `path` leads; `""` if it is not followed.
+
+        Within one site it is. Credentials go to the same host only, and there to another port only
+        from http to https as usual.
+
+        Args:
+            path: that was asked for, with a slash in front.
+            location: as the server names it.
+        """
+        here = URL(self.base)
+        try:
+            there = URL(self.base + path, encoded=True).join(URL(location, encoded=True))
+            known = (
+                there.scheme in {"http", "https"} and there.host and there.raw_path.endswith(path)
+            )
+            safer = here.scheme == "http" or there.scheme == "https"
+            origin = there.origin()
+        except ValueError:
+            return ""
+        if not location or not known or not safer:
+            return ""
+        usual = there.scheme == "https" and here.is_default_port() and there.is_default_port()
+        secret = "Authorization" in self._headers or here.raw_user is not None
+        close = origin == here.origin() or (there.host == here.host and usual)
+        if not close and (secret or not same_site(here.host or "", there.host or "")):
+            return ""
+        own = there.with_query(None).with_fragment(None).with_user(here.user)
+        own = own.with_password(here.password)
+        return str(own).removesuffix(path).rstrip("/")
 
     async def request(
         self,
@@ -169,11 +225,15 @@ class HttpClient:
         """
         if self.session.closed:
             raise SpaceUnreachable("The bot has closed its connections.")
+        sent = {**self._headers, **(headers or {})}
         try:
-            return await self.session.request(
+            url = URL(self.base + path, encoded=True)
+            if self.cookies is not None and (cookie := self.cookies.header(url.raw_path)):
+                sent["Cookie"] = cookie
+            response = await self.session.request(
                 method,
-                URL(self.base + path, encoded=True),
-                headers={**self._headers, **(headers or {})},
+                url,
+                headers=sent,
                 proxy=self._proxy,
                 timeout=limits or self.limits,
                 allow_redirects=False,
@@ -183,6 +243,9 @@ class HttpClient:
             raise network_error(error, self.host) from error
         except (ValueError, CookieError):
             raise self._unsendable() from None
+        if self.cookies is not None and "Set-Cookie" in response.headers:
+            self.cookies.remember(response.cookies)
+        return response
 
     async def read(
         self, response: aiohttp.ClientResponse, max_bytes: int = MAX_ANSWER_BYTES
@@ -221,18 +284,24 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+async def open_session(
+    proxy: str | None = None, *, ca_file: str | Path | None = None
+) -> AsyncIterator[aiohttp.ClientSession]:
     """A session for any number of providers, which keeps no cookies; it is closed at the end.
 
     Args:
         proxy: a SOCKS proxy to dial (`socks4://`, `socks5://` or `socks5h://`). Any other is
             ignored here: an HTTP proxy is given to the provider.
+        ca_file: certificates (PEM) of an authority that is trusted beside the usual ones.
 
     Raises:
-        ConfigError: `proxy` begins like a SOCKS proxy and is not an address.
+        ConfigError: `proxy` begins like a SOCKS proxy and is not an address, or there are no
+            certificates in `ca_file`.
     """
     # The number of turns at once is limited elsewhere, and each holds one stream open.
     pool: dict[str, Any] = {"limit": 0, "keepalive_timeout": KEEP_ALIVE_SECONDS}
+    if ca_file:
+        pool["ssl"] = _trusting(ca_file)
     connector: aiohttp.BaseConnector | None = None
     if is_socks(proxy):
         from aiohttp_socks import ProxyConnector  # noqa: PLC0415 - most people have no proxy
@@ -248,6 +317,18 @@ async def open_session(proxy: str | None = None) -> AsyncIterator[aiohttp.Client
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
         yield session
+
+
+def _trusting(ca_file: str | Path) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(Path(ca_file).expanduser())
+    except (OSError, ValueError) as error:  # an `SSLError` is an `OSError`
+        why = "no certificates in PEM are in it"
+        if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            why = str(error.strerror)
+        raise ConfigError(f"[provider] ca_file {ca_file} cannot be used: {why}.") from None
+    return context
 
 
 def is_socks(proxy: str | None) -> bool:
@@ -297,12 +378,29 @@ class JsonBody(Payload):
         return (self._before + file + self._after).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Send it, no faster than the server takes it."""
+        """Send it, no faster than the server takes it.
+
+        Raises:
+            ConnectionResetError: the server has hung up, so that nothing of it was sent.
+        """
+        if _hung_up(writer):
+            raise ConnectionResetError("the server closed the connection before the request")
         text, rest = self._before, memoryview(self._file)
         while len(rest) > _PIECE_BYTES:
             await writer.write(text + b2a_base64(rest[:_PIECE_BYTES], newline=False))
             text, rest = b"", rest[_PIECE_BYTES:]
         await writer.write(text + b2a_base64(rest, newline=False) + self._after)
+
+
+def _hung_up(writer: AbstractStreamWriter) -> bool:
+    """Whether the other side has closed the connection; the event loop may not have seen it yet."""
+    transport = getattr(writer, "transport", None)
+    sock = None if transport is None else transport.get_extra_info("socket")
+    if sock is None or _RDHUP is None:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), _RDHUP)
+    return bool(poll.poll(0))
 
 
 class PendingResponse:

@@ -1,4 +1,4 @@
-"""Spaces on Hugging Face: where they are, whether they run, and who may see which token.
+"""Spaces on Hugging Face: where they are, whether they run, and the tokens of their visitors.
 
 Paths and stages are those of huggingface_hub 2.4 and of Gradio's JavaScript client, read in their
 source; Hugging Face itself was not asked.
@@ -11,22 +11,17 @@ import base64
 import html
 import logging
 import re
-import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import aiohttp
 from yarl import URL
 
 from bot.errors import (
-    ConfigError,
     ProviderError,
     SpaceAsleep,
     SpaceBroken,
@@ -35,12 +30,9 @@ from bot.errors import (
     SpacePaused,
     SpaceUnreachable,
 )
-from bot.hosts import is_hugging_face
-from bot.provider.errors import plain_text
-from bot.provider.gradio.client import ConfigCache, GradioClient
-from bot.provider.http import HttpClient, Timeouts, is_socks, open_session
+from bot.provider.errors import credentials_refused, plain_text, redirected
+from bot.provider.http import REDIRECTS, Answer, HttpClient
 from bot.provider.json import parse_json
-from bot.provider.prompt import KNOWN_FUNCTIONS
 from bot.provider.responses import JsonConversation, Reasoning, Stage
 
 HF_URL = "https://huggingface.co"
@@ -60,6 +52,8 @@ _MAX_PAGE_BYTES = 8 * 1024 * 1024
 _JWT = re.compile(r"[\w.~+/=-]+", re.ASCII)
 _TOKEN_ON_PAGE = re.compile(rf'"token":"({_JWT.pattern})"', re.ASCII)
 _UUID_ON_PAGE = re.compile(r'"sessionUuid":"([\w-]+)"', re.ASCII)
+_SPACE_PATH = re.compile(r"/api/spaces/([\w.%-]+/[\w.%-]+)", re.ASCII)
+_MAX_REDIRECTS = 3
 _ADDRESS = re.compile(r"https?://[\w.-]+(:\d{1,5})?/?", re.ASCII)
 
 _ASLEEP = frozenset({"SLEEPING", "STOPPED"})
@@ -76,212 +70,6 @@ _NOTES = {
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """What one caller brings along in place of the provider's own settings.
-
-    Attributes:
-        proxy: HTTP or SOCKS proxy.
-        cookies: of huggingface.co.
-        hf_token: token of a Hugging Face account.
-    """
-
-    proxy: str | None = None
-    cookies: Mapping[str, str] | None = field(default=None, repr=False)
-    hf_token: str = field(default="", repr=False)
-
-
-ANYBODY = Caller()
-"""A caller who brings nothing along."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceTarget:
-    """A Space as one caller reaches it.
-
-    Attributes:
-        client: of its Gradio server.
-        hub: what Hugging Face knows of it; `None` for a server elsewhere.
-    """
-
-    client: GradioClient
-    hub: Hub | None
-
-
-class SpaceAccess:
-    """The way to one Space: its address, a session, credentials, and who may see them.
-
-    Args:
-        space: `owner/name`, or `""` if only the address is known.
-        api_url: root of the Gradio server; `""` to ask the Hub for it.
-        hf_url: root of the Hub. One other than Hugging Face's is believed about where its own
-            Spaces are.
-        hf_token: sent to the Hub and to Spaces there, and nowhere else.
-        access_token: sent to `api_url` and nowhere else, unless it is a Space of the Hub that is
-            known by its id, or there is an `hf_token` for it.
-        session: used and left open; `None` to open one for each call.
-        proxy: HTTP or SOCKS proxy.
-        timeouts: see there.
-
-    Raises:
-        ConfigError: `api_url`, `hf_url` or `proxy` is not an address.
-
-    Attributes:
-        name: what recipes and reports call this Space: its id, or its address.
-        api_url: without a user or a password.
-    """
-
-    def __init__(  # noqa: PLR0913 - all of it is one Space's
-        self,
-        *,
-        space: str,
-        api_url: str,
-        hf_url: str = HF_URL,
-        hf_token: str = "",
-        access_token: str = "",
-        session: aiohttp.ClientSession | None = None,
-        proxy: str | None = None,
-        timeouts: Timeouts,
-    ) -> None:
-        self.space = space
-        self.hf_url = _root(hf_url)
-        # An address may hold a user and a password, which are for its server and for nobody else.
-        self._base = _root(api_url or space_url(space))
-        self.api_url = str(URL(self._base).with_user(None)).rstrip("/")
-        self.name = space or self.api_url
-        self._ask_hub = not api_url
-        self._on_hub = is_hugging_face(self._base)
-        self._hf_token = hf_token.strip()
-        self._access_token = "" if self._on_hub and space else access_token.strip()
-        self._session = session
-        self._proxy = proxy or None
-        self._timeouts = timeouts
-        self._cache = ConfigCache(KNOWN_FUNCTIONS)
-        # The way that nearly all calls take; there is none before the Hub has told the address.
-        self._usual: SpaceTarget | None = None
-        if session is not None and not self._ask_hub:
-            self._usual = self._target(ANYBODY, session)
-
-    def reach(
-        self, caller: Caller, session: aiohttp.ClientSession | None = None
-    ) -> AbstractAsyncContextManager[SpaceTarget]:
-        """The Space as this caller reaches it, for one call.
-
-        Args:
-            caller: see there.
-            session: used and left open, in place of the shared one. With neither, a session is
-                opened for this call.
-
-        Raises:
-            SpaceNotFound: on entering; there is no such Space.
-        """
-        if self._usual and caller is ANYBODY and session in {None, self._session}:
-            return nullcontext(self._usual)
-        return self._reached(caller, session)
-
-    @asynccontextmanager
-    async def _reached(
-        self, caller: Caller, session: aiohttp.ClientSession | None
-    ) -> AsyncIterator[SpaceTarget]:
-        # Only the session that was made for a SOCKS proxy dials it, and it dials no other.
-        other = caller.proxy is not None and (is_socks(caller.proxy) or is_socks(self._proxy))
-        shared = session or (None if other else self._session)
-        opened = nullcontext(shared) if shared else open_session(caller.proxy or self._proxy)
-        async with opened as used:
-            target = self._target(caller, used)
-            if self._ask_hub and target.hub is not None:
-                await self._ask(target.hub)
-                target = self._target(caller, used)
-            if caller is ANYBODY and used is self._session and not self._ask_hub:
-                self._usual = target
-            yield target
-
-    def _target(self, caller: Caller, session: aiohttp.ClientSession) -> SpaceTarget:
-        proxy = caller.proxy or self._proxy
-        proxy = None if is_socks(proxy) else proxy
-        token = caller.hf_token or self._hf_token
-        to_hub = _bearer(token) if self._on_hub else {}
-        connect = partial(HttpClient, session, proxy=proxy, timeouts=self._timeouts)
-        hub: Hub | None = None
-        if self._on_hub:
-            http = connect(self.hf_url, headers=to_hub)
-            hub = Hub(http, self.space, URL(self.api_url).host or "")
-        space = connect(self._base, headers=to_hub or _bearer(self._access_token))
-        return SpaceTarget(GradioClient(space, self._cache), hub)
-
-    async def _ask(self, hub: Hub) -> None:
-        """Ask the Hub where the Space is; once it has answered, never again."""
-        try:
-            address = await hub.address()
-        except SpaceUnreachable:
-            return  # the usual address, for now
-        self._ask_hub = False
-        if is_hugging_face(address) or self.hf_url != HF_URL:
-            self._base = self.api_url = address
-            self._on_hub = True
-
-    async def conversation(
-        self, target: SpaceTarget, caller: Caller, before: JsonConversation | None
-    ) -> JsonConversation:
-        """The conversation for a new request, with tokens if the Space is one that knows them.
-
-        Args:
-            target: from `reach`.
-            caller: the same as there.
-            before: of an earlier call, if there was one.
-        """
-        session_hash = secrets.token_hex(8)
-        if target.hub is None or not self.space or caller.hf_token or self._hf_token:
-            # No ZeroGPU there, or the account of the token is known by the token.
-            if before is None:
-                return JsonConversation(session_hash)
-            return replace(before, session_hash=session_hash)
-        http = target.client.http
-        uuid, token = await get_zerogpu_token(
-            self.space,
-            http.session,
-            before,
-            caller.cookies,
-            proxy=http.proxy,
-            hf_url=self.hf_url,
-        )
-        if before and token == before.zerogpu_token:
-            expires = before.token_expires
-        else:
-            expires = token_expires(token)
-        return JsonConversation(session_hash, uuid, token, expires, self.space)
-
-    def join_headers(self, target: SpaceTarget, conversation: JsonConversation) -> dict[str, str]:
-        """Headers that belong to joining the queue; tokens only where the Space is their own."""
-        headers = {"Referer": f"{self.api_url}?__theme=light"}
-        if target.hub is not None and conversation.space == self.space:
-            if token := conversation.token_at():
-                headers["x-zerogpu-token"] = token
-            if conversation.zerogpu_uuid:
-                headers["x-zerogpu-uuid"] = conversation.zerogpu_uuid
-        return headers
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _root(url: str) -> str:
-    """The address without a slash at its end.
-
-    Raises:
-        ConfigError: it is not the address of a web server.
-    """
-    shown = url.rpartition("@")[2]  # there may be a password before it
-    try:
-        address = URL(url)
-    except ValueError:
-        raise ConfigError(f"{shown!r} is not an address.") from None
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise ConfigError(f"{shown!r} does not begin with http:// or https:// and a name.")
-    return str(address).rstrip("/")
-
-
 def space_url(space: str) -> str:
     """The usual address of a Space, e.g. `https://me-my-space.hf.space` for `me/my_space`."""
     return f"https://{re.sub(r'[^a-z0-9]+', '-', space.lower()).strip('-')}.hf.space"
@@ -294,11 +82,17 @@ class Hub:
         http: to the Hub, with the operator's token if there is one.
         space: `owner/name`, or `""` if only its address is known.
         host: name of its server, whose first part stands for an unknown `space`.
+        key: where the token comes from, for people; `""` if there is none.
+
+    Attributes:
+        space: as given, or what the Hub says that it is called now.
     """
 
-    def __init__(self, http: HttpClient, space: str, host: str = "") -> None:
+    def __init__(self, http: HttpClient, space: str, host: str = "", key: str = "") -> None:
         self._http = http
+        self._key = key
         label = host.partition(".")[0]
+        self.space = space
         self._name = space or label
         by = f"/{quote(space)}" if space else f"/by-subdomain/{quote(label)}"
         self._path = f"/api/spaces{by}"
@@ -391,13 +185,61 @@ class Hub:
 
     async def _get(self, path: str) -> Any:
         answer = await self._http.fetch("GET", self._path + path, max_bytes=_MAX_ANSWER_BYTES)
+        for _ in range(_MAX_REDIRECTS):
+            if answer.status not in REDIRECTS:
+                break
+            self._rename(answer.headers.get("Location", ""), path)
+            answer = await self._http.fetch("GET", self._path + path, max_bytes=_MAX_ANSWER_BYTES)
         if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            raise SpaceNotFound(
-                f"There is no Space {self._name}, or it is private and the token does not open it."
-            )
+            raise self._refusal(answer)
         if answer.status != HTTPStatus.OK:
             raise SpaceUnreachable(f"{answer.host} answers with HTTP {answer.status}.")
         return answer.json()
+
+    def _rename(self, location: str, path: str) -> None:
+        """Go on under the name to which the Hub redirects.
+
+        Raises:
+            SpaceUnreachable: it leads to something else.
+        """
+        there = same_origin_path(self._http, location)
+        found = _SPACE_PATH.fullmatch(there.removesuffix(path)) if there.endswith(path) else None
+        if found is None:
+            raise redirected(self._http.host, location)
+        new = unquote(found[1])
+        _log.warning(
+            "the Space %s is now called %s; please name that in the configuration", self._name, new
+        )
+        self.space = self._name = new
+        self._path = f"/api/spaces/{quote(new)}"
+
+    def _refusal(self, answer: Answer) -> ProviderError:
+        """A token that is no good is told apart from a Space that it does not open."""
+        said = parse_json(answer.body)
+        error = said.get("error") if isinstance(said, dict) else None
+        code = answer.headers.get("X-Error-Code", "")
+        unknown = not isinstance(error, str) or "not found" in error.lower()
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._key and not code and not unknown:
+            return credentials_refused(f"Hugging Face ({plain_text(str(error))})", self._key)
+        if not self._key:
+            return SpaceNotFound(
+                f"There is no Space {self._name}, or it is private: then it needs an hf_token, "
+                "under [[spaces]]."
+            )
+        return SpaceNotFound(
+            f"There is no Space {self._name}, or it is private and the token does not open it: "
+            f"look at {self._key}."
+        )
+
+
+def same_origin_path(http: HttpClient, location: str) -> str:
+    """The path to which a redirect leads; `""` if that is another server."""
+    try:
+        there = URL(f"{http.base}/", encoded=True).join(URL(location, encoded=True))
+        same = bool(location) and there.origin() == URL(http.base).origin()
+    except ValueError:
+        return ""
+    return there.raw_path if same else ""
 
 
 async def get_zerogpu_token(
@@ -421,21 +263,30 @@ async def get_zerogpu_token(
         session: used for the requests and left open.
         conversation: its uuid is kept, and its token while that is good for this Space.
         cookies: of huggingface.co, for the quota of an account there. Sent to `hf_url` only.
+            With none given, those that the page sets go with the request for a token.
         proxy: HTTP proxy.
         hf_url: the Hub.
 
     Returns:
         `zerogpu_uuid` and `zerogpu_token`, each `""` if unknown.
     """
-    uuid = conversation.zerogpu_uuid if conversation else ""
-    token = conversation.token_at() if conversation and conversation.space == space else ""
+    uuid = token = ""
+    if conversation is not None:
+        uuid = conversation.zerogpu_uuid if conversation.zerogpu_uuid != UNKNOWN_UUID else ""
+        token = conversation.token_at() if conversation.space in {"", space} else ""
     if token:
         return uuid, token
     http, path = HttpClient(session, hf_url, proxy=proxy), quote(space)
     try:
-        page = await http.fetch(
-            "GET", f"/spaces/{path}", max_bytes=_MAX_PAGE_BYTES, cookies=cookies
-        )
+        response = await http.request("GET", f"/spaces/{path}", cookies=cookies)
+        if response.status in REDIRECTS:
+            response.release()
+            there = same_origin_path(http, response.headers.get("Location", ""))
+            if match := re.fullmatch(r"/spaces/([\w.%-]+/[\w.%-]+)", there, re.ASCII):
+                path = match[1]  # the Space was renamed
+                response = await http.request("GET", there, cookies=cookies)
+        cookies = cookies or {name: each.value for name, each in response.cookies.items()}
+        page = await http.read(response, _MAX_PAGE_BYTES)
         text = html.unescape(page.body.decode("utf-8", "replace"))
         if not uuid and (match := _UUID_ON_PAGE.search(text)):
             uuid = match[1]

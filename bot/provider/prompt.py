@@ -20,7 +20,11 @@ from typing import Any, ClassVar, TypeAlias
 from bot.errors import BadInput
 from bot.files import File, Recipe
 from bot.image import is_accepted_format, to_bytes
-from bot.provider.gradio.config import Function
+from bot.provider.gradio.config import known_function
+from bot.provider.gradio.inputs import GUIDANCE as GUIDANCE_INPUT
+from bot.provider.gradio.inputs import PICTURE, PROMPT, QUESTION, SEED
+from bot.provider.gradio.inputs import TEMPERATURE as TEMPERATURE_INPUT
+from bot.provider.gradio.inputs import TOP_P as TOP_P_INPUT
 from bot.provider.responses import Reasoning, Stage
 
 Message: TypeAlias = str | Mapping[str, Any]
@@ -31,8 +35,10 @@ The content is a string or a list of parts: `{"type": "text", "text": …}`, and
 there is a data URL and nothing else: messages may come from anybody, and must name no files.
 """
 
-UNDERSTAND = Function("multimodal_understanding", fn_index=2, trigger_id=10, inputs=5)
-GENERATE = Function("generate_image", fn_index=3, trigger_id=20, inputs=4)
+UNDERSTAND = known_function(
+    "multimodal_understanding", 2, 10, PICTURE, QUESTION, SEED, TOP_P_INPUT, TEMPERATURE_INPUT
+)
+GENERATE = known_function("generate_image", 3, 20, PROMPT, SEED, GUIDANCE_INPUT, TEMPERATURE_INPUT)
 KNOWN_FUNCTIONS = {function.name: function for function in (UNDERSTAND, GENERATE)}
 """The two functions with their numbers in the original app (the same in Gradio 4.44 to 6.31)."""
 
@@ -89,9 +95,15 @@ class Question:
     temperature: float = TEMPERATURE
     notes: Sequence[Reasoning] = ()
 
-    def inputs(self, picture: Any) -> list[Any]:
-        """The function's inputs, with the picture in the form that the server takes."""
-        return [picture, self.text, self.seed, self.top_p, self.temperature]
+    def values(self, picture: Any) -> dict[str, Any]:
+        """By name, with the picture in the form that the server takes."""
+        return {
+            PICTURE: picture,
+            QUESTION: self.text,
+            SEED: self.seed,
+            TOP_P_INPUT: self.top_p,
+            TEMPERATURE_INPUT: self.temperature,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +115,26 @@ class Drawing:
         seed: 0 to `MAX_SEED`.
         guidance: 1.0 to 10.0.
         temperature: above 0.0, to 1.0.
+        notes: what there is to say before anything is sent.
     """
 
     function: ClassVar[str] = GENERATE.name
     picture: ClassVar[None] = None
-    notes: ClassVar[Sequence[Reasoning]] = (Reasoning(Stage.CONNECTING),)
 
     prompt: str
     seed: int
     guidance: float = GUIDANCE
     temperature: float = IMAGE_TEMPERATURE
+    notes: Sequence[Reasoning] = (Reasoning(Stage.CONNECTING),)
 
-    def inputs(self, _picture: Any = None) -> list[Any]:
-        return [self.prompt, self.seed, self.guidance, self.temperature]
+    def values(self, _picture: Any = None) -> dict[str, Any]:
+        """By name."""
+        return {
+            PROMPT: self.prompt,
+            SEED: self.seed,
+            GUIDANCE_INPUT: self.guidance,
+            TEMPERATURE_INPUT: self.temperature,
+        }
 
     def recipe(self, space: str, index: int) -> Recipe:
         """How image number `index` was made on `space`."""
@@ -150,7 +169,9 @@ class Options:
     top_p: float | None
 
 
-def make_request(given: Options, *, draws: bool) -> Request:
+def make_request(
+    given: Options, *, draws: bool, system: bool = True, history: bool = True
+) -> Request:
     """Decide what is asked.
 
     A prompt makes pictures; so does a model that draws, unless there is a picture to ask about.
@@ -158,12 +179,14 @@ def make_request(given: Options, *, draws: bool) -> Request:
     Args:
         given: by the caller.
         draws: whether the model is one that makes pictures.
+        system: whether system messages count.
+        history: whether messages before the last one count.
 
     Raises:
         BadInput: nothing is asked, or a value is not a number.
         ImageError: the picture cannot be read.
     """
-    read = parse_messages(given.messages)
+    read = _heeded(parse_messages(given.messages), system=system, history=history)
     media = given.media or [picture for message in read for picture in message.pictures]
     try:
         seed = secrets.randbelow(MAX_SEED + 1) if given.seed is None else int(given.seed)
@@ -175,11 +198,16 @@ def make_request(given: Options, *, draws: bool) -> Request:
         words = said[-1] if given.prompt is None else harmless(given.prompt.strip())
         if not words:
             raise BadInput("Say what to draw.")
+        notes = [Reasoning(Stage.CONNECTING)]
+        if media:
+            warning = "The Space draws from words alone; the picture given with them is not sent."
+            notes.append(Reasoning(Stage.CONNECTING, note=warning, level="warning"))
         return Drawing(
             shorten(words, MAX_TOKENS),
             seed,
             _within("guidance", given.guidance, GUIDANCE, 1.0, 10.0),
             _within("temperature", given.temperature, IMAGE_TEMPERATURE, 0.01, 1.0),
+            notes=notes,
         )
     if not read and not media:
         raise BadInput("There is nothing to answer.")
@@ -199,6 +227,15 @@ def make_request(given: Options, *, draws: bool) -> Request:
         _within("temperature", given.temperature, TEMPERATURE, 0.0, 1.0),
         notes=notes,
     )
+
+
+def _heeded(messages: list[ParsedMessage], *, system: bool, history: bool) -> list[ParsedMessage]:
+    """The messages that count; the last one always does."""
+    return [
+        message
+        for number, message in enumerate(messages, start=1)
+        if number == len(messages) or (system if message.role == "system" else history)
+    ]
 
 
 def _within(name: str, given: Any, default: float, low: float, high: float) -> float:

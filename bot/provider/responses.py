@@ -7,6 +7,7 @@ everything has `.content`.
 from __future__ import annotations
 
 import enum
+import re
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -44,6 +45,24 @@ class Stage(enum.StrEnum):
     """The answer is there, its pictures are being downloaded."""
 
 
+_DOING = {
+    Stage.CONNECTING: "asking the Space",
+    Stage.STARTING: "starting the model",
+    Stage.WAKING: "waiting for the Space to be up",
+    Stage.QUEUED: "waiting",
+    Stage.FETCHING: "fetching the pictures",
+}
+_ANSWERING = "answering"
+_OF_PICTURES = re.compile(r"image|picture|draw", re.IGNORECASE)
+_TEENS = range(11, 14)
+
+
+def _ordinal(number: int) -> str:
+    """E.g. `3rd`."""
+    ending = "th" if number % 100 in _TEENS else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reasoning:
     """How far the request is. The newest one replaces the one before.
@@ -60,6 +79,7 @@ class Reasoning:
         note: words of the Space: what it does now, or a log line. Untrusted text, HTML removed.
         level: `"info"`, `"warning"`, `"success"` or `"error"` when `note` is a log line.
         left_out: earlier messages that did not fit into the question; told once, at first.
+        draws: whether pictures are made, or a question is answered; `None` if it was not said.
     """
 
     stage: Stage
@@ -73,6 +93,7 @@ class Reasoning:
     note: str = ""
     level: str = ""
     left_out: int = 0
+    draws: bool | None = field(default=None, compare=False)
 
     @property
     def done(self) -> float | None:
@@ -83,20 +104,33 @@ class Reasoning:
 
     @property
     def content(self) -> str:
-        """One plain line for a log or a pipe, e.g. `queued 3/7`."""
-        words = [str(self.stage)]
-        if self.rank is not None:
-            of = f"/{self.queue_size}" if self.queue_size is not None else ""
-            words.append(f"{self.rank + 1}{of}")
-        if self.index is not None and self.length:
-            words.append(f"{self.index:g}/{self.length:g} {self.unit}".rstrip())
-        elif self.fraction is not None:
-            words.append(f"{self.fraction:.0%}")
-        if self.note:
-            words.append(self.note)
+        """One plain line for a log, a pipe or a terminal, e.g. `waiting: 3rd of 7`."""
+        if self.level and self.note:
+            return self.note  # a sentence of its own
+        said = self._said()
         if self.left_out:
-            words.append(f"without {self.left_out} of the earlier messages, which do not fit")
-        return " ".join(words)
+            said += f"; without {self.left_out} of the earlier messages, which do not fit"
+        return said
+
+    def _said(self) -> str:
+        doing = _DOING.get(self.stage) or self._work()
+        if self.stage is Stage.QUEUED and self.rank is not None:
+            known = self.queue_size is not None and self.queue_size > self.rank
+            of = f" of {self.queue_size}" if known else ""
+            return f"{doing}: {_ordinal(self.rank + 1)}{of}"
+        if self.index is not None and self.length:
+            return f"{doing} {self.index:g} of {self.length:g}"
+        if self.fraction is not None:
+            return f"{doing}, {self.fraction:.0%} done"
+        if doing == _ANSWERING and not self.note:
+            return "the model is running"  # no word of the answer is there yet
+        return f"{doing}: {self.note}" if self.note else doing
+
+    def _work(self) -> str:
+        """What a function does that runs; one that nobody knows may say so itself."""
+        if self.draws or (self.draws is None and _OF_PICTURES.search(self.note)):
+            return "drawing"
+        return "working" if self.draws is None else _ANSWERING
 
     def __str__(self) -> str:
         return self.content
@@ -130,9 +164,11 @@ class ImageResponse:
 
     Attributes:
         images: in the Space's order, each with its recipe; never empty.
+        missing: how many more were made and could not be fetched.
     """
 
     images: list[File]
+    missing: int = 0
 
     @property
     def content(self) -> str:
@@ -143,6 +179,50 @@ class ImageResponse:
 
     def __str__(self) -> str:
         return self.content
+
+
+DRAWING_SECONDS = 20.0
+"""Of GPU time that a drawing takes, about, on the public Space."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuTime:
+    """What is known of the GPU time that a Space lends, in seconds; `None` for what is not known.
+
+    Attributes:
+        space: its name.
+        limited: whether it lends time at all; a server of one's own does not count it.
+        anonymous: it is asked without a token, so the time is that of the network address.
+        asks: what a call asks for; it is let in only while that much is left.
+        base: what the account has a day.
+        left: what it has left now.
+        resets_at: Unix time at which all of it is back.
+        why: `left` is not known.
+    """
+
+    space: str
+    limited: bool = True
+    anonymous: bool = False
+    asks: float | None = None
+    base: float | None = None
+    left: float | None = None
+    resets_at: float | None = None
+    why: str = ""
+
+    @property
+    def suffices(self) -> bool:
+        """Whether a call would be let in now, as far as that is known."""
+        return self.left is None or self.asks is None or self.left >= self.asks
+
+    @property
+    def calls(self) -> int | None:
+        """About how many drawings are let in with what is left."""
+        if not self.limited or self.left is None:
+            return None
+        asks = self.asks or DRAWING_SECONDS
+        if self.left < asks:
+            return 0
+        return max(1, int((self.left - asks) // DRAWING_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +236,10 @@ class JsonConversation:
         session_hash: names the newest request to the Space's queue; `""` before the first.
         zerogpu_uuid: id of this client on ZeroGPU Spaces; `""` if unknown.
         zerogpu_token: short-lived JWT for ZeroGPU Spaces; `""` if there is none.
-        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none.
-        space: id of the Space that `zerogpu_token` is for; no other one may see it.
+        token_expires: Unix time at which `zerogpu_token` ends; 0.0 if there is none, or if that is
+            not known.
+        space: id of the Space that `zerogpu_token` is for, and no other one may see it; `""` for
+            the one that is asked with this conversation.
     """
 
     VERSION: ClassVar[int] = 1
@@ -174,9 +256,10 @@ class JsonConversation:
         return ""
 
     def token_at(self, now: float | None = None) -> str:
-        """The ZeroGPU token if it is still good at `now` (Unix seconds), else `""`."""
+        """The ZeroGPU token unless it is known to be over at `now` (Unix seconds), else `""`."""
         moment = time.time() if now is None else now
-        return self.zerogpu_token if moment < self.token_expires else ""
+        over = self.token_expires and moment >= self.token_expires
+        return "" if over else self.zerogpu_token
 
     def without_secrets(self) -> Self:
         """The same conversation without its token, for exports."""
@@ -228,6 +311,12 @@ class ProviderModelMixin:
     models: ClassVar[list[str]] = []
 
     @classmethod
+    def defaults(cls) -> list[str]:
+        """The models that are taken where none is named; a subclass may name others."""
+        names = ("default_model", "default_image_model", "default_vision_model")
+        return [name for each in names if (name := getattr(cls, each, ""))]
+
+    @classmethod
     def get_model(cls, model: str) -> str:
         """`model` if there is such a one, and the default for `""`.
 
@@ -236,6 +325,6 @@ class ProviderModelMixin:
         """
         if not model:
             return cls.default_model
-        if model not in cls.models:
+        if model not in {*cls.models, *cls.defaults()}:
             raise BadInput(f"There is no model {model!r} here; there are {', '.join(cls.models)}.")
         return model

@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bot.errors import (
     BadInput,
+    CredentialsRefused,
     GenerationCancelled,
     GenerationTimeout,
     ModelNotServed,
@@ -31,6 +32,7 @@ from bot.errors import (
 from bot.provider.janus import DeepseekAI_JanusPro7b
 from bot.provider.responses import (
     AsyncGeneratorProvider,
+    GpuTime,
     ImageResponse,
     Reasoning,
     Response,
@@ -45,6 +47,7 @@ _SPACE_IS_DOWN = (
     SpacePaused,
     SpaceBroken,
     SpaceNotFound,
+    CredentialsRefused,
     ModelStarting,
     ModelNotServed,
     StreamLost,
@@ -124,6 +127,16 @@ class Space(AsyncGeneratorProvider, Protocol):
     async def check(self) -> str: ...
 
 
+@runtime_checkable
+class Metered(Protocol):
+    """A Space that knows of the GPU time for it; see `DeepseekAI_JanusPro7b`."""
+
+    @property
+    def gpu_time(self) -> GpuTime: ...
+
+    async def ask_gpu_time(self) -> GpuTime: ...
+
+
 @dataclass(slots=True)
 class _Member:
     """A Space with what `Spaces` knows of it."""
@@ -139,8 +152,9 @@ class Spaces(AsyncGeneratorProvider):
 
     A request moves on only as long as nothing but progress was yielded, and only after an error
     where another Space may help. A Space is passed over for a later one if it failed too often, if
-    it said for how long to leave it alone (no quota left, or too many requests), or if its slots
-    are all taken; if there is no other, it is asked (or waited for) all the same.
+    it said for how long to leave it alone (no quota left, or too many requests), if the account has
+    less GPU time left than a call of it asks for, or if its slots are all taken; if there is no
+    other, it is asked (or waited for) all the same.
 
     Args:
         providers: in the order in which to try them; at least one.
@@ -211,9 +225,10 @@ class Spaces(AsyncGeneratorProvider):
         # With a key or cookies of the caller's own, a limit that is reached is the caller's.
         own_account = options.get("api_key") or options.get("cookies")
         left = list(self._members)
+        poor = () if own_account or len(left) == 1 else await self._without_gpu_time()
         errors: list[ProviderError] = []
         while left:
-            well = [member for member in left if member.circuit.lets_through]
+            well = [member for member in left if member.circuit.lets_through and member not in poor]
             free = [member for member in well if not member.slots.locked()]
             member = (free or well or left)[0]
             left.remove(member)
@@ -245,18 +260,59 @@ class Spaces(AsyncGeneratorProvider):
                     member.circuit.end(ok=ok, probe=probe)
         raise next((error for error in errors if error.retry_after is not None), errors[0])
 
+    async def _without_gpu_time(self) -> Sequence[_Member]:
+        """Those that would refuse a call now, because it asks for more than is left."""
+        times = await asyncio.gather(*(_gpu_time(each.provider) for each in self._members))
+        poor = [
+            each
+            for each, known in zip(self._members, times, strict=True)
+            if known is not None and not known.suffices
+        ]
+        for member in poor:
+            _log.info("%s is passed over: its GPU time does not suffice", member.provider.name)
+        return poor
+
+    @property
+    def gpu_time(self) -> list[GpuTime]:
+        """What is known of the GPU time of each Space that knows it, without asking anybody."""
+        providers = (member.provider for member in self._members)
+        return [each.gpu_time for each in providers if isinstance(each, Metered)]
+
+    async def ask_gpu_time(self) -> list[GpuTime]:
+        """The same, asked of Hugging Face at most once a minute for each account."""
+        times = await asyncio.gather(*(_gpu_time(member.provider) for member in self._members))
+        return [each for each in times if each is not None]
+
+    @property
+    def calls_left(self) -> int | None:
+        """About how many drawings all Spaces let in now; `None` if not known, or without limit."""
+        counts = [known.calls for known in self.gpu_time]
+        if len(counts) < len(self._members) or None in counts:
+            return None
+        return sum(count for count in counts if count is not None)
+
     async def check(self) -> list[tuple[str, ProviderError | None]]:
         """Ask every Space at once whether it can be used. Wakes none and uses no quota.
 
         Returns:
             The name of each, and what is wrong with it or `None`.
         """
+        return [
+            (name, found if isinstance(found, ProviderError) else None)
+            for name, found in await self.examine()
+        ]
+
+    async def examine(self) -> list[tuple[str, str | ProviderError]]:
+        """The same, with what `check` of each Space says in place of `None`."""
         return await asyncio.gather(*(_health(member.provider) for member in self._members))
 
 
-async def _health(provider: Space) -> tuple[str, ProviderError | None]:
+async def _gpu_time(provider: Space) -> GpuTime | None:
+    return await provider.ask_gpu_time() if isinstance(provider, Metered) else None
+
+
+async def _health(provider: Space) -> tuple[str, str | ProviderError]:
     try:
-        await provider.check()
+        return provider.name, await provider.check()
     except ProviderError as error:
         return provider.name, error
-    return provider.name, None

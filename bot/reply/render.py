@@ -272,6 +272,8 @@ def _ahead(ahead: Ahead, words: Words) -> str:
         line = words(where + whose, turns=ahead.turns, mine=ahead.mine)
     if ahead.space_queue:
         line = words("ahead-space-queue", line=line, queue=ahead.space_queue)
+    if ahead.drawings_left is not None:
+        line = words("ahead-gpu-time", line=line, count=ahead.drawings_left)
     return line
 
 

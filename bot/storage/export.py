@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.files import Recipe
 from bot.models import JsonObject, Turn
 from bot.provider.responses import JsonConversation
 from bot.storage.pictures import in_batches, read_picture
@@ -73,6 +74,9 @@ async def _pictures_to_json(connection: AsyncConnection, found: Sequence[Turn]) 
     for some in in_batches(keys):
         rows = await connection.execute(select(images).where(images.c.key.in_(some)))
         known |= {row["key"]: {**row} for row in rows.mappings()}
+    for row in known.values():
+        if row["recipe"]:
+            row["recipe"] = Recipe.from_json(row["recipe"]).to_json()
     names = ("key", "media_type", "size", "width", "height", "recipe", "created_at")
     return [{name: known[key][name] for name in names} for key in keys if key in known]
 

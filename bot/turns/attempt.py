@@ -83,6 +83,7 @@ class Attempt:
         self._reply = reply
         self._words = words
         self._left_out = False
+        self._missing = 0
         self._files: dict[str, File] = {}
         """Pictures just fetched or made, by key: they need not be read back to be sent on."""
 
@@ -246,6 +247,8 @@ class Attempt:
         if not images or images[0].recipe is None:
             return Answer(TurnState.DONE, self.text.strip() or self._words("answer-empty"))
         caption = answers.caption(images[0].recipe, self._words)
+        if self._missing:
+            caption += f"\n{self._words('answer-pictures-missing', count=self._missing)}"
         return Answer(TurnState.DONE, caption, tuple(file.key for file in images))
 
     async def _drain(self, stream: AsyncGenerator[Response, None]) -> Sequence[File]:
@@ -265,6 +268,7 @@ class Attempt:
                         self._reply.show(self._described(response))
                     case ImageResponse():
                         images.extend(response.images)
+                        self._missing = response.missing
                     case JsonConversation():
                         self.conversation = response
         return images

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from bot.actions import Action, Button, Verb
 from bot.files import File
-from bot.i18n import Words
+from bot.i18n import Words, literal
 from bot.models import ChannelKey, IncomingMessage, Notice, Person
+from bot.provider.responses import GpuTime
 from bot.storage import RecordStore
 from bot.turns.commands import Export, Forget, Privacy, Stats
 from bot.turns.settings import ChannelSettings
@@ -25,6 +26,7 @@ class DataRequests:
         settings: how long it is kept.
         examine: what the doctor finds: a mark (✓, · or ✗) and a sentence, one after the other.
         unfinished: whether a turn of this channel or person is on its way.
+        gpu_time: of each Space, for admins.
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class DataRequests:
         settings: ChannelSettings,
         examine: Callable[[], AsyncIterator[str]],
         unfinished: Callable[[ChannelKey | None, Person | None], bool],
+        gpu_time: Callable[[], Awaitable[Sequence[GpuTime]]] | None = None,
     ) -> None:
+        self._gpu_time = gpu_time
         self._records = records
         self._settings = settings
         self._examine = examine
@@ -45,15 +49,17 @@ class DataRequests:
         command: Stats | Privacy | Export | Forget,
         admin: bool,
         words: Words,
+        *,
+        bot_admin: bool = False,
     ) -> Notice:
-        """Answer a command.
+        """Answer a command; an admin of the bot is told more than one of the channel.
 
         Raises:
             StorageError: the database cannot be used.
         """
         match command:
             case Stats():
-                return Notice(await self._stats(message, words))
+                return Notice(await self._stats(message, bot_admin, words))
             case Privacy():
                 return Notice(await self._privacy(message, words))
             case Export():
@@ -88,18 +94,23 @@ class DataRequests:
         lines = [line async for line in self._examine()]
         return Notice("\n".join(lines))
 
-    async def _stats(self, message: IncomingMessage, words: Words) -> str:
+    async def _stats(self, message: IncomingMessage, bot_admin: bool, words: Words) -> str:
+        lines = await self._counts(message, words)
+        if bot_admin and self._gpu_time is not None:
+            lines += [line for each in await self._gpu_time() if (line := gpu_line(each, words))]
+        return "\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0]
+
+    async def _counts(self, message: IncomingMessage, words: Words) -> list[str]:
         here = await self._records.counts(message.channel, None)
         mine = await self._records.counts(message.channel, message.person)
         if not here.turns:
-            return words("stats-nothing")
-        lines = [
+            return [words("stats-nothing")]
+        return [
             words("stats-here", questions=here.questions, drawings=here.drawings),
             words("stats-people", people=here.people),
             words("stats-pictures", pictures=here.pictures, size=_size(here.size)),
             words("stats-mine", questions=mine.questions, drawings=mine.drawings),
         ]
-        return "\n".join(f"- {line}" for line in lines)
 
     async def _privacy(self, message: IncomingMessage, words: Words) -> str:
         settings = await self._settings.of(message.channel, message.server)
@@ -150,3 +161,16 @@ def _size(count: int) -> str:
     if count < 1_000_000:  # noqa: PLR2004 - from here on megabytes say more
         return f"{max(1, round(count / 1000)) if count else 0} kB"
     return f"{count / 1_000_000:.1f} MB"
+
+
+def gpu_line(known: GpuTime, words: Words) -> str:
+    """What an admin is told of a Space's GPU time; empty where there is nothing to tell."""
+    space = literal(known.space)
+    if not known.limited:
+        return ""
+    if known.left is not None:
+        left, count = f"{known.left:.0f}", known.calls or 0
+        return words("stats-gpu-left", space=space, seconds=left, count=count)
+    if known.anonymous and known.asks is not None:
+        return words("stats-gpu-anonymous", space=space, seconds=f"{known.asks:.0f}")
+    return words("stats-gpu-unknown", space=space)

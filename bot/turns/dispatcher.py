@@ -222,7 +222,11 @@ class Dispatcher:
                 return await self._menu.show(message, command, self._is_admin(message), words)
             case Stats() | Privacy() | Export() | Forget():
                 return await self._data_requests.answer(
-                    message, command, self._is_admin(message), words
+                    message,
+                    command,
+                    self._is_admin(message),
+                    words,
+                    bot_admin=self.policy.rules.is_admin(message),
                 )
             case Help():
                 return Notice(words("help"))

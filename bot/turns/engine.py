@@ -50,7 +50,7 @@ class Engine:
         self._policy = policy
         self._tasks = tasks
         self._queues = ChannelQueues()
-        self._scheduler = Scheduler(services.slots)
+        self._scheduler = Scheduler(services.slots, drawings_left=services.drawings_left)
         self._runs: dict[str, tuple[TurnRun, asyncio.Task[None]]] = {}
         self._accepting = asyncio.Lock()  # between counting and accepting nobody else is accepted
         self.closing = False

@@ -139,12 +139,17 @@ class Scheduler:
     Args:
         slots: how many that is at the moment; 0 for any number.
         clock: monotonic seconds.
+        drawings_left: see `Ahead`.
     """
 
     def __init__(
-        self, slots: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self,
+        slots: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        drawings_left: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._slots = slots
+        self._drawings_left = drawings_left
         self._clock = clock
         self._numbers = itertools.count()
         self._waiting: list[_Waiting] = []
@@ -219,4 +224,4 @@ class Scheduler:
         queue = None
         if self._heard is not None and self._clock() - self._heard[1] < _QUEUE_LENGTH_SECONDS:
             queue = self._heard[0]
-        return Ahead(len(before), mine, here=False, space_queue=queue)
+        return Ahead(len(before), mine, False, queue, self._drawings_left())

@@ -62,6 +62,8 @@ class Services:
         slots: requests that the Spaces take at once at the moment; 0 for any number.
         quota_wait: seconds that a turn may wait for a Space's quota, from its acceptance on; 0 for
             any time.
+        drawings_left: for how many the Spaces' GPU time suffices, about; `None` if that has no
+            limit, or is not known.
     """
 
     storage: Storage
@@ -73,6 +75,7 @@ class Services:
     rate_limiter: RateLimiter
     slots: Callable[[], int] = lambda: 0
     quota_wait: float = 3600.0
+    drawings_left: Callable[[], int | None] = lambda: None
 
     async def open_reply(
         self,

@@ -82,7 +82,7 @@ async def test_progress_is_live_and_gone_when_the_answer_comes(
 
     async def script() -> AsyncIterator[bytes]:
         yield event("estimation", rank=2, queue_size=7)
-        await terminal.shows("queued 3/7")
+        await terminal.shows("waiting: 3rd of 7")
         yield STARTS
         yield completed("A \x1b[2J\x07red fox.")
         yield CLOSE
@@ -116,7 +116,7 @@ async def test_a_pipe_gets_the_words_as_they_are(space: FaultySpace, tmp_path: P
     )
     output, errors = await process.communicate()
     assert (process.returncode, output) == (0, b"A \x1b[1mred\x1b[0m fox.\n"), errors.decode()
-    assert b"running\n" in errors
+    assert b"the model is running\n" in errors
     assert b"\x1b" not in errors
 
 

@@ -38,6 +38,12 @@ ahead-of-you-mine = { $turns ->
 }
 ahead-space-queue = { $line } · { $queue } in the Space's own queue
 
+ahead-gpu-time = { $count ->
+    [0] { $line } · no GPU time left for a drawing
+    [one] { $line } · GPU time for about one more drawing
+   *[other] { $line } · GPU time for about { $count } more drawings
+}
+
 ## What a reply ends with
 
 answer-empty = (The model had nothing to say. Ask in other words, or send /retry.)
@@ -53,6 +59,10 @@ answer-too-old = I was away for more than a day, so I did not go on with this. S
 answer-given-up = I tried { $attempts } times, and each time the bot was restarted before the end. Send /retry to try again. (#{ $turn })
 answer-undeliverable = I could not answer you there. { $reason } Ask somebody who can change that, or ask me here. (#{ $turn })
 answer-picture = **Picture { $number }**
+answer-pictures-missing = { $count ->
+    [one] (One more picture was drawn, but could not be fetched.)
+   *[other] ({ $count } more pictures were drawn, but could not be fetched.)
+}
 answer-pictures-left-out = (I looked at the first { $count } pictures.)
 answer-history-left-out = (I could not take all of our conversation along; /reset starts afresh.)
 alt-number-of = { $prompt } ({ $number } of { $count })
@@ -72,6 +82,7 @@ error-space-building = { $said }
 error-space-paused = { $said }
 error-space-broken = { $said }
 error-space-not-found = { $said }
+error-credentials-refused = The Space does not accept the token that I have for it. My operator finds out more with /doctor.
 error-model-starting = The model behind me is still starting.
 error-model-not-served = The model behind me cannot be started. My operator finds the reason in the log, or with /doctor.
 error-queue-full = { $said }
@@ -206,6 +217,9 @@ stats-people = { $people ->
 }
 stats-pictures = { $pictures } pictures, { $size }
 stats-mine = Of these yours: { $questions } questions, { $drawings } drawings
+stats-gpu-left = { $space }: { $seconds } s of GPU time left, about { $count } drawings
+stats-gpu-anonymous = { $space }: asked without a token, and a call asks for { $seconds } s: about one request a day
+stats-gpu-unknown = { $space }: it is not known how much GPU time is left; /doctor says why
 privacy-what = I keep what is asked and answered, with the name of who asked, and the pictures that were shown or drawn. Questions and pictures go to the Space that answers them, and nowhere else.
 privacy-here = In this channel: { $turns } requests, { $pictures } pictures
 privacy-mine = Of you, in all channels: { $turns } requests, { $pictures } pictures

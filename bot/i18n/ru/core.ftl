@@ -56,6 +56,11 @@ ahead-of-you-mine = { $turns ->
 }
 ahead-space-queue = { $line } · в очереди самого Space: { $queue }
 
+ahead-gpu-time = { $count ->
+    [0] { $line } · на рисунок времени GPU не осталось
+   *[other] { $line } · времени GPU хватит ещё на рисунков: { $count }
+}
+
 ## Чем кончается ответ
 
 answer-empty = (Модели нечего сказать. Спросите иначе или отправьте /retry.)
@@ -75,6 +80,7 @@ answer-given-up = { $attempts ->
 } Отправьте /retry, чтобы попробовать ещё раз. (#{ $turn })
 answer-undeliverable = Я не смог ответить вам там. { $reason } Попросите того, кто может это изменить, или спросите меня здесь. (#{ $turn })
 answer-picture = **Картинка { $number }**
+answer-pictures-missing = (Нарисованных картинок, которые не удалось получить: { $count }.)
 answer-pictures-left-out = { $count ->
     [one] (Я посмотрел только первую картинку.)
     [few] (Я посмотрел первые { $count } картинки.)
@@ -98,6 +104,7 @@ error-space-building = Space собирается или запускается.
 error-space-paused = Автор приостановил Space.
 error-space-broken = Space сломан: он отвечает, но не работает.
 error-space-not-found = Такого Space нет, или он закрыт.
+error-credentials-refused = Space не принимает мой токен. Подробности мой владелец узнает командой /doctor.
 error-model-starting = Модель, которая мне отвечает, ещё запускается.
 error-model-not-served = Модель, которая мне отвечает, не запускается. Мой владелец найдёт причину в журнале или командой /doctor.
 error-queue-full = Space пока не принимает новых запросов.
@@ -233,6 +240,9 @@ stats-here = Здесь вопросов: { $questions }, рисунков: { $d
 stats-people = Спрашивали людей: { $people }
 stats-pictures = Картинок: { $pictures }, { $size }
 stats-mine = Из них ваших вопросов: { $questions }, рисунков: { $drawings }
+stats-gpu-left = { $space }: осталось { $seconds } с времени GPU, рисунков примерно: { $count }
+stats-gpu-anonymous = { $space }: без токена, а вызов просит { $seconds } с: примерно один запрос в день
+stats-gpu-unknown = { $space }: сколько времени GPU осталось, неизвестно; почему, скажет /doctor
 privacy-what = Я храню вопросы и ответы с именем того, кто спросил, и картинки, которые мне показали или которые я нарисовал. Вопросы и картинки уходят в Space, который на них отвечает, и больше никуда.
 privacy-here = В этом канале запросов: { $turns }, картинок: { $pictures }
 privacy-mine = Ваших, во всех каналах: запросов { $turns }, картинок { $pictures }

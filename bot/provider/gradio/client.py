@@ -7,26 +7,34 @@ Every error of the network leaves as a `ProviderError`.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
 import aiohttp
+from yarl import URL
 
 from bot.errors import (
+    BadInput,
     GenerationCancelled,
     GenerationTimeout,
     ProviderError,
     SpaceUnreachable,
     StreamLost,
 )
-from bot.provider.errors import function_error, network_error, network_exceptions
+from bot.provider.errors import (
+    function_error,
+    image_too_large,
+    network_error,
+    network_exceptions,
+    redirected,
+    was_closed,
+)
 from bot.provider.gradio.config import Function, SpaceConfig, read_config
 from bot.provider.gradio.events import (
     Cancelled,
@@ -43,19 +51,18 @@ from bot.provider.gradio.events import (
     StreamClosed,
     UnexpectedError,
 )
-from bot.provider.http import HttpClient, JsonBody
+from bot.provider.http import REDIRECTS, Answer, HttpClient, JsonBody
 
 CONFIG_SECONDS = 600.0
 """Until `/config` is read again, lest a redeployed Space runs another function."""
 MAX_CONFIG_BYTES = 8 * 1024 * 1024
 """The original app's has 31 kB."""
 MAX_STREAM_BYTES = 64 * 1024 * 1024
+_MAX_REDIRECTS = 3
 _DRAIN_SECONDS = 0.5
 """In which the end of a finished stream has to come for its connection to be kept."""
 _WITHDRAW_PAUSE_SECONDS = 0.1
 """Between two tries to learn the id of a request that was cancelled on its way."""
-_RESET = {errno.ECONNRESET, errno.EPIPE, None}
-"""Aiohttp's own `ClientConnectionResetError` has no number."""
 _JOIN_HEADERS = {"x-gradio-user": "api"}
 """For any other user the `spaces` package puts HTML and advice for a browser into its errors."""
 
@@ -78,14 +85,22 @@ class ConfigCache:
         config: what was read last; `None` before that.
         prefix: in front of every path but `/config`, as the configuration says.
         good_until: when to read it again, in seconds of `time.monotonic`.
-        reading: held meanwhile.
+        base: root of the server, where that is not the one that was given but was found from it.
     """
 
     known: Mapping[str, Function]
     config: SpaceConfig | None = None
     prefix: str = ""
     good_until: float = 0.0
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    base: str = ""
+    _reading: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
+
+    def reading(self) -> asyncio.Lock:
+        """To be held while it is read; of the running loop, as there may be one after another."""
+        loop = asyncio.get_running_loop()
+        if self._reading is None or self._reading[0] is not loop:
+            self._reading = loop, asyncio.Lock()
+        return self._reading[1]
 
     def forget(self) -> None:
         """Make the next call read it again."""
@@ -112,17 +127,38 @@ class GradioClient:
             ProviderError: the server refuses to say.
         """
         cache = self.cache
-        async with cache.reading:
+        if cache.config is not None and time.monotonic() < cache.good_until:
+            return cache.config
+        async with cache.reading():
             if cache.config is not None and time.monotonic() < cache.good_until:
                 return cache.config
             # Not under the prefix: this is where one learns of it.
-            answer = await self.http.fetch("GET", "/config", max_bytes=MAX_CONFIG_BYTES)
+            answer = await self._ask_config()
             config = read_config(answer.json(), cache.known)
             if config is None:
                 raise self._not_gradio()
             cache.config, cache.prefix = config, config.prefix
             cache.good_until = time.monotonic() + CONFIG_SECONDS
             return config
+
+    async def _ask_config(self) -> Answer:
+        """The answer of `/config`, over redirects within one site; then that is the server.
+
+        Raises:
+            SpaceUnreachable: it leads elsewhere, or in circles.
+        """
+        for _ in range(1 + _MAX_REDIRECTS):
+            answer = await self.http.fetch("GET", "/config", max_bytes=MAX_CONFIG_BYTES)
+            if answer.status not in REDIRECTS:
+                return answer
+            location = answer.headers.get("Location", "")
+            base = self.http.redirected_base("/config", location)
+            if not base:
+                raise redirected(self.http.host, location)
+            _log.info("%s is found at %s", self.http.host, URL(base).with_user(None))
+            self.http.move(base)
+            self.cache.base = base
+        raise SpaceUnreachable(f"{self.http.host} sends the bot in circles.")
 
     async def join(
         self,
@@ -164,7 +200,8 @@ class GradioClient:
             return await send()
         except SpaceUnreachable as error:
             # A pooled connection that the server had closed meanwhile: nobody read the request.
-            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in _RESET:
+            # One that ends in order after it was sent may end because it was read.
+            if not was_closed(error):
                 raise
             return await send()
 
@@ -204,8 +241,7 @@ class GradioClient:
             running one; gives up after `Timeouts.cancel`. So does closing the generator. A running
             function that does not stream goes on in its thread, to nobody.
         """
-        event_id, response = await self._enter(function, data, session_hash, headers)
-        stream = EventStream(response, self.http, event_id)
+        event_id, stream = await self._enter(function, data, session_hash, headers)
         last: Event | None = None
         try:
             while last is None and (events := await stream.read()):
@@ -230,7 +266,7 @@ class GradioClient:
         data: Sequence[Any],
         session_hash: str,
         headers: Mapping[str, str],
-    ) -> tuple[str, aiohttp.ClientResponse]:
+    ) -> tuple[str, EventStream]:
         """Join the queue and open its stream, in one time limit; the event's id, and the stream.
 
         Cancelling: withdraws the request, which the Space may have taken before it answered. So
@@ -241,15 +277,11 @@ class GradioClient:
             async with asyncio.timeout(http.timeouts.answer):
                 response = await self.join(function, data, session_hash, headers, http.endless)
                 joined = await http.read(response)
-                match joined.json():
-                    case {"event_id": str(event_id)}:
-                        pass
-                    case _:
-                        raise self._not_gradio()
+                event_id = self._event_id(joined, data)
                 stream = await self.open_stream(session_hash)
                 if stream.status != HTTPStatus.OK:
                     raise (await http.read(stream)).error()
-                return event_id, stream
+                return event_id, EventStream(stream, http, event_id)
         except (ProviderError, TimeoutError, asyncio.CancelledError) as error:
             if event_id:
                 await self._cancel(function, session_hash, event_id)
@@ -258,6 +290,17 @@ class GradioClient:
             if isinstance(error, TimeoutError):
                 raise network_error(error, http.host) from error
             raise
+
+    def _event_id(self, joined: Answer, data: Sequence[Any]) -> str:
+        if joined.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            if any(isinstance(value, dict) and "meta" in value for value in data):
+                raise image_too_large(0, None)
+            raise BadInput(f"{self.http.host} takes no requests as large as this one.")
+        match joined.json():
+            case {"event_id": str(event_id)}:
+                return event_id
+            case _:
+                raise self._not_gradio()
 
     async def _withdraw(self, function: Function, session_hash: str) -> None:
         """Cancel a request whose id is not known; gives up after `Timeouts.cancel`. Never fails.

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.errors import SpaceBroken
+from bot.provider.gradio.inputs import Input, Shape, map_inputs, read_input
 
 _TOO_OLD = frozenset({"ws", "sse", "sse_v1"})
 """Protocols before Gradio 4.44, whose events are others; from there to 6.31 it is `sse_v3`."""
@@ -29,12 +30,29 @@ class Function:
         fn_index: its number.
         trigger_id: the component whose event it is; servers do without.
         inputs: how many values it takes.
+        shape: which value each of them is.
     """
 
     name: str
     fn_index: int
     trigger_id: int | None
     inputs: int
+    shape: Shape = field(default=Shape((), ()), compare=False, repr=False)
+
+    def arranged(self, given: Mapping[str, Any]) -> list[Any]:
+        """The values in its own order; see `Shape.arranged`."""
+        return self.shape.arranged(given)
+
+    @property
+    def described(self) -> str:
+        """For people, e.g. `generate_image(prompt, seed, guidance, temperature)`."""
+        return f"{self.name}({self.shape})"
+
+
+def known_function(name: str, fn_index: int, trigger_id: int, *values: str) -> Function:
+    """A function as the original app has it, with the names of its values in their order."""
+    shape = Shape(tuple(Input() for _ in values), values)
+    return Function(name, fn_index, trigger_id, len(values), shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +81,21 @@ class SpaceConfig:
         """The function called `name`.
 
         Raises:
-            SpaceBroken: the Space has none, or cannot be talked to.
+            SpaceBroken: the Space has none, it asks for something else, or cannot be talked to.
         """
         if self.protocol in _TOO_OLD:
             raise SpaceBroken(
                 f"This Space runs a Gradio that is too old ({self.protocol}); 4.44 is the first "
                 "that is understood."
             )
-        try:
-            return self.functions[name]
-        except KeyError:
+        function = self.functions.get(name)
+        if function is None:
             raise SpaceBroken(
                 f"This Space has no function called {name}; it is not a Janus-Pro-7B Space."
-            ) from None
+            )
+        if function.shape.problem:
+            raise SpaceBroken(function.shape.problem)
+        return function
 
 
 def read_config(data: Any, known: Mapping[str, Function]) -> SpaceConfig | None:
@@ -105,22 +125,29 @@ def read_config(data: Any, known: Mapping[str, Function]) -> SpaceConfig | None:
         app_id=str(data.get("app_id", "")),
         takes_data_urls=numbers >= _DATA_URL_FROM,
         max_file_size=size if type(size) is int and size > 0 else None,
-        functions=_functions(data.get("dependencies"), known),
+        functions=_functions(data.get("dependencies"), data.get("components"), known),
     )
 
 
-def _functions(dependencies: Any, known: Mapping[str, Function]) -> dict[str, Function]:
+def _functions(
+    dependencies: Any, components: Any, known: Mapping[str, Function]
+) -> dict[str, Function]:
     if not isinstance(dependencies, list):
         return dict(known)
+    described = {
+        component.get("id"): read_input(component)
+        for component in (components if isinstance(components, list) else ())
+        if isinstance(component, dict) and isinstance(component.get("id"), int)
+    }
     named: dict[str, Function] = {}
-    hidden: dict[int, int] = {}
+    hidden: dict[int, Function] = {}
     for position, entry in enumerate(dependencies):
         if not isinstance(entry, dict):
             continue
         number = entry.get("id")
         number = number if isinstance(number, int) else position
-        inputs = entry.get("inputs")
-        inputs = len(inputs) if isinstance(inputs, list) else 0
+        ids = entry.get("inputs")
+        ids = ids if isinstance(ids, list) else []
         trigger: int | None = None
         match entry.get("targets"):
             case [[int(component), *_], *_]:  # as in `[[10, "click"]]`
@@ -128,13 +155,21 @@ def _functions(dependencies: Any, known: Mapping[str, Function]) -> dict[str, Fu
             case _:
                 pass
         name = entry.get("api_name")
-        if isinstance(name, str) and name:
-            name = name.strip("/")
+        name = name.strip("/") if isinstance(name, str) else ""
+        inputs = [
+            described.get(each, Input()) if isinstance(each, int) else Input() for each in ids
+        ]
+        function = Function(name, number, trigger, len(ids), Shape(tuple(inputs), ("",) * len(ids)))
+        if name:
             # Names are unique per app; should one repeat, the first is the one that /call takes.
-            named.setdefault(name, Function(name, number, trigger, inputs))
+            named.setdefault(name, function)
         else:
-            hidden[number] = inputs
+            hidden[number] = function
     for function in known.values():
-        if hidden.get(function.fn_index) == function.inputs:
-            named.setdefault(function.name, function)
+        found = named.get(function.name) or hidden.get(function.fn_index)
+        if found is None or (not found.name and found.inputs != function.inputs):
+            continue
+        shape = map_inputs(function.name, found.shape.inputs, function.shape.values)
+        trigger = found.trigger_id if found.name else function.trigger_id
+        named[function.name] = replace(found, name=function.name, trigger_id=trigger, shape=shape)
     return named

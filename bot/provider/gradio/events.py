@@ -24,6 +24,7 @@ IN_QUEUE, STARTING = "in the queue", "starting"
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024
 """The largest event in the recordings, five gallery entries, has 3 kB."""
+_BOM = b"\xef\xbb\xbf"
 _END = b"\n\n"
 """Ends an event: an empty line."""
 
@@ -168,9 +169,9 @@ Event: TypeAlias = (
 class SseDecoder:
     """Bytes in, cut anywhere; the data of complete server-sent events out.
 
-    Only what Gradio uses of the format (WHATWG HTML, section 9.2): comments and the fields `event`,
-    `id` and `retry` are skipped. Lines may end in LF or CRLF. A last event that no empty line
-    follows is incomplete and is never given out.
+    As the format says (WHATWG HTML, section 9.2): lines end in LF, CRLF or CR, a byte order mark at
+    the beginning means nothing, and comments and the fields `event`, `id` and `retry` are skipped.
+    A last event that no empty line follows is incomplete and is never given out.
 
     Attributes:
         max_bytes: that one event may have.
@@ -178,6 +179,8 @@ class SseDecoder:
 
     max_bytes: int = MAX_EVENT_BYTES
     _begun: bytearray = field(default_factory=bytearray, init=False)
+    _after_cr: bool = field(default=False, init=False)
+    _start: bytes | None = field(default=b"", init=False)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take bytes in and return the data of the events that they complete.
@@ -185,7 +188,10 @@ class SseDecoder:
         Raises:
             StreamLost: an event is larger than `max_bytes`.
         """
-        chunk = chunk.replace(b"\r", b"")  # where it is no part of an end, it has no meaning
+        if self._start is not None:
+            chunk = self._begin(chunk)
+        if self._after_cr or b"\r" in chunk:
+            chunk = self._in_lf(chunk)
         if self._begun:
             known = len(self._begun) - 1
             self._begun += chunk
@@ -200,10 +206,31 @@ class SseDecoder:
             self._check(max(map(len, (*events, rest))))
         found: list[bytes] = []
         for event in events:
-            lines = [line[5:] for line in event.split(b"\n") if line.startswith(b"data:")]
+            lines = [
+                line[5:].removeprefix(b" ")
+                for line in event.split(b"\n")
+                if line.startswith(b"data:") or line == b"data"
+            ]
             if lines:
-                found.append(b"\n".join([line.removeprefix(b" ") for line in lines]))
+                found.append(b"\n".join(lines))
         return found
+
+    def _begin(self, chunk: bytes) -> bytes:
+        """Leave out a byte order mark, of which a part may still be to come."""
+        chunk = (self._start or b"") + chunk
+        if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+            self._start = chunk
+            return b""
+        self._start = None
+        return chunk.removeprefix(_BOM)
+
+    def _in_lf(self, chunk: bytes) -> bytes:
+        """All ends of lines as LF; a CR counts at once, and an LF just after it as part of it."""
+        if self._after_cr and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._after_cr = False
+        self._after_cr = self._after_cr or chunk.endswith(b"\r")
+        return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _check(self, size: int) -> None:
         if size > self.max_bytes:
@@ -230,7 +257,11 @@ class EventParser:
         """
         events: list[Event] = []
         for payload in self._decoder.feed(chunk):
+            if not payload.strip():
+                continue  # an event without data says nothing
             message = parse_json(payload)
+            if message is None:  # bytes that are no UTF-8 become marks, as the format says
+                message = parse_json(payload.decode("utf-8", "replace").encode())
             if not isinstance(message, dict):
                 raise StreamLost("The Space sent something that is not an event stream.")
             event_id = _text(message, "event_id")
