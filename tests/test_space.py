@@ -265,9 +265,9 @@ def absurd() -> list[Any]:
     nonsense = {**picture, "url": "data:image/png;base64,AAAA"}
     bomb = data_url(Image.new("1", (14000, 14000)))
     cases = [
-        (UNDERSTAND, [truncated, "?", 42, 0.95, 0.1], None),
-        (UNDERSTAND, [nonsense, "?", 42, 0.95, 0.1], None),
-        (UNDERSTAND, [bomb, "?", 42, 0.95, 0.1], None),
+        (UNDERSTAND, [truncated, "?", 42, 0.95, 0.1], "picture cannot be read"),
+        (UNDERSTAND, [nonsense, "?", 42, 0.95, 0.1], "picture cannot be read"),
+        (UNDERSTAND, [bomb, "?", 42, 0.95, 0.1], "picture cannot be read"),
         (
             UNDERSTAND,
             [data_url(Image.new("1", (8000, 7000))), "?", 42, 0.9, 0.1],
@@ -279,9 +279,9 @@ def absurd() -> list[Any]:
         (UNDERSTAND, [picture, "?", 42, 7, 0.1], "greater than maximum"),
         (GENERATE, ["fox", 2**40, 5, 1.0], "seed 1099511627776"),
         (GENERATE, ["fox", 1, 99, 1.0], "greater than maximum"),
-        (GENERATE, ["fox", "seven", 5, 1.0], None),
+        (GENERATE, ["fox", "seven", 5, 1.0], "has to be a number"),
         (GENERATE, ["fox" * 20_000, 1, 5, 1.0], "60,000 characters"),
-        (GENERATE, [None, 1, 5, 1.0], None),
+        (GENERATE, [None, 1, 5, 1.0], "There is no text"),
         (GENERATE, [], None),
     ]
     return [pytest.param(*case, id=str(number)) for number, case in enumerate(cases)]

@@ -38,6 +38,7 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
     INT8 = "int8"
+    INT4 = "int4"
 
 
 @app.command()
@@ -47,7 +48,8 @@ def main(  # noqa: PLR0913, PLR0917 - one for each option
     ] = "",
     device: Annotated[str, typer.Option(help="cuda, cuda:1, xpu, mps or cpu.")] = "",
     dtype: Annotated[
-        Precision | None, typer.Option(help="Precision of the language model.")
+        Precision | None,
+        typer.Option(help="Precision of the language model; int4 is never chosen by itself."),
     ] = None,
     pictures: Annotated[
         int | None, typer.Option(help="Drawn at a time, of the five of a drawing.", min=1, max=5)

@@ -138,6 +138,9 @@ def _understanding() -> _Form:
         inputs=[question, image],
         label="Multimodal Understanding examples",
     )
+    _with_words(image, "The picture cannot be read.")
+    for number in (seed, top_p, temperature):
+        _with_words(number, f"{number.label} has to be a number.")
     return _Form(button, [image, question, seed, top_p, temperature], output)
 
 
@@ -155,7 +158,36 @@ def _generation() -> _Form:
         inputs=prompt,
         label="Text to image generation examples.",
     )
+    for number in (seed, guidance, temperature):
+        _with_words(number, f"{number.label} has to be a number.")
     return _Form(button, [prompt, seed, guidance, temperature], output)
+
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)
+"""What Gradio and Pillow raise for values that are none of what a field takes."""
+
+
+def _with_words(component: Component, words: str) -> Component:
+    """Say in words what is wrong with a value; Gradio itself says nothing, and logs a traceback."""
+    given = component.preprocess
+
+    def preprocess(payload: Any) -> Any:
+        try:
+            return given(payload)
+        except gr.Error:  # has its own words
+            raise
+        except _UNREADABLE as error:
+            raise gr.Error(words, print_exception=False) from error
+
+    setattr(component, "preprocess", preprocess)  # noqa: B010 - one component, not its class
+    return component
 
 
 def _understand_with(engine: Engine, calls: Calls) -> Callable[..., AsyncIterator[str]]:
@@ -247,13 +279,17 @@ def _readable(image: Image.Image | None) -> Image.Image | None:
         raise ImageUnreadable("The picture is damaged.") from error
 
 
-def _bounded(text: str) -> str:
+def _bounded(text: Any) -> str:
+    if not isinstance(text, str):
+        raise BadInput("There is no text.")
     if len(text) > MAX_TEXT_CHARS:
         raise BadInput(f"The text has {len(text):,} characters; {MAX_TEXT_CHARS:,} are the most.")
     return text
 
 
-def _checked_seed(seed: int) -> int:
+def _checked_seed(seed: Any) -> int:
+    if not isinstance(seed, int):
+        raise BadInput("The seed has to be a whole number.")
     if not 0 <= seed <= MAX_SEED:
         raise BadInput(f"The seed {seed} is not between 0 and {MAX_SEED}.")
     return seed

@@ -223,7 +223,7 @@ def test_files_are_closed(tiny_model: TinyModel) -> None:
         files.read("lm_head.weight")
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.1), ("int8", 0.1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.1), ("int8", 0.1), ("int4", 0.6)])
 def test_smaller_types_are_close(tiny_model: TinyModel, dtype: str, tolerance: float) -> None:
     """What the model makes of a prompt is off by their rounding, and no more."""
     small = load(tiny_model.folder, tiny_model.shape, dtype, CPU).language

@@ -55,7 +55,7 @@ class Plan:
         model: a repository on Hugging Face, or a folder.
         device: as torch calls it.
         device_name: for people.
-        dtype: "float32", "bfloat16", "float16" or "int8".
+        dtype: "float32", "bfloat16", "float16", "int8" or "int4".
         pictures: drawn at a time; a drawing has five.
         drawing_rows: of the pictures' cache: two for each picture drawn at the same time.
         picture_positions: tokens in each of these rows.

@@ -26,8 +26,8 @@ PROBED_ROWS = (1, 10)
 _PACKED_FOR_ROWS = 16
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
 """Greatest deviation of a form from the plain product, as a share of the largest output: the same
-sums in another order. An int8 form is held to its own rounding instead."""
-_INT8_TOLERANCE = 5e-2
+sums in another order. Forms of fewer bits are held to their own rounding instead."""
+_INT8_TOLERANCE, _INT4_TOLERANCE = 5e-2, 0.4
 
 
 def plain(weight: Tensor) -> Product:
@@ -93,8 +93,28 @@ def int8_spread(weight: Tensor) -> Product:
     return product
 
 
+def int4_spread(weight: Tensor) -> Product:
+    """4 bits a weight, with a scale for each 64 of them: half of int8's memory, and no faster."""
+    size, outer = weight.shape
+    width = next(width for width in (64, 32, 16, 8, 4, 2) if outer % width == 0)
+    groups = weight.float().view(size, -1, width)
+    scales = groups.abs().amax(-1, keepdim=True).clamp_min(1e-12) / 7
+    nibbles = ((groups / scales).round() + 8).to(torch.uint8).view(size, outer)
+    packed = nibbles[:, 0::2] | (nibbles[:, 1::2] << 4)
+    scales = scales.to(weight.dtype)
+
+    def product(rows: Tensor) -> Tensor:
+        whole = torch.stack((packed & 15, packed >> 4), dim=-1).view(size, -1, width)
+        spread = (whole.to(rows.dtype) - 8) * scales
+        return torch.nn.functional.linear(rows, spread.view(size, outer))
+
+    return product
+
+
 def forms(dtype: str, device: torch.device) -> Sequence[Form]:
     """What may be tried, the plainest first."""
+    if dtype == "int4":
+        return (int4_spread,)
     if dtype == "int8":
         return (int8_spread, int8_in_one)
     if device.type == "cpu":
@@ -141,6 +161,8 @@ def fastest(weight: Tensor, dtype: str) -> Choice:
 
 
 def _tolerance(form: Form, dtype: torch.dtype) -> float:
+    if form is int4_spread:
+        return _INT4_TOLERANCE
     return _INT8_TOLERANCE if form in {int8_in_one, int8_spread} else _TOLERANCE[dtype]
 
 

@@ -14,8 +14,10 @@ from bot.space.janus.shape import Shape
 
 PICTURES = 5
 """Of a drawing, always; a plan decides how many of them are drawn at a time."""
-BYTES_EACH: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2}
-"""Of a number in each precision; in int8 the layers' weights have one, everything else two."""
+BYTES_EACH: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 2, "int4": 2}
+"""Of a number in each precision, where it is not one of the layers' weights."""
+_LAYER_BYTES: Mapping[str, float] = {"int8": 1, "int4": 0.5 + 2 / 64}
+"""Of those, where they are smaller: four bits come with a scale for each 64 of them."""
 
 # What memory goes to besides weights and caches. To be compared with what is really used.
 PROCESS_BYTES = int(0.6e9)
@@ -100,7 +102,7 @@ def weights_bytes(shape: Shape, dtype: str, *, on_processor: bool) -> int:
     each = BYTES_EACH[dtype]
     pictures = shape.vision_parameters + shape.pixel_parameters
     rest = shape.parameters - pictures - shape.layer_parameters
-    layers = shape.layer_parameters * (1 if dtype == "int8" else each)
+    layers = int(shape.layer_parameters * _LAYER_BYTES.get(dtype, each))
     return layers + rest * each + pictures * (4 if on_processor else each)
 
 
@@ -159,7 +161,7 @@ def _fixed_bytes(device: Device, shape: Shape, dtype: str) -> int:
 def seconds_per_drawing(device: Device, shape: Shape, dtype: str, pictures: int) -> float | None:
     """Of five pictures, from the bytes that a step moves and, where known, what it computes."""
     speed = _speed(device, dtype)
-    if speed is None:
+    if speed is None or dtype == "int4":  # which is unpacked for each product, at a speed unknown
         return None
     groups = math.ceil(PICTURES / pictures)
     rows, each = 2 * math.ceil(PICTURES / groups), BYTES_EACH[dtype]

@@ -239,15 +239,15 @@ def load(
     Args:
         folder: its files.
         shape: of it.
-        dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"int8"` for the layers of the language
-            model; the rest is bfloat16 then.
+        dtype: `"float32"`, `"bfloat16"`, `"float16"`, or `"int8"` or `"int4"` for the layers of
+            the language model; the rest is bfloat16 then.
         device: where the weights go.
         report: called with how many of how many layers are read; raises to give up.
 
     Raises:
         ModelUnusable: the files are not those of this model, or not whole.
     """
-    kind = torch.bfloat16 if dtype == "int8" else getattr(torch, dtype)
+    kind = torch.bfloat16 if dtype in {"int8", "int4"} else getattr(torch, dtype)
     # What reads and draws pictures runs once for each; processors are slow at anything else.
     exact = torch.float32 if device.type == "cpu" else kind
     with torch.device("meta"):
@@ -340,7 +340,7 @@ class _LanguageReader:
         # The largest product of a layer decides for all. The heads keep their precision.
         widest = self._matrix(f"{_TEXT}layers.0.mlp.gate_proj", f"{_TEXT}layers.0.mlp.up_proj")
         self.choice = fastest(widest, dtype)
-        self._heads = fastest(widest, "") if dtype == "int8" else self.choice
+        self._heads = fastest(widest, "") if dtype in {"int8", "int4"} else self.choice
 
     def read(self, align: nn.Module, report: Callable[[int, int], None]) -> LanguageModel:
         total = self._shape.layers
