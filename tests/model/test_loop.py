@@ -52,7 +52,7 @@ def _alone(tiny: TinyModel) -> dict[str, object]:
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     names=st.lists(st.sampled_from(sorted(ASKS)), min_size=2, max_size=7),
     shape=st.sampled_from([(10, 1, 5), (20, 3, 5), (6, 2, 3), (4, 2, 2)]),
