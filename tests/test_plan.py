@@ -330,4 +330,5 @@ def test_planning_imports_nothing_heavy() -> None:
         "heavy = {'torch', 'gradio', 'transformers', 'huggingface_hub'}\n"
         "sys.exit(not heavy.isdisjoint(sys.modules))"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False)
+    assert done.returncode == 0

@@ -200,14 +200,20 @@ async def test_hanging_up_while_it_waits(loading: Loading) -> None:
     over = asyncio.Event()
     engine = Starting(loading, ended=lambda _error: over.set())
     engine.begin()
-    task = asyncio.ensure_future(collected(lambda: drawn(engine)))
-    await asyncio.sleep(0.1)
+    stream = drawn(engine)
+    await anext(stream)  # the first word to somebody who waits
+    assert engine._waiting == 1
+    task = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
+    assert engine._waiting == 0
     await loading.does(Model())
-    async with asyncio.timeout(1):
-        await over.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            await over.wait()
+    assert over.is_set()
 
 
 async def collected(begin: Callable[[], Drawing]) -> list[object]:

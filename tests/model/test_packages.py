@@ -8,4 +8,5 @@ import pytest
 @pytest.mark.parametrize("package", ["torch", "transformers"])
 def test_the_models_packages_are_here(package: str) -> None:
     """Gigabytes that nobody needs for the bot itself."""
-    pytest.importorskip(package, reason="the model's tests need it: `make test-model`")
+    found = pytest.importorskip(package, reason="the model's tests need it: `make test-model`")
+    assert found.__version__
