@@ -350,8 +350,11 @@ async def _trace(checkout: Path, folder: Path) -> Path:
     """
     servers = importlib.import_module("tests.servers.telegram")
     result, log = folder / "functions.json", folder / "bot.log"
+    serve = ["-m", "bot", "space", "--port", "0"]
+    if (checkout / "bot/space/janus").exists():  # before there was a model, there was no choice
+        serve.append("--stand-in")
     async with (
-        _process(checkout, folder / "space.log", "-m", "bot", "space", "--port", "0") as space,
+        _process(checkout, folder / "space.log", *serve) as space,
         servers.TelegramServer() as telegram,
     ):
         address = await _address(space)
